@@ -1,0 +1,7 @@
+#include <flowstone/log.h>
+
+namespace flowstone {
+
+const char* version() { return FLOWSTONE_VERSION; }
+
+}  // namespace flowstone

@@ -1,0 +1,310 @@
+// Flowstone's log, embedded: open a directory, append, read, tail.
+//
+//   auto log = flowstone::Log::open("data");
+//   if (!log) { return complain(log.error().message()); }
+//   auto raw = log->create_topic("transactions.raw", {.partitions = 8, .exists_ok = true});
+//   auto at = raw->append({.key = card, .value = event});      // durable when this returns
+//   auto in = raw->read({.partition = 0, .from = flowstone::Offset{42}});
+//   while (auto batch = in->next(1s)) {                        // false is an error: batch.error()
+//       if (batch->empty()) { break; }                         // nothing more within a second
+//       for (const auto& record : *batch) { ... }
+//   }
+//
+// Threads: Log and Topic are safe from any number of threads; a Reader belongs to one thread at a time.
+// The library is a guest: it prints nothing, installs no signal handler, starts no thread unless `threads` says so.
+// After fork() the child's calls answer `closed`.
+//
+// This header is public (installed as <flowstone/log.h>): standard library only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <flowstone/ids.h>
+#include <flowstone/record.h>
+#include <flowstone/result.h>
+
+#define FLOWSTONE_VERSION "0.1.0"
+
+namespace flowstone {
+
+// The version of the library that is running, which may be newer than FLOWSTONE_VERSION.
+FLOWSTONE_EXPORT const char* version();
+
+// What an acknowledgement and a read promise; a property of the topic (`flowstone.durability`).
+enum class Durability : uint8_t {
+    durable,  // survives power loss
+    written,  // survives the death of the process, not power loss
+    memory,   // survives neither; written behind
+};
+
+struct Options {
+    bool read_only = false;  // beside a writer or alone; changes nothing on disk
+    bool create = true;      // make the directory and its first files when they are missing
+    bool adopt = false;      // open a directory that Kafka wrote for writing
+    // 0: no thread is started; whoever waits does the work, and without wait(), flush() or poll() nothing is written.
+    // N: N threads commit, and one more does the work behind them.
+    uint32_t threads = 0;
+    uint64_t journal_bytes_max = 128ull << 20;  // the ring that an acknowledgement waits for, on disk
+    uint64_t dirty_bytes_max = 64ull << 20;     // appended but not yet in segment files, in memory; appends wait at it
+    uint64_t tail_bytes_max = 16ull << 20;      // recent bytes kept in memory for readers
+    uint64_t reserve_bytes = 64ull << 20;       // given up when the disk is full, so that deletions still work
+    std::function<void(std::string_view line)> on_log;  // called under no lock, from any calling thread
+};
+
+using ConfigMap = std::vector<std::pair<std::string, std::string>>;  // Kafka's names, such as "retention.ms"
+
+struct TopicOptions {
+    int32_t partitions = 1;
+    ConfigMap configs{};
+    bool exists_ok = false;  // an existing topic is returned as it is
+};
+
+struct TopicInfo {
+    std::string name;
+    Uuid id;
+    int32_t partitions = 0;
+    Durability durability = Durability::durable;
+    ConfigMap configs;  // those set on the topic; everything else has its default
+    bool internal = false;
+};
+
+struct Position {
+    int32_t partition = -1;
+    Offset offset;
+    friend bool operator==(const Position&, const Position&) = default;
+};
+
+struct PartitionInfo {
+    Offset log_start;       // the first offset that can be read
+    Offset high_watermark;  // readers see up to here, exclusive: it has reached the topic's level
+    Offset log_end;         // the next offset to be given
+    Epoch epoch;
+    uint64_t bytes = 0;     // in segments and memory, log start onward, rounded to segments
+    uint32_t segments = 0;
+};
+
+// An append under way. A value of a few words; nothing is freed and nothing leaks when it is dropped.
+struct Pending {
+    Position at;              // where the (first) record is, once it is acknowledged
+    uint32_t shard = 0;
+    const void* owner = nullptr;  // used by Log::wait
+};
+
+// Lets a retry be recognised. Sequences count records per producer and partition, from 0, wrapping at 2^31 - 1.
+struct ProducerSequence {
+    int64_t producer_id = -1;
+    int16_t epoch = -1;
+    int32_t sequence = -1;  // of the first record
+};
+
+struct AppendOptions {
+    std::optional<int32_t> partition{};           // else by key, else sticky
+    std::optional<ProducerSequence> producer{};   // needs `partition`; a duplicate answers with its first offset
+};
+
+class From {  // where a reader begins
+public:
+    From() : value_(Beginning{}) {}
+    From(Offset offset) : value_(offset) {}
+    static From beginning() { return From(); }
+    static From end() { return From(End{}); }
+    static From time_ms(int64_t since_1970) { return From(Time{since_1970}); }
+
+    struct Beginning {};
+    struct End {};
+    struct Time { int64_t ms; };  // the first record at or after it
+    using Value = std::variant<Beginning, End, Time, Offset>;
+    const Value& value() const { return value_; }
+
+private:
+    explicit From(Value value) : value_(value) {}
+    Value value_;
+};
+
+struct ReadOptions {
+    int32_t partition = 0;
+    From from{};
+};
+
+// The records of one stored batch at or after where the reader stands. A view into the reader, valid until its next
+// call; pins at most one buffer.
+class Batch {
+public:
+    class Iterator {
+    public:
+        using value_type = RecordView;
+        using difference_type = std::ptrdiff_t;
+        const RecordView& operator*() const { return record_; }
+        const RecordView* operator->() const { return &record_; }
+        Iterator& operator++() {
+            advance();
+            return *this;
+        }
+        void operator++(int) { advance(); }
+        bool operator==(std::default_sentinel_t) const { return state_ == nullptr; }
+
+    private:
+        friend class Batch;
+        explicit Iterator(void* state) : state_(state) { advance(); }
+        FLOWSTONE_EXPORT void advance();
+        void* state_;  // null at the end
+        RecordView record_;
+    };
+    Iterator begin() const { return Iterator(state_); }  // once: records are decoded as they are visited
+    std::default_sentinel_t end() const { return {}; }
+
+    bool empty() const { return state_ == nullptr; }  // the end of the log, or the time-out
+    Offset base_offset() const { return base_offset_; }
+    Offset next_offset() const { return next_offset_; }
+    std::span<const std::byte> bytes() const { return bytes_; }  // the whole batch as stored, record batch v2
+
+private:
+    friend class Reader;
+    void* state_ = nullptr;
+    Offset base_offset_;
+    Offset next_offset_;
+    std::span<const std::byte> bytes_;
+};
+
+// What Reader::next returns: a Batch or an error. Cannot be dereferenced while temporary, so no loop can outlive it.
+class [[nodiscard]] NextBatch {
+public:
+    NextBatch(Batch batch) : result_(batch) {}
+    NextBatch(Error error) : result_(std::unexpected(error)) {}
+    explicit operator bool() const { return result_.has_value(); }
+    const Batch& operator*() const& { return *result_; }
+    const Batch* operator->() const& { return &*result_; }
+    void operator*() const&& = delete;
+    void operator->() const&& = delete;
+    const Error& error() const& { return result_.error(); }
+
+private:
+    Result<Batch> result_;
+};
+
+// Reads one partition forwards. Must not outlive its Log.
+class FLOWSTONE_EXPORT Reader {
+public:
+    Reader(Reader&&) noexcept;
+    Reader& operator=(Reader&&) noexcept;
+    ~Reader();
+
+    // The next batch, waiting up to `timeout` for one; an empty batch when there is none.
+    // Errors: corrupt (the range is named; seek() past it to go on), out_of_range (what comes next was trimmed
+    // away), not_found (the topic was deleted), closed, io.
+    NextBatch next(std::chrono::milliseconds timeout = {});
+    Offset position() const;  // of the next record
+    Result<void> seek(From from);
+
+private:
+    friend class Topic;
+    struct Impl;
+    explicit Reader(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// A topic, resolved once. Copies are cheap and name the same topic. Must not outlive its Log.
+class FLOWSTONE_EXPORT Topic {
+public:
+    // Copies the records into the log and waits until they have reached the topic's level.
+    // Errors: busy, no_space, too_large, invalid, out_of_range, out_of_order, stale_epoch, not_found (deleted),
+    // read_only, offline, closed. Each says whether the record was not appended or that is unknown until reopen.
+    Result<Position> append(const Record& record, const AppendOptions& options = {});
+    // All or none are accepted together when they share a partition. Positions in the order of the records.
+    Result<std::vector<Position>> append(std::span<const Record> records, const AppendOptions& options = {});
+    // The same without waiting: see Log::wait, flush and poll. Allocates nothing.
+    Result<Pending> append_async(const Record& record, const AppendOptions& options = {});
+    // A ready-made record batch v2; base offset and epoch are set here. Checked before it is believed.
+    Result<Pending> append_batch(int32_t partition, std::span<const std::byte> batch);
+
+    Result<Reader> read(const ReadOptions& options = {}) const;
+    Result<PartitionInfo> partition(int32_t partition) const;
+    Result<Offset> offset_for_time(int32_t partition, int64_t timestamp_ms) const;  // first at or after, else the end
+    // Makes everything before `before` unreadable; segments that end there are deleted. Returns the new log start.
+    Result<Offset> delete_records(int32_t partition, Offset before);
+
+    const std::string& name() const;
+    int32_t partitions() const;
+
+private:
+    friend class Log;
+    struct Impl;
+    explicit Topic(std::shared_ptr<Impl> impl);
+    std::shared_ptr<Impl> impl_;  // owners: the log's table of topics, and each handle
+};
+
+struct GroupOffset {
+    std::string topic;
+    int32_t partition = 0;
+    Offset offset;  // of the next record to read
+    std::string metadata{};
+};
+
+// One part of an atomic append.
+struct AtomicPart {
+    Topic topic;
+    int32_t partition = 0;
+    std::span<const Record> records{};
+    std::optional<ProducerSequence> producer{};
+};
+
+class FLOWSTONE_EXPORT Log {
+public:
+    // Opens or makes a log directory. Errors: locked (names the holder's process id), invalid (not a Flowstone
+    // directory), unsupported (newer format; or Kafka's, without `adopt`), corrupt, read_only, no_space, io.
+    static Result<Log> open(std::string path, Options options = {});
+    Log(Log&&) noexcept;
+    Log& operator=(Log&&) noexcept;
+    ~Log();  // flushes nothing: what was not acknowledged may be lost. close() first.
+
+    // Topics. Creating one is one metadata record; directories appear at the first append.
+    Result<Topic> topic(std::string_view name) const;  // Errors: not_found.
+    Result<Topic> create_topic(std::string_view name, const TopicOptions& options = {});
+    Result<void> delete_topic(std::string_view name);
+    Result<void> add_partitions(std::string_view name, int32_t total);
+    Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset = {});
+    std::vector<TopicInfo> topics() const;
+    Result<TopicInfo> describe(std::string_view name) const;
+
+    // Several topics, partitions and consumer offsets: durable and visible together or not at all.
+    Result<Pending> append_atomic(std::span<const AtomicPart> parts, std::string_view group = {},
+                                  std::span<const GroupOffset> offsets = {});
+    Result<void> wait(const Pending& pending);  // until it has reached its topic's level
+    Result<void> flush();                       // until everything appended before has
+    Result<void> poll();                        // does what is due and waits for nobody: for event loops
+
+    // Consumer offsets, kept as records of __consumer_offsets. Durable when commit_offsets returns.
+    Result<void> commit_offsets(std::string_view group, std::span<const GroupOffset> offsets);
+    Result<std::vector<GroupOffset>> fetch_offsets(std::string_view group) const;
+    std::vector<std::string> groups() const;
+    Result<void> delete_offsets(std::string_view group);
+    // Never given twice, not even after power loss.
+    Result<int64_t> new_producer_id();
+
+    // Moves everything appended so far into segment files, exact to the byte, and writes a checkpoint.
+    Result<void> checkpoint();
+    Result<void> maintain();  // retention and compaction, now
+    // Flushes, checkpoints and ends every thread. On timed_out or another error the next open recovers.
+    Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
+    const std::string& path() const;
+    bool read_only() const;
+
+private:
+    struct Impl;
+    explicit Log(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flowstone

@@ -1,0 +1,165 @@
+// Kafka record batch, version 2 (magic 2): reading, checking and writing. Byte for byte as on Kafka's wire.
+//
+//   at  size  field                              at  size  field
+//    0   8    base offset                        35   8    max timestamp
+//    8   4    batch length (bytes after here)    43   8    producer id
+//   12   4    partition leader epoch             51   2    producer epoch
+//   16   1    magic = 2                          53   4    base sequence
+//   17   4    CRC-32C of [21, end)               57   4    record count
+//   21   2    attributes                         61   ..   records
+//   23   4    last offset delta
+//   27   8    base timestamp                     all big endian
+//
+// Base offset and leader epoch lie outside the checksum, so a leader patches them in place.
+// Format page: docs/formats/record-batch.md.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <flowstone/ids.h>
+#include <flowstone/record.h>
+#include <flowstone/result.h>
+
+#include "storage/bytes.h"
+
+namespace flowstone {
+
+constexpr size_t batch_header_bytes = 61;
+constexpr size_t batch_length_prefix_bytes = 12;  // base offset and length: what must be read to know the size
+
+enum class Codec : uint8_t { none = 0, gzip = 1, snappy = 2, lz4 = 3, zstd = 4 };
+enum class TimestampType : uint8_t { create_time = 0, log_append_time = 1 };
+
+const char* name(Codec codec);
+Result<Codec> parse_codec(std::string_view text);  // Errors: invalid.
+
+// A batch whose header is plausible: length within the bytes given and at least a header, magic 2. Borrowed bytes.
+class BatchView {
+public:
+    // The batch at the front of `bytes`; what follows it is ignored.
+    // Errors: corrupt (length below a header), out_of_range (more bytes are needed), unsupported (magic 0, 1 or above 2).
+    static Result<BatchView> parse(Bytes bytes);
+    // Total size of the batch whose first batch_length_prefix_bytes are given, unchecked against any limit.
+    // Errors: corrupt, when the length field cannot be.
+    static Result<uint64_t> measure(Bytes prefix);
+
+    Bytes bytes() const { return bytes_; }
+    size_t size() const { return bytes_.size(); }
+    Offset base_offset() const { return {load_be<int64_t>(at(0))}; }
+    Offset last_offset() const { return base_offset() + load_be<int32_t>(at(23)); }
+    Offset next_offset() const { return last_offset() + 1; }
+    Epoch epoch() const { return {load_be<int32_t>(at(12))}; }
+    uint32_t crc() const { return load_be<uint32_t>(at(17)); }
+    int16_t attributes() const { return load_be<int16_t>(at(21)); }
+    uint8_t codec_id() const { return static_cast<uint8_t>(attributes() & 7); }  // 5 to 7 are no codec
+    TimestampType timestamp_type() const { return static_cast<TimestampType>((attributes() >> 3) & 1); }
+    bool transactional() const { return (attributes() & 0x10) != 0; }
+    bool control() const { return (attributes() & 0x20) != 0; }
+    bool has_delete_horizon() const { return (attributes() & 0x40) != 0; }
+    int64_t base_timestamp_ms() const { return load_be<int64_t>(at(27)); }
+    int64_t max_timestamp_ms() const { return load_be<int64_t>(at(35)); }
+    int64_t producer_id() const { return load_be<int64_t>(at(43)); }
+    int16_t producer_epoch() const { return load_be<int16_t>(at(51)); }
+    int32_t base_sequence() const { return load_be<int32_t>(at(53)); }
+    int32_t record_count() const { return load_be<int32_t>(at(57)); }
+    Bytes encoded_records() const { return bytes_.subspan(batch_header_bytes); }
+
+    // One pass over the bytes from 21 on.
+    bool crc_matches() const;
+    // Everything the checksum does not say: known codec, count and last offset delta not negative and agreeing, count
+    // no more than the records' bytes could hold (or `decompressed_batch_bytes_max` for a compressed batch).
+    // Errors: corrupt, invalid. Does not decompress.
+    Result<void> check_header() const;
+
+private:
+    explicit BatchView(Bytes bytes) : bytes_(bytes) {}
+    const std::byte* at(size_t position) const { return bytes_.data() + position; }
+    Bytes bytes_;
+};
+
+// Writes into a batch's own header. Offset and epoch leave the checksum right.
+void patch_base_offset(MutableBytes batch, Offset base_offset);
+void patch_epoch(MutableBytes batch, Epoch epoch);
+// Sets log append time and max timestamp and makes the checksum again (SERVE.md rule 1).
+void patch_log_append_time(MutableBytes batch, int64_t timestamp_ms);
+
+// Walks the records of one batch, decompressing at most once. Forward only.
+// The memory of a decompressed batch belongs to `scratch`, which may be reused for the next batch.
+class RecordCursor {
+public:
+    // Errors: corrupt, unsupported (codec), too_large (above decompressed_batch_bytes_max or decompression_ratio_max,
+    // found before the memory is taken).
+    static Result<RecordCursor> open(BatchView batch, std::vector<std::byte>& scratch);
+
+    // The next record; empty at the end. Errors: corrupt, when lengths do not add up or records are missing or left
+    // over; then nothing further is returned.
+    Result<std::optional<RecordView>> next();
+
+private:
+    RecordCursor() = default;
+    ByteReader reader_{Bytes{}};
+    Offset base_offset_;
+    int64_t base_timestamp_ms_ = 0;
+    int64_t log_append_time_ms_ = -1;  // when not -1, every record's timestamp
+    int32_t count_ = 0;
+    int32_t index_ = 0;
+    int64_t last_delta_ = -1;
+    int32_t last_offset_delta_ = 0;
+};
+
+// Encodes records into memory of the caller's, header first. No allocation: the append path.
+class BatchBuilder {
+public:
+    struct Options {
+        Offset base_offset{0};
+        Epoch epoch{0};
+        TimestampType timestamp_type = TimestampType::create_time;
+        bool transactional = false;
+        bool control = false;
+        int64_t producer_id = -1;
+        int16_t producer_epoch = -1;
+        int32_t base_sequence = -1;
+    };
+    BatchBuilder() = default;
+    // `space` must outlive the builder and hold at least a header.
+    BatchBuilder(MutableBytes space, const Options& options);
+
+    // Adds one record; false when it does not fit into the space, and then nothing changed.
+    bool append(const Record& record, int64_t timestamp_ms);
+    // Adds one with an explicit offset delta at or above the last (compaction keeps gaps).
+    bool append_at(int32_t offset_delta, const RecordView& record);
+
+    uint32_t count() const { return count_; }
+    size_t size() const { return used_; }  // bytes so far, header included
+    Offset next_offset() const { return options_.base_offset + next_delta_; }
+    int64_t max_timestamp_ms() const { return max_timestamp_ms_; }
+
+    // Writes the header and checksum; the builder is then spent. A batch without records is allowed
+    // (compaction keeps a producer's last sequence): `last_offset_delta` then says where it ends.
+    BatchView close();
+    BatchView close_empty(int32_t last_offset_delta, int64_t max_timestamp_ms);
+
+    // No record needs more bytes than this in any batch.
+    static size_t record_bytes_max(const Record& record);
+
+private:
+    std::byte* space_ = nullptr;
+    size_t capacity_ = 0;
+    size_t used_ = 0;
+    Options options_;
+    int64_t base_timestamp_ms_ = -1;
+    int64_t max_timestamp_ms_ = -1;
+    int32_t next_delta_ = 0;
+    uint32_t count_ = 0;
+};
+
+// The same records under another codec, written to `out` (replaced): same offsets, timestamps, producer fields.
+// Errors: as RecordCursor::open.
+Result<BatchView> recompress(BatchView batch, Codec codec, std::vector<std::byte>& out);
+
+// Which partition Kafka's Java producer picks for a key: murmur2, sign bit cleared, modulo.
+uint32_t murmur2(Bytes key);
+int32_t partition_for_key(Bytes key, int32_t partition_count);
+
+}  // namespace flowstone

@@ -1,0 +1,19 @@
+// CHECK: an invariant of our own. On in release builds. Never used on what came from a file, a peer or a user.
+#pragma once
+
+namespace flowstone {
+
+// Called with one line of text before the process aborts. The default writes the line to standard error.
+using CheckHandler = void (*)(const char* text);
+void set_check_handler(CheckHandler handler);
+
+[[noreturn]] void check_failed(const char* expression, const char* file, int line);
+
+}  // namespace flowstone
+
+#define CHECK(condition)                                                                \
+    do {                                                                                \
+        if (!(condition)) [[unlikely]] {                                                \
+            ::flowstone::check_failed(#condition, __FILE__, __LINE__);                  \
+        }                                                                               \
+    } while (false)

@@ -1,0 +1,25 @@
+// Every bound that has a name, in one place. Defaults; what can be configured says so where it is read.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace flowstone {
+
+constexpr size_t io_pieces_max = 64;                    // iovecs of one disk request
+constexpr uint32_t disk_block_bytes_min = 4096;         // JOURNAL 1.2: commits never start on less
+
+constexpr size_t topic_name_bytes_max = 249;            // Kafka's: leaves room for "-<partition>" in a file name
+constexpr size_t group_name_bytes_max = 32 * 1024 - 1;  // a Kafka string
+constexpr int32_t partitions_per_topic_max = 100'000;
+constexpr uint32_t headers_per_record_max = 10'000;
+constexpr uint32_t records_per_batch_max = 10'000'000;  // and never more than the bytes could hold
+
+constexpr uint64_t decompressed_batch_bytes_max = 64ull << 20;
+constexpr uint64_t decompression_ratio_max = 1000;      // a batch may claim at most this many times its own size
+constexpr uint64_t batch_bytes_max_default = 1'048'588; // Kafka's max.message.bytes
+
+constexpr uint32_t meta_file_bytes_max = 1u << 20;      // meta.properties, partition.metadata, epoch checkpoints
+constexpr uint32_t leader_epochs_max = 100'000;         // per partition
+
+}  // namespace flowstone
