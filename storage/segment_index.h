@@ -1,0 +1,120 @@
+// The offset index and the time index of one segment, in Kafka's format.
+//
+//   <base>.index      8 bytes an entry: last offset of a batch minus base (i32), where that batch begins (i32)
+//   <base>.timeindex  12 bytes an entry: largest timestamp so far (i64), last offset of the batch it first
+//                     appeared in, minus base (i32)
+//   big endian, both columns of both files strictly growing
+//
+// Sparse: a batch gets an entry when it begins more than index_interval_bytes after the last one that got one. Both
+// are hints: what the caller finds at a position it checks, and a bad file costs a rebuild, never an answer.
+// Format page: docs/formats/segment.md.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <flowstone/ids.h>
+#include <flowstone/result.h>
+
+#include "storage/batch.h"
+#include "storage/disk.h"
+
+namespace flowstone {
+
+constexpr uint32_t index_interval_bytes = 4096;         // Kafka's index.interval.bytes
+constexpr uint32_t index_entry_bytes = 8;
+constexpr uint32_t time_index_entry_bytes = 12;
+constexpr int64_t segment_offsets_max = INT32_MAX;      // what the i32 of an entry can express
+constexpr int64_t segment_bytes_limit = INT32_MAX;      // likewise; segment.bytes cannot be set higher
+
+// Where a segment ends, as far as it is known to be good.
+struct SegmentEnd {
+    Offset offset;  // the next offset
+    BytePos at;
+};
+
+// Owned by the segment. Not safe from several threads. Holds no file open between calls and in memory only what has
+// not been flushed: 20 bytes per index_interval_bytes appended since.
+class SegmentIndex {
+public:
+    // All that is needed to go on without reading a file; kept in the checkpoint. Speaks of flushed entries.
+    struct State {
+        uint32_t entries = 0;
+        uint32_t time_entries = 0;
+        BytePos last_entry_at{0};            // position named by the last offset entry; 0 without one
+        int64_t last_entry_timestamp_ms = -1;  // of the last time entry; -1 without one
+        int64_t timestamp_ms_max = -1;       // of the segment so far
+        Offset timestamp_offset_max;         // last offset of the first batch that has it
+        friend bool operator==(const State&, const State&) = default;
+    };
+
+    // A new segment's index: what its files hold, if they exist, is overwritten by the first flush.
+    SegmentIndex(std::string directory, Offset base) : SegmentIndex(std::move(directory), base, State{}) {}
+    // As saved by state() after a flush. Reads nothing; entries beyond the state's are overwritten.
+    SegmentIndex(std::string directory, Offset base, const State& state);
+    // From the files alone: counts entries, drops those at or past `end` and looks at the last of each.
+    // Errors: corrupt (a missing file too): rebuild. io.
+    static Result<SegmentIndex> open(Disk& disk, std::string directory, Offset base, SegmentEnd end);
+
+    // A batch was appended at `at`. In order, each once. Requires last_offset - base and at within their limits.
+    void note(Offset last_offset, BytePos at, int64_t timestamp_ms_max);
+    void note(const BatchView& batch, BytePos at) { note(batch.last_offset(), at, batch.max_timestamp_ms()); }
+    // The segment is rolled: the time index gets its last entry, the segment's largest timestamp. Flush afterwards.
+    void close();
+
+    // A batch boundary at or before the batch that holds `offset`. Never past it if the index is right; the caller
+    // checks the batch it finds there. Errors: corrupt (entries do not grow, or the file is short): rebuild. io.
+    Result<BytePos> lookup(Disk& disk, Offset offset) const;
+    // A batch boundary at or before the first batch whose max timestamp is `timestamp_ms` or later. Errors: as lookup.
+    Result<BytePos> lookup_time(Disk& disk, int64_t timestamp_ms) const;
+
+    // Writes pending entries; both files are cut to what belongs to them. Not synced. After an error nothing is
+    // forgotten, but what the files hold is unknown until the next successful flush.
+    Result<void> flush(Disk& disk);
+    // Syncs both files: at roll and at a checkpoint whose state speaks of them.
+    Result<void> sync(Disk& disk);
+    uint32_t pending_entries() const { return static_cast<uint32_t>(pending_.size() + pending_times_.size()); }
+
+    // The segment was cut at `end` (a batch boundary). Flush afterwards. The largest timestamp of what is left must
+    // come from the caller or is rebuilt. Errors: corrupt: rebuild. io.
+    Result<void> truncate(Disk& disk, SegmentEnd end);
+
+    // Requires pending_entries() == 0.
+    State state() const;
+    int64_t timestamp_ms_max() const { return timestamp_ms_max_; }
+    Offset timestamp_offset_max() const { return timestamp_offset_max_; }
+
+private:
+    struct Entry {
+        int32_t offset;  // relative to base_
+        int32_t at;
+    };
+    struct TimeEntry {
+        int64_t timestamp_ms;
+        int32_t offset;
+    };
+    struct Files;
+
+    std::string path(bool time) const;
+    Result<uint32_t> count_below(Disk& disk, SegmentEnd end);
+    void add_time_entry();
+
+    std::string directory_;
+    Offset base_;
+    uint32_t entries_ = 0;       // in the file and ours
+    uint32_t time_entries_ = 0;
+    std::vector<Entry> pending_;
+    std::vector<TimeEntry> pending_times_;
+    bool cut_ = true;            // the files may hold more than entries_ say
+    BytePos last_entry_at_{0};
+    int64_t last_entry_timestamp_ms_ = -1;
+    int64_t timestamp_ms_max_ = -1;
+    Offset timestamp_offset_max_;
+};
+
+// Makes both index files of a segment again from its batches in [0, end), flushed and not synced.
+// Errors: corrupt, when the segment itself is bad below `end`; io.
+Result<SegmentIndex> rebuild_index(Disk& disk, const std::string& directory, Offset base, SegmentEnd end,
+                                   uint64_t batch_bytes_max);
+
+}  // namespace flowstone
