@@ -1,0 +1,85 @@
+// The configuration of one topic, by Kafka's names: typed, checked, and described.
+//
+// Names, defaults and bounds are those of Kafka 4.3's topic configs, and three of our own that begin with
+// "flowstone.". A config that does nothing here yet is accepted, checked and kept all the same, and marked so.
+// Pure: a value type and a table.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flowstone/log.h>
+#include <flowstone/result.h>
+
+#include "storage/batch.h"
+
+namespace flowstone {
+
+enum class ConfigType : uint8_t { boolean, int32, int64, decimal, text, list };
+const char* name(ConfigType type);  // Kafka's word: "BOOLEAN", "INT", "LONG", "DOUBLE", "STRING", "LIST"
+
+// One row of the table. All text is static.
+struct ConfigDefinition {
+    const char* name;
+    ConfigType type;
+    const char* default_value;
+    const char* bounds;  // for people: "[0,...]", "[none, sha256]"; empty when every value of the type will do
+    bool acts;           // false: accepted, checked and kept, but nothing here looks at it yet
+    const char* help;    // one sentence
+};
+std::span<const ConfigDefinition> topic_config_definitions();  // sorted by name
+const ConfigDefinition* find_topic_config(std::string_view name);  // null when there is no such config
+
+// What cleans a topic. Neither is Kafka 4's empty policy: nothing is ever deleted or compacted.
+struct CleanupPolicy {
+    bool delete_old = true;
+    bool compact = false;
+    friend bool operator==(const CleanupPolicy&, const CleanupPolicy&) = default;
+};
+
+enum class SealKind : uint8_t { none, sha256 };
+
+// -1 in a retention means "no limit". All times are milliseconds.
+struct TopicConfig {
+    int64_t retention_ms = 604'800'000;
+    int64_t retention_bytes = -1;
+    int32_t segment_bytes = 1 << 30;
+    int64_t segment_ms = 604'800'000;
+    CleanupPolicy cleanup_policy;
+    double min_cleanable_dirty_ratio = 0.5;
+    int64_t delete_retention_ms = 86'400'000;
+    int64_t min_compaction_lag_ms = 0;
+    int64_t max_compaction_lag_ms = INT64_MAX;
+    int32_t max_message_bytes = 1'048'588;
+    TimestampType timestamp_type = TimestampType::create_time;
+    int64_t timestamp_before_max_ms = INT64_MAX;
+    int64_t timestamp_after_max_ms = 3'600'000;
+    std::optional<Codec> compression;  // empty: "producer", batches stay as they came
+    int32_t index_interval_bytes = 4096;
+    int64_t file_delete_delay_ms = 60'000;
+    Durability durability = Durability::durable;
+    SealKind seal = SealKind::none;
+
+    // Everything set explicitly, those that do not act included; sorted by name.
+    ConfigMap set;
+
+    // Each of `configs` over the defaults. Errors: invalid, naming the key and the value: an unknown name, a name
+    // given twice, a value that is not of the type or out of bounds, or two values that contradict each other.
+    static Result<TopicConfig> parse(const ConfigMap& configs);
+};
+
+// The text of every config as it is in force, in the order of the table: for describe.
+struct ConfigEntry {
+    const ConfigDefinition* definition;
+    std::string value;
+    bool is_set;  // on the topic; else the default
+};
+std::vector<ConfigEntry> describe(const TopicConfig& config);
+
+const char* name(Durability durability);
+
+}  // namespace flowstone
