@@ -42,7 +42,7 @@ struct Io {
     Kind kind = Kind::read;
     File* file = nullptr;
     BytePos at{0};
-    std::span<const iovec> pieces;  // valid until run() returns; at most io_pieces_max
+    std::span<const iovec> pieces{};  // valid until run() returns; at most io_pieces_max
 
     uint64_t done = 0;     // out: bytes read or written
     int32_t os_errno = 0;  // out: 0, or why it failed
