@@ -1,0 +1,46 @@
+#include "tools/flowstone/endpoint.h"
+
+#include <gtest/gtest.h>
+
+namespace flowstone::tool {
+namespace {
+
+using Kind = Endpoint::Kind;
+
+Result<Endpoint> parse(std::string_view text) {
+    return parse_endpoint(text, [](const std::string& path) { return path == "there"; });
+}
+
+TEST(Endpoint, NamesItsTransport) {
+    EXPECT_EQ(*parse("dir:data"), (Endpoint{Kind::dir, "data"}));
+    EXPECT_EQ(*parse("shm:/data"), (Endpoint{Kind::shm, "/data"}));
+    EXPECT_EQ(*parse("localhost:9092"), (Endpoint{Kind::hosts, "localhost:9092"}));
+    EXPECT_EQ(*parse("a:1,b:65535"), (Endpoint{Kind::hosts, "a:1,b:65535"}));
+    EXPECT_EQ(*parse("[::1]:9092"), (Endpoint{Kind::hosts, "[::1]:9092"}));
+}
+
+TEST(Endpoint, AWordWithASlashOrOfADirectoryIsAPath) {
+    EXPECT_EQ(*parse("./data"), (Endpoint{Kind::dir, "./data"}));
+    EXPECT_EQ(*parse("a:1/b"), (Endpoint{Kind::dir, "a:1/b"}));
+    EXPECT_EQ(*parse("there"), (Endpoint{Kind::dir, "there"}));
+}
+
+TEST(Endpoint, NoneIsTheDefaultDirectory) { EXPECT_EQ(*parse(""), (Endpoint{Kind::dir, "./flowstone-data"})); }
+
+TEST(Endpoint, RefusesWhatIsNeitherPathNorHost) {
+    for (const char* text : {"nowhere", "dir:", "shm:", "host:", "host:0", "host:65536", "host:+1", "host:9x", ":9092",
+                             "a:1,", ",a:1", "a:1,b", "host:99999999999999999999"}) {
+        auto endpoint = parse(text);
+        ASSERT_FALSE(endpoint) << text;
+        EXPECT_EQ(endpoint.error().code, Code::invalid) << text;
+    }
+}
+
+TEST(Endpoint, OnlyDirectoriesAreServedYet) {
+    EXPECT_EQ(*log_directory("dir:data"), "data");
+    EXPECT_EQ(log_directory("shm:data").error().code, Code::unsupported);
+    EXPECT_EQ(log_directory("localhost:9092").error().code, Code::unsupported);
+}
+
+}  // namespace
+}  // namespace flowstone::tool

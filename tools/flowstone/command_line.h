@@ -1,0 +1,47 @@
+// The command line: which commands there are, and what one of them was asked to do.
+//
+// A command adds itself to the tree with an add_..._commands function and is listed in command_line.cc. Its callback
+// only stores what is to be run, so that a command line can be parsed without doing anything.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace flowstone::tool {
+
+enum class Exit : int {
+    done = 0,
+    no = 1,      // the question was answered, with no: damage was found, nothing matched
+    usage = 2,   // the command line can never be right
+    failed = 3,  // it could not be done
+};
+
+// What the commands share while the command line is parsed.
+struct Invocation {
+    std::string endpoint;       // -L, or FLOWSTONE_LOG
+    std::function<Exit()> run;  // set by the command that was chosen
+};
+
+struct CommandLine {
+    Exit exit = Exit::done;
+    std::string text;           // help or version to print when `exit` is done, else one line of complaint
+    std::function<Exit()> run;  // if set, the command line is right and this does the work
+};
+// `arguments` without the program's name. Reads FLOWSTONE_LOG and changes nothing.
+CommandLine parse_command_line(std::vector<std::string> arguments);
+
+// Adds the whole tree to `app`, which stays referred to, as does `invocation`.
+void add_commands(CLI::App& app, Invocation& invocation);
+
+// Makes a command under `parent` whose help ends with `examples`, one a line.
+CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& summary,
+                      const std::vector<std::string>& examples);
+
+void add_completion_commands(CLI::App& app, Invocation& invocation);
+
+}  // namespace flowstone::tool

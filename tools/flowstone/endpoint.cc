@@ -1,0 +1,71 @@
+#include "tools/flowstone/endpoint.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "tools/flowstone/output.h"
+
+namespace flowstone::tool {
+namespace {
+
+bool is_host_and_port(std::string_view text) {
+    const size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) { return false; }
+    const std::string_view digits = text.substr(colon + 1);
+    if (!std::all_of(digits.begin(), digits.end(), [](char digit) { return digit >= '0' && digit <= '9'; })) {
+        return false;
+    }
+    const auto port = parse_integer(digits);
+    return port && *port >= 1 && *port <= 65535;
+}
+
+bool are_hosts(std::string_view text) {
+    while (true) {
+        const size_t comma = text.find(',');
+        if (!is_host_and_port(text.substr(0, comma))) { return false; }
+        if (comma == std::string_view::npos) { return true; }
+        text.remove_prefix(comma + 1);
+    }
+}
+
+}  // namespace
+
+Result<Endpoint> parse_endpoint(std::string_view text, const std::function<bool(const std::string&)>& is_directory) {
+    if (text.empty()) { text = endpoint_default; }
+    for (const auto& [scheme, kind] : {std::pair{"dir:", Endpoint::Kind::dir}, {"shm:", Endpoint::Kind::shm}}) {
+        if (!text.starts_with(scheme)) { continue; }
+        const std::string_view path = text.substr(4);
+        if (path.empty()) { return fail(Code::invalid, "endpoint", fmt::format("no path after '{}'", scheme)); }
+        return Endpoint{kind, std::string(path)};
+    }
+    if (text.find('/') != std::string_view::npos || is_directory(std::string(text))) {
+        return Endpoint{Endpoint::Kind::dir, std::string(text)};
+    }
+    if (are_hosts(text)) { return Endpoint{Endpoint::Kind::hosts, std::string(text)}; }
+    return fail(Code::invalid, "endpoint",
+                fmt::format("'{}' is no directory; write dir:{} for one that is yet to be made", text, text));
+}
+
+Result<std::string> log_directory(std::string_view text) {
+    auto endpoint = parse_endpoint(text, [](const std::string& path) {
+        std::error_code ignored;
+        return std::filesystem::is_directory(path, ignored);
+    });
+    if (!endpoint) { return std::unexpected(endpoint.error()); }
+    switch (endpoint->kind) {
+        case Endpoint::Kind::dir:
+            return std::move(endpoint->path);
+        case Endpoint::Kind::shm:
+            return fail(Code::unsupported, "endpoint",
+                        fmt::format("shared memory is not served yet; use dir:{}", endpoint->path));
+        case Endpoint::Kind::hosts:
+            return fail(Code::unsupported, "endpoint",
+                        fmt::format("'{}': logs over the network are not served yet; use dir:PATH", endpoint->path));
+    }
+    return fail(Code::invalid, "endpoint", text);
+}
+
+}  // namespace flowstone::tool

@@ -1,0 +1,28 @@
+// Which log a command works on: `dir:PATH`, `shm:PATH`, `HOST:PORT[,HOST:PORT]...`, or a path.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <flowstone/result.h>
+
+namespace flowstone::tool {
+
+constexpr std::string_view endpoint_default = "dir:./flowstone-data";
+
+struct Endpoint {
+    enum class Kind : uint8_t { dir, shm, hosts };
+    Kind kind = Kind::dir;
+    std::string path;  // of dir and shm; the hosts as given
+    friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+// A word with `/`, or one for which `is_directory` answers yes, is a path. Empty text is the default.
+// Errors: invalid.
+Result<Endpoint> parse_endpoint(std::string_view text, const std::function<bool(const std::string&)>& is_directory);
+
+// The directory of the log that -L names. Errors: invalid; unsupported for shm and hosts, which are not there yet.
+Result<std::string> log_directory(std::string_view endpoint);
+
+}  // namespace flowstone::tool
