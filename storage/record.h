@@ -22,8 +22,8 @@ struct Header {
 
 // One record to append. Everything is borrowed and must stay valid until the call returns; it is copied once.
 struct Record {
-    std::optional<std::string_view> key;    // decides the partition; absent: the sticky one
-    std::optional<std::string_view> value;  // absent: a tombstone
+    std::optional<std::string_view> key{};    // decides the partition; absent: the sticky one
+    std::optional<std::string_view> value{};  // absent: a tombstone
     std::span<const Header> headers{};
     std::optional<int64_t> timestamp_ms{};  // milliseconds since 1970 UTC; absent: the time of the append
 };
