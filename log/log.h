@@ -188,6 +188,7 @@ public:
     void operator*() const&& = delete;
     void operator->() const&& = delete;
     const Error& error() const& { return result_.error(); }
+    Error error() && { return result_.error(); }
 
 private:
     Result<Batch> result_;
