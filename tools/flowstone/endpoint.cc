@@ -56,8 +56,7 @@ Result<std::string> log_directory(std::string_view text) {
     });
     if (!endpoint) { return std::unexpected(endpoint.error()); }
     switch (endpoint->kind) {
-        case Endpoint::Kind::dir:
-            return std::move(endpoint->path);
+        case Endpoint::Kind::dir: return std::move(endpoint->path);
         case Endpoint::Kind::shm:
             return fail(Code::unsupported, "endpoint",
                         fmt::format("shared memory is not served yet; use dir:{}", endpoint->path));
