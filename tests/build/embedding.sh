@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Usage: embedding.sh COMPILER SOURCE_DIR BUILD_DIR
 # Installs into an empty directory, moves that, and builds docs/examples/embed against it four ways with the compiler
-# that a distribution's user has: CMake and pkg-config, shared and static. Each program runs and prints what it wrote.
+# that a distribution's user has: CMake and pkg-config, shared and static. Each program runs and prints what it wrote. Then README.md's
+# own words are tried on the same installation.
 set -euo pipefail
 compiler=$1 source=$2 build=$3
 example=$source/docs/examples/embed
@@ -60,3 +61,4 @@ run pkg-config-static ./static
 needs_shared_library shared yes
 needs_shared_library static no
 echo "flowstone $version: embedded four ways"
+"$source/tests/build/readme.py" "$compiler" "$source" "$prefix"

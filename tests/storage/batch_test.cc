@@ -14,7 +14,6 @@ namespace flowstone {
 namespace {
 
 using reference::BatchFields;
-using reference::RecordFields;
 using reference::Wire;
 
 constexpr std::string_view long_text =

@@ -22,7 +22,7 @@ std::string one_line(std::string text) {
 // "flowstone topic create": the command that the error is about.
 std::string command_path(const CLI::App& app) {
     const auto chosen = app.get_subcommands();
-    const std::string name = app.get_name();
+    const std::string& name = app.get_name();
     return chosen.empty() ? name : name + ' ' + command_path(*chosen.front());
 }
 
