@@ -56,8 +56,7 @@ private:
         Hash128 hash;
         int64_t offset;  // -1: free
     };
-    Slot* slot(Bytes key);
-    const Slot* slot(Bytes key) const;
+    size_t place(const Hash128& hash) const;
     std::vector<Slot> slots_;
     uint64_t seed_;
     size_t keys_max_;
@@ -80,7 +79,8 @@ Result<bool> note_keys(BatchView batch, TransactionFate fate, KeyMap& map, std::
 struct CleanRules {
     int64_t now_ms = 0;
     int64_t delete_retention_ms = 86'400'000;
-    Offset clean_end;  // exclusive bound of the segments being cleaned: the batch that ends there is kept, empty at least
+    Offset
+        clean_end;  // exclusive bound of the segments being cleaned: the batch that ends there is kept, empty at least
 };
 
 enum class Cleaned : uint8_t {
@@ -95,8 +95,8 @@ struct CleanedBatch {
     std::optional<BatchView> batch;  // in `out`
     uint32_t records_kept = 0;
     uint32_t records_dropped = 0;
-    bool tombstones_kept = false;    // another cleaning is due at the horizon
-    int64_t horizon_ms = -1;         // the batch's delete horizon afterwards; -1: none
+    bool tombstones_kept = false;  // another cleaning is due at the horizon
+    int64_t horizon_ms = -1;       // the batch's delete horizon afterwards; -1: none
 };
 
 // What remains of one batch. `is_producers_last`: no later batch of its producer is in the log.
@@ -109,6 +109,7 @@ struct CleanableSegment {
     Offset base;
     Offset end;
     uint64_t bytes = 0;
+    int64_t first_timestamp_ms = -1;  // of its first batch; -1: unknown, the largest counts
     int64_t max_timestamp_ms = -1;
     int64_t last_modified_ms = -1;  // counts where there is no timestamp
 };
@@ -125,7 +126,7 @@ struct CleanPlan {
 // is younger than min.compaction.lag.ms. `first_dirty` is where the last cleaning ended. Due when the dirty part is at
 // least min.cleanable.dirty.ratio of all that could be cleaned, or something dirty is older than max.compaction.lag.ms,
 // or `horizon_ms` (the earliest delete horizon left behind by the last cleaning; -1: none) has passed.
-CleanPlan plan_cleaning(std::span<const CleanableSegment> segments, Offset first_dirty, Offset bound, int64_t horizon_ms,
-                        int64_t now_ms, const TopicConfig& config);
+CleanPlan plan_cleaning(std::span<const CleanableSegment> segments, Offset first_dirty, Offset bound,
+                        int64_t horizon_ms, int64_t now_ms, const TopicConfig& config);
 
 }  // namespace flowstone

@@ -60,10 +60,14 @@ struct OffsetCommit {
     friend bool operator==(const OffsetCommit&, const OffsetCommit&) = default;
 };
 
-std::vector<std::byte> encode(const OffsetCommitKey& key);      // version 1
-std::vector<std::byte> encode(const OffsetCommit& commit);      // version 3
-Result<GroupKey> decode_group_key(Bytes key);                   // Errors: corrupt.
-Result<OffsetCommit> decode_offset_commit(Bytes value);         // Errors: corrupt, unsupported (version above 4).
+// A Kafka string holds 32,767 bytes; Kafka's own limit for metadata (offset.metadata.max.bytes) is lower.
+constexpr size_t offset_metadata_bytes_max = 4096;
+
+Result<std::vector<std::byte>> encode(
+    const OffsetCommitKey& key);  // version 1. Errors: too_large, invalid (negative partition).
+Result<std::vector<std::byte>> encode(const OffsetCommit& commit);  // version 3. Errors: too_large (metadata).
+Result<GroupKey> decode_group_key(Bytes key);                       // Errors: corrupt.
+Result<OffsetCommit> decode_offset_commit(Bytes value);             // Errors: corrupt, unsupported (version above 4).
 
 // The committed offsets of one or all partitions of __consumer_offsets. Built only by applying records in order.
 class OffsetTable {

@@ -48,8 +48,9 @@ struct TopicState {
     std::string name;
     Uuid id;
     bool internal = false;
-    std::vector<PartitionState> partitions;     // by number; a hole (damage, or a log read half) has partition_epoch -1
-    std::map<std::string, std::string> configs;  // those set
+    std::vector<PartitionState> partitions;              // by number, without holes
+    std::map<int32_t, PartitionState> partitions_ahead;  // came before a lower one; only for a while in a sound log
+    std::map<std::string, std::string> configs;          // those set
     ConfigMap config_map() const;
 };
 
@@ -61,14 +62,17 @@ struct Placement {
 
 class Metadata {
 public:
-    // One record. Afterwards look-ups answer by it. Errors: corrupt, unsupported, from decoding; corrupt when it
-    // contradicts the state (a partition of a topic that never was): then nothing changed.
+    // One record. Afterwards look-ups answer by it; inside a transaction, once its end was applied. Errors: corrupt,
+    // unsupported, from decoding; corrupt when it contradicts the state (a partition of a topic that never was). Then
+    // the log is damaged or of a kind we do not know: go no further with this state.
     Result<void> apply(Bytes value);
     Result<void> apply(const MetadataRecord& record);
 
     const TopicState* topic(std::string_view name) const;  // null when there is none; valid until the next apply
     const TopicState* topic(const Uuid& id) const;
-    const std::map<std::string, std::unique_ptr<TopicState>, std::less<>>& topics() const { return topics_; }  // by name
+    const std::map<std::string, std::unique_ptr<TopicState>, std::less<>>& topics() const {
+        return topics_;
+    }  // by name
     bool is_deleted(const Uuid& id) const { return deleted_.contains(id); }
     const std::set<Uuid>& deleted_topics() const { return deleted_; }
     size_t partition_count() const { return partition_count_; }
@@ -95,7 +99,8 @@ public:
     };
     Result<std::vector<MetadataRecord>> create_topic(const NewTopic& topic) const;
     // `total` is the count afterwards. Errors: not_found, invalid (not above the present count), out_of_range.
-    Result<std::vector<MetadataRecord>> add_partitions(std::string_view name, int32_t total, const Placement& placement) const;
+    Result<std::vector<MetadataRecord>> add_partitions(std::string_view name, int32_t total,
+                                                       const Placement& placement) const;
     // A name in both is set. Errors: not_found, invalid.
     Result<std::vector<MetadataRecord>> alter_configs(std::string_view name, const ConfigMap& set,
                                                       std::span<const std::string> unset) const;
@@ -107,6 +112,8 @@ public:
 
 private:
     Result<void> apply_now(const MetadataRecord& record);
+    std::map<std::string, std::string>& configs_of(const ConfigRecord& record);
+    const TopicState* colliding(std::string_view name) const;
     Result<void> on(const TopicRecord& record);
     Result<void> on(const PartitionRecord& record);
     Result<void> on(const ConfigRecord& record);
@@ -122,9 +129,9 @@ private:
         size_t operator()(const Uuid& id) const;
     };
     std::map<std::string, std::unique_ptr<TopicState>, std::less<>> topics_;
-    std::unordered_map<Uuid, TopicState*, UuidHash> topics_by_id_;  // never iterated
-    std::map<std::string, std::string, std::less<>> names_by_collision_key_;  // '.' as '_'; to the first such name
-    std::map<std::string, std::map<std::string, std::string>> orphan_configs_;  // set before, or after, the topic is there
+    std::unordered_map<Uuid, TopicState*, UuidHash> topics_by_id_;              // never iterated
+    std::map<std::string, TopicState*, std::less<>> topics_by_collision_key_;   // the name with '_' for '.'
+    std::map<std::string, std::map<std::string, std::string>> orphan_configs_;  // of topics that are not there (yet)
     std::set<Uuid> deleted_;
     std::map<std::string, int16_t> features_;
     std::map<std::string, std::map<std::string, std::string>> broker_configs_;

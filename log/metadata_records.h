@@ -99,8 +99,9 @@ struct OtherRecord {
     friend bool operator==(const OtherRecord&, const OtherRecord&) = default;
 };
 
-using MetadataRecord = std::variant<TopicRecord, PartitionRecord, ConfigRecord, PartitionChangeRecord, RemoveTopicRecord,
-                                    FeatureLevelRecord, ProducerIdsRecord, NoOpRecord, TransactionRecord, OtherRecord>;
+using MetadataRecord =
+    std::variant<TopicRecord, PartitionRecord, ConfigRecord, PartitionChangeRecord, RemoveTopicRecord,
+                 FeatureLevelRecord, ProducerIdsRecord, NoOpRecord, TransactionRecord, OtherRecord>;
 
 // Appends the value of one record to `out`. An OtherRecord cannot be written (CHECK).
 void encode(const MetadataRecord& record, ByteWriter& out);

@@ -17,17 +17,19 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <flowstone/ids.h>
 #include <flowstone/result.h>
 
 #include "storage/batch.h"
+#include "storage/producer_snapshot.h"
 
 namespace flowstone {
 
-constexpr size_t producer_window = 5;                         // batches per producer
-constexpr uint32_t producers_per_partition_max = 100'000;     // above it the one silent for longest is forgotten
+constexpr size_t producer_window = 5;                           // batches per producer
+constexpr uint32_t producers_per_partition_max = 100'000;       // above it the one silent for longest is forgotten
 constexpr int64_t producer_expiration_ms_default = 86'400'000;  // Kafka's producer.id.expiration.ms
 
 // The next sequence after `count` records that begin at `sequence`, both in [0, 2^31).
@@ -49,21 +51,9 @@ struct ProducerBatch {
     int32_t last_sequence = -1;
     Offset base_offset;
     Offset last_offset;
-    int64_t timestamp_ms = -1;  // the batch's max timestamp; what an answer to a duplicate carries under log append time
+    int64_t timestamp_ms =
+        -1;  // the batch's max timestamp; what an answer to a duplicate carries under log append time
     friend bool operator==(const ProducerBatch&, const ProducerBatch&) = default;
-};
-
-// One producer, as Kafka's snapshot knows it; same meaning as the entries of storage/producer_snapshot.h.
-struct ProducerEntry {
-    int64_t producer_id = -1;
-    int16_t epoch = -1;
-    int32_t last_sequence = -1;
-    Offset last_offset;
-    int32_t offset_delta = 0;  // last offset minus first of the last batch
-    int64_t timestamp_ms = -1;
-    int32_t coordinator_epoch = -1;
-    Offset txn_first_offset;   // of the open transaction; -1: none
-    friend bool operator==(const ProducerEntry&, const ProducerEntry&) = default;
 };
 
 class ProducerState {
@@ -75,40 +65,41 @@ public:
 
     // Empty: append it. A batch: it is a duplicate of that one; answer with its place (once that is acknowledged).
     // Errors: out_of_order, stale_epoch, each with producer, epoch and both sequences; invalid, when the fields
-    // cannot be a producer's (negative sequence, no records).
+    // cannot be a producer's (negative sequence, no records); busy, when it is new and all others are in transactions.
     Result<std::optional<ProducerBatch>> check(const ProducerAppend& append) const;
 
     // The batch is in the log at its base offset. Believed unchecked, as Kafka believes replicated batches; one without
-    // a producer id changes nothing. Markers end the producer's transaction. `now_ms` is for expiry.
+    // a producer id changes nothing. Markers end the producer's transaction. `now_ms` is for expiry: the time of the
+    // append, not of the records, or a producer that writes history would be forgotten at once.
     void applied(BatchView batch, int64_t now_ms);
     // The same for a caller without bytes at hand. Not for control batches.
-    void applied(const ProducerAppend& append, Offset base_offset, int64_t timestamp_ms, bool transactional, int64_t now_ms);
+    void applied(const ProducerAppend& append, Offset base_offset, int64_t timestamp_ms, bool transactional,
+                 int64_t now_ms);
 
     // Forgets producers without an open transaction that were silent for `expiration_ms`. Returns how many.
     size_t expire(int64_t now_ms, int64_t expiration_ms);
 
-    // The log was truncated to `end`. What a producer did before its window began is not known here, so every batch at
-    // or above `end` is taken out; a producer whose whole window went is `true` in the answer: rebuild from the log
-    // (load() the last snapshot at or below `end`, then applied() for each batch up to it).
+    // The log was truncated to `end`. False: nothing at or above it was remembered, and nothing changed. True: what was
+    // before is not known here (a window is short, a marker may have ended a transaction), so everything is forgotten
+    // and the caller rebuilds: load() or decode_window() of the last state at or below `end`, then applied() for each
+    // batch from there to `end`. Trimming the front needs no call: as in Kafka, a producer's sequence still counts.
     bool truncate(Offset end);
-    // Nothing is known before `start` any more: as Kafka, producers stay (their sequence still counts), open
-    // transactions stay. Present so that the rule has a place.
-    void trim(Offset start);
 
     size_t size() const;
-    Offset first_open_transaction() const;  // the smallest; -1: none
+    Offset first_open_transaction() const;      // the smallest; -1: none
     std::vector<int64_t> producer_ids() const;  // sorted
     // Oldest first; empty when the producer is not known.
     std::vector<ProducerBatch> window(int64_t producer_id) const;
 
-    // The snapshot's entries, sorted by producer id; and back: replaces everything. Of two entries of one id the last
-    // counts. At most producers_per_partition_max are kept.
-    std::vector<ProducerEntry> entries() const;
-    void load(const std::vector<ProducerEntry>& entries, int64_t now_ms);
+    // The entries of Kafka's snapshot, sorted by producer id; and back: replaces everything. `end` is the offset that
+    // the snapshot was taken at. Of two entries of one id the last counts.
+    std::vector<ProducerSnapshotEntry> entries() const;
+    void load(std::span<const ProducerSnapshotEntry> entries, Offset end, int64_t now_ms);
 
-    // The whole window. Blob, little endian: u8 version 1 · u32 producers · each { i64 id · i16 epoch · i32 coordinator
-    // epoch · i64 txn first offset · i64 last use ms · u8 batches · each { i32 base sequence · i32 last sequence ·
-    // i64 base offset · i64 last offset · i64 timestamp } }. Empty when there are no producers.
+    // The whole window. Blob, little endian: u8 version 1 · i64 end · u32 producers, the one silent for longest first ·
+    // each { i64 id · i16 epoch · i32 coordinator epoch · i64 transaction's first offset · i64 last use ms · u8 batches ·
+    // each { i32 base sequence · i32 last sequence · i64 base offset · i64 last offset · i64 timestamp } }.
+    // Empty when there are no producers.
     std::vector<std::byte> encode_window() const;
     // Replaces everything. Errors: corrupt, unsupported (newer version): then nothing changed.
     Result<void> decode_window(Bytes blob);

@@ -16,16 +16,16 @@ struct SegmentInfo {
     Offset base;
     Offset end;  // exclusive; the base of the next segment
     uint64_t bytes = 0;
-    int64_t max_timestamp_ms = -1;      // the largest of its records; -1: none has one
-    int64_t last_modified_ms = -1;      // of the file: counts where there is no timestamp, as in Kafka
+    int64_t max_timestamp_ms = -1;  // the largest of its records; -1: none has one
+    int64_t last_modified_ms = -1;  // of the file: counts where there is no timestamp, as in Kafka
 };
 
 enum class RetentionReason : uint8_t { none, log_start, time, size };
 const char* name(RetentionReason reason);
 
 struct RetentionDecision {
-    size_t delete_count = 0;   // leading segments that go
-    Offset new_log_start;      // the log start afterwards: never lower than before
+    size_t delete_count = 0;                         // leading segments that go
+    Offset new_log_start;                            // the log start afterwards: never lower than before
     RetentionReason reason = RetentionReason::none;  // of the last one that goes
 };
 
@@ -47,8 +47,9 @@ RetentionDecision decide_retention(const RetentionInput& input, const TopicConfi
 
 // Keeps deletion by time from trusting a clock that jumped (DESIGN section 5). Time here is the wall time at open
 // advanced by the monotonic clock. When that and the wall clock, or the last time on record, differ by more than an
-// hour, deletion by time waits for one hour of monotonic time, and the text says so once. After the hour the wall clock
-// is taken as the new base: an operator had that long to notice.
+// hour, time goes on from the wall clock, but deletion by time waits for one hour of monotonic time and says so: an
+// operator has that long to notice. Another jump meanwhile begins the hour again. A machine that slept for more than an
+// hour waits too: its monotonic clock stood still, and nothing here tells sleep from a wrong clock.
 class ClockGuard {
 public:
     static constexpr int64_t difference_ms_max = 3'600'000;
@@ -58,20 +59,21 @@ public:
     ClockGuard(int64_t wall_ms, int64_t monotonic_ns, int64_t last_recorded_ms);
 
     struct Reading {
-        int64_t now_ms = 0;        // for retention
-        bool believed = true;      // deletion by time may go on
-        std::string notice;        // one line when belief was lost or came back; else empty
+        int64_t now_ms = 0;    // for retention and compaction
+        bool believed = true;  // deletion by time may go on: segments, and tombstones
+        std::string notice;    // one line when belief was lost or came back; else empty
     };
     // Monotonic readings never go back; a smaller one counts as the last.
     Reading read(int64_t wall_ms, int64_t monotonic_ns);
 
 private:
-    void doubt(int64_t monotonic_ns);
+    int64_t now_ms() const;
+    void doubt(int64_t wall_ms);
     int64_t base_wall_ms_;
     int64_t base_monotonic_ns_;
-    int64_t last_monotonic_ns_;
+    int64_t monotonic_ns_;           // the last reading
     int64_t waiting_until_ns_ = -1;  // -1: not waiting
-    std::string notice_;
+    std::string notice_;             // to be given with the next reading
 };
 
 }  // namespace flowstone

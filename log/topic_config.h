@@ -27,11 +27,12 @@ struct ConfigDefinition {
     const char* name;
     ConfigType type;
     const char* default_value;
-    const char* bounds;  // for people: "[0,...]", "[none, sha256]"; empty when every value of the type will do
-    bool acts;           // false: accepted, checked and kept, but nothing here looks at it yet
-    const char* help;    // one sentence
+    const char* bounds;   // for people: "[0,...]", "[none, sha256]"; empty when every value of the type will do
+    bool acts;            // false: accepted, checked and kept, but nothing here looks at it yet
+    const char* help;     // one sentence
+    bool hidden = false;  // Kafka's "internal": for tests, not for lists
 };
-std::span<const ConfigDefinition> topic_config_definitions();  // sorted by name
+std::span<const ConfigDefinition> topic_config_definitions();      // sorted by name, hidden ones too
 const ConfigDefinition* find_topic_config(std::string_view name);  // null when there is no such config
 
 // What cleans a topic. Neither is Kafka 4's empty policy: nothing is ever deleted or compacted.
@@ -67,12 +68,15 @@ struct TopicConfig {
     // Everything set explicitly, those that do not act included; sorted by name.
     ConfigMap set;
 
+    // How old an active segment gets before it is rolled: compaction must be able to reach it in time.
+    int64_t roll_ms() const;
+
     // Each of `configs` over the defaults. Errors: invalid, naming the key and the value: an unknown name, a name
     // given twice, a value that is not of the type or out of bounds, or two values that contradict each other.
     static Result<TopicConfig> parse(const ConfigMap& configs);
 };
 
-// The text of every config as it is in force, in the order of the table: for describe.
+// The text of every config as it is in force, in the order of the table: for describe. Hidden ones only when set.
 struct ConfigEntry {
     const ConfigDefinition* definition;
     std::string value;
