@@ -34,10 +34,10 @@ public:
 // One request of Disk::run.
 struct Io {
     enum class Kind : uint8_t {
-        read,   // fills `pieces` from `at`; `done` is less than asked only at the end of the file
-        write,  // writes `pieces` at `at`, all of them or an error
+        read,           // fills `pieces` from `at`; `done` is less than asked only at the end of the file
+        write,          // writes `pieces` at `at`, all of them or an error
         write_durable,  // the same, and these bytes (no others) survive power loss when it ends: RWF_DSYNC
-        sync,   // fdatasync: everything written to this file before this call survives power loss, its size too
+        sync,           // fdatasync: everything written to this file before this call survives power loss, its size too
     };
     Kind kind = Kind::read;
     File* file = nullptr;
@@ -96,8 +96,8 @@ public:
 
     virtual Result<FileInfo> info(const std::string& path) = 0;
     virtual Result<std::vector<DirectoryEntry>> list(const std::string& directory) = 0;  // sorted by name
-    virtual Result<void> make_directory(const std::string& path) = 0;  // Errors: exists, io.
-    virtual Result<void> remove(const std::string& path) = 0;          // a file, or an empty directory
+    virtual Result<void> make_directory(const std::string& path) = 0;                    // Errors: exists, io.
+    virtual Result<void> remove(const std::string& path) = 0;                         // a file, or an empty directory
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
     // Names created, removed or renamed in this directory before the call survive power loss.
     virtual Result<void> sync_directory(const std::string& path) = 0;

@@ -49,7 +49,8 @@ Result<std::vector<std::byte>> read_file(Disk& disk, const std::string& path, ui
     TRY(auto file, disk.open(path, {}));
     TRY(const uint64_t bytes, disk.size(*file));
     if (bytes > bytes_max) {
-        return fail(Code::too_large, "disk.read_file", fmt::format("{} has {} bytes, at most {}", path, bytes, bytes_max));
+        return fail(Code::too_large, "disk.read_file",
+                    fmt::format("{} has {} bytes, at most {}", path, bytes, bytes_max));
     }
     std::vector<std::byte> content(bytes);
     TRY(const uint64_t done, read_at(disk, *file, BytePos{0}, content));

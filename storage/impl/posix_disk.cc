@@ -115,10 +115,12 @@ Result<PosixDisk::Device> PosixDisk::device(const std::string& directory) {
 
     Device device{.block_bytes = disk_block_bytes_min};
     raise(device.block_bytes, physical_block_bytes(found.st_dev));
-    const Descriptor file(uninterrupted([&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
+    const Descriptor file(
+        uninterrupted([&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
     if (!file.valid()) { return device; }  // not remembered: another directory there may allow it
-    struct statx limits {};
-    if (::statx(file.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &limits) == 0 && (limits.stx_mask & STATX_DIOALIGN) != 0) {
+    struct statx limits{};
+    if (::statx(file.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &limits) == 0 &&
+        (limits.stx_mask & STATX_DIOALIGN) != 0) {
         raise(device.block_bytes, limits.stx_dio_mem_align);
         raise(device.block_bytes, limits.stx_dio_offset_align);
     }
@@ -154,13 +156,16 @@ Result<std::unique_ptr<File>> PosixDisk::open(const std::string& path, OpenOptio
     uint32_t direct_block_bytes = 0;
     if (options.direct) {
         TRY(const Device device, this->device(parent_path(path)));
-        const bool tried = device.direct != Device::Direct::refused && ::fcntl(descriptor.get(), F_SETFL, O_DIRECT) == 0;
+        const bool tried =
+            device.direct != Device::Direct::refused && ::fcntl(descriptor.get(), F_SETFL, O_DIRECT) == 0;
         bool works = tried;
         if (tried && device.direct == Device::Direct::unknown) {
             const AlignedBlock block = aligned_block(device.block_bytes);
             works = uninterrupted([&] { return ::pread(descriptor.get(), block.get(), device.block_bytes, 0); }) >= 0;
         }
-        if (tried && !works && ::fcntl(descriptor.get(), F_SETFL, 0) != 0) { return fail_errno(errno, operation, path); }
+        if (tried && !works && ::fcntl(descriptor.get(), F_SETFL, 0) != 0) {
+            return fail_errno(errno, operation, path);
+        }
         if (works) { direct_block_bytes = device.block_bytes; }
     }
     return std::make_unique<PosixFile>(std::move(descriptor), path, direct_block_bytes);
@@ -205,7 +210,7 @@ void PosixDisk::finish(Transfer& transfer) const {
 }
 
 void PosixDisk::answer_size(Transfer& transfer) const {
-    struct stat found {};
+    struct stat found{};
     const bool known = ::fstat(posix(*transfer.io().file).fd(), &found) == 0;
     transfer.file_size(known ? static_cast<uint64_t>(found.st_size) : 0);
 }
@@ -273,7 +278,9 @@ Result<void> PosixDisk::remove(const std::string& path) {
 }
 
 Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
-    if (::rename(from.c_str(), to.c_str()) != 0) { return fail_errno(errno, "disk.rename", fmt::format("{} to {}", from, to)); }
+    if (::rename(from.c_str(), to.c_str()) != 0) {
+        return fail_errno(errno, "disk.rename", fmt::format("{} to {}", from, to));
+    }
     return {};
 }
 
@@ -288,9 +295,10 @@ Result<void> PosixDisk::sync_directory(const std::string& path) {
 // An open-file-description lock: unlike a process's own locks it is not dropped when some other descriptor of the same
 // file is closed, and it also keeps a second lock in this process out.
 Result<std::unique_ptr<DirectoryLock>> PosixDisk::lock(const std::string& path) {
-    Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644); }));
+    Descriptor file(
+        uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644); }));
     if (!file.valid()) { return fail_errno(errno, "disk.lock", path); }
-    struct flock whole {};
+    struct flock whole{};
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;
     if (::fcntl(file.get(), F_OFD_SETLK, &whole) != 0) {
