@@ -74,18 +74,23 @@ private:
     struct Free {
         void operator()(std::byte* memory) const { std::free(memory); }
     };
+    struct Examined {
+        ScanFault fault = ScanFault::none;
+        uint64_t size = 0;  // of the batch, when its length field can be believed
+    };
     Result<void> find_end();
-    Result<void> load(BytePos at, uint64_t bytes);  // makes [at, at + bytes) available, as far as there is a file
-    Bytes loaded(BytePos at) const;
-    Result<ScanFault> examine(BytePos at, bool crc, uint64_t* size);
+    Result<Bytes> load(BytePos at, uint64_t bytes);
+    Result<Examined> examine(BytePos at, bool crc);
     Result<bool> zeros_to_end(BytePos at);
+    Result<bool> move_to(BytePos at);
 
     Disk& disk_;
     File& file_;
     Options options_;
+    uint64_t align_ = disk_block_bytes_min;
     std::unique_ptr<std::byte[], Free> buffer_;
     uint64_t capacity_ = 0;
-    BytePos buffer_at_{0};
+    uint64_t buffer_at_ = 0;     // position of the buffer's first byte; a multiple of align_
     uint64_t buffer_bytes_ = 0;
     bool opened_ = false;
     BytePos end_{0};
@@ -94,6 +99,7 @@ private:
     Epoch epoch_;
     uint64_t batches_ = 0;
     ScanFault fault_ = ScanFault::none;
+    uint64_t fault_size_ = 0;    // what the damaged batch says of its own size; 0: cannot be
 };
 
 }  // namespace flowstone
