@@ -10,6 +10,8 @@
 // Format page: docs/formats/segment.md.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,13 @@ struct SegmentEnd {
     BytePos at;
 };
 
+// What the time index says: no batch before the one that ends with `last_offset` has a timestamp this large.
+struct TimeLookup {
+    BytePos at{0};              // a batch boundary at or before that batch
+    int64_t timestamp_ms = -1;  // its max timestamp; -1: there is no entry, begin at the front and check nothing
+    Offset last_offset;
+};
+
 // Owned by the segment. Not safe from several threads. Holds no file open between calls and in memory only what has
 // not been flushed: 20 bytes per index_interval_bytes appended since.
 class SegmentIndex {
@@ -52,21 +61,31 @@ public:
     SegmentIndex(std::string directory, Offset base) : SegmentIndex(std::move(directory), base, State{}) {}
     // As saved by state() after a flush. Reads nothing; entries beyond the state's are overwritten.
     SegmentIndex(std::string directory, Offset base, const State& state);
-    // From the files alone: counts entries, drops those at or past `end` and looks at the last of each.
-    // Errors: corrupt (a missing file too): rebuild. io.
+    // From the files alone: counts the entries below `end` and looks at the last of each; zeros at the end (Kafka
+    // preallocates) and entries past `end` are dropped. Of a segment that was not closed the batches from
+    // last_entry_at() on must be noted again. Errors: corrupt (a missing file too): rebuild. io.
     static Result<SegmentIndex> open(Disk& disk, std::string directory, Offset base, SegmentEnd end);
 
-    // A batch was appended at `at`. In order, each once. Requires last_offset - base and at within their limits.
+    // A batch was appended at `at`. In order. Noting a batch again does nothing. Requires last_offset - base and `at`
+    // within their limits.
     void note(Offset last_offset, BytePos at, int64_t timestamp_ms_max);
     void note(const BatchView& batch, BytePos at) { note(batch.last_offset(), at, batch.max_timestamp_ms()); }
     // The segment is rolled: the time index gets its last entry, the segment's largest timestamp. Flush afterwards.
     void close();
 
-    // A batch boundary at or before the batch that holds `offset`. Never past it if the index is right; the caller
-    // checks the batch it finds there. Errors: corrupt (entries do not grow, or the file is short): rebuild. io.
+    // A batch boundary at or before the batch that holds `offset`. The caller checks it: unless it is 0, a batch begins
+    // there and its last offset is at or below `offset`; else the index is bad: rebuild. (If both hold, the answer is
+    // right whatever the file says.) Errors: corrupt (entries do not grow, or the file is short): rebuild. io.
     Result<BytePos> lookup(Disk& disk, Offset offset) const;
-    // A batch boundary at or before the first batch whose max timestamp is `timestamp_ms` or later. Errors: as lookup.
-    Result<BytePos> lookup_time(Disk& disk, int64_t timestamp_ms) const;
+    // Where to begin looking for the first batch whose max timestamp is `timestamp_ms` or later. Checked by the caller
+    // as lookup() is, and also: the batch that ends with `last_offset` has exactly this max timestamp. Errors: as lookup.
+    Result<TimeLookup> lookup_time(Disk& disk, int64_t timestamp_ms) const;
+
+    // The answer to lookup() if memory alone has it: the offset lies past the first entry that is not flushed.
+    std::optional<BytePos> lookup_pending(Offset offset) const;
+    // A copy without the pending entries, for lookups on another thread: taken under the owner's lock, used without.
+    // Never flush it. It answers until the files are next truncated.
+    SegmentIndex flushed_part() const;
 
     // Writes pending entries; both files are cut to what belongs to them. Not synced. After an error nothing is
     // forgotten, but what the files hold is unknown until the next successful flush.
@@ -75,44 +94,42 @@ public:
     Result<void> sync(Disk& disk);
     uint32_t pending_entries() const { return static_cast<uint32_t>(pending_.size() + pending_times_.size()); }
 
-    // The segment was cut at `end` (a batch boundary). Flush afterwards. The largest timestamp of what is left must
-    // come from the caller or is rebuilt. Errors: corrupt: rebuild. io.
+    // The segment was cut at `end` (a batch boundary). Then note the batches in [last_entry_at(), end) again, for the
+    // largest timestamp, and flush. Errors: corrupt: rebuild. io.
     Result<void> truncate(Disk& disk, SegmentEnd end);
 
     // Requires pending_entries() == 0.
     State state() const;
-    int64_t timestamp_ms_max() const { return timestamp_ms_max_; }
-    Offset timestamp_offset_max() const { return timestamp_offset_max_; }
+    BytePos last_entry_at() const { return state_.last_entry_at; }  // 0 without an entry; pending ones count
+    int64_t timestamp_ms_max() const { return state_.timestamp_ms_max; }
+    Offset timestamp_offset_max() const { return state_.timestamp_offset_max; }
 
 private:
     struct Entry {
-        int32_t offset;  // relative to base_
-        int32_t at;
+        int64_t key;    // offset relative to base_; in the time index the timestamp
+        int32_t value;  // position; in the time index the relative offset
     };
-    struct TimeEntry {
-        int64_t timestamp_ms;
-        int32_t offset;
-    };
-    struct Files;
+    struct Column;  // one of the two files: its name and how an entry is laid out
 
-    std::string path(bool time) const;
-    Result<uint32_t> count_below(Disk& disk, SegmentEnd end);
+    std::string path(const Column& column) const;
+    Result<std::vector<Entry>> read_page(Disk& disk, File& file, const Column& column, uint64_t page,
+                                         uint64_t entries) const;
+    Result<std::optional<Entry>> find(Disk& disk, const Column& column, int64_t key) const;
+    Result<uint32_t> count_below(Disk& disk, const Column& column, uint64_t entries, SegmentEnd end) const;
+    Result<void> load_last(Disk& disk);
+    Result<void> flush_column(Disk& disk, const Column& column, std::span<const Entry> pending, uint32_t entries) const;
     void add_time_entry();
 
     std::string directory_;
     Offset base_;
-    uint32_t entries_ = 0;       // in the file and ours
-    uint32_t time_entries_ = 0;
+    State state_;                         // entries and time_entries count flushed ones, the rest speaks of all
     std::vector<Entry> pending_;
-    std::vector<TimeEntry> pending_times_;
-    bool cut_ = true;            // the files may hold more than entries_ say
-    BytePos last_entry_at_{0};
-    int64_t last_entry_timestamp_ms_ = -1;
-    int64_t timestamp_ms_max_ = -1;
-    Offset timestamp_offset_max_;
+    std::vector<Entry> pending_times_;
+    bool cut_ = true;                     // the files may hold more than state_ counts
 };
 
-// Makes both index files of a segment again from its batches in [0, end), flushed and not synced.
+// Makes both index files of a segment again from its batches in [0, end), flushed and not synced. For a segment that
+// is rolled, close() and flush() follow.
 // Errors: corrupt, when the segment itself is bad below `end`; io.
 Result<SegmentIndex> rebuild_index(Disk& disk, const std::string& directory, Offset base, SegmentEnd end,
                                    uint64_t batch_bytes_max);
