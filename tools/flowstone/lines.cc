@@ -28,7 +28,7 @@ Result<std::optional<std::string_view>> LineReader::next() {
         if (found != nullptr) { return take(size, 1); }
         searched = held;
 
-        std::memmove(buffer_.data(), from, held);
+        if (begin_ != 0) { std::memmove(buffer_.data(), from, held); }
         begin_ = 0;
         end_ = held;
         // Grows with what has arrived, not with what may come.
