@@ -226,7 +226,8 @@ inline bool BatchBuilder::append(const Record& record, int64_t timestamp_ms) {
 }
 
 // The same records under another codec, written to `out` (replaced): same offsets, timestamps, producer fields. The
-// records' bytes are not looked into. `batch` must not lie in `out`.
+// records' bytes are not looked into. `batch` must not lie in `out`. What would compress beyond the limits that
+// RecordCursor::open holds it to is left uncompressed: we must be able to read what we wrote.
 // Errors: as RecordCursor::open.
 Result<BatchView> recompress(BatchView batch, Codec codec, std::vector<std::byte>& out);
 

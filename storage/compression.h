@@ -10,12 +10,14 @@
 namespace flowstone {
 
 // Replaces `out` by the decompressed bytes. gzip (RFC 1952, several members), snappy (raw block or xerial framing, as
-// Kafka clients write it), lz4 (frame), zstd (frames). `out` never grows past `bytes_max`, nor past
-// decompression_ratio_max times the input; memory grows with bytes produced, not with what a header claims.
-// Errors: corrupt (also for bytes left over), too_large.
+// Kafka clients write it), lz4 (one frame), zstd (frames of version 1). `out` never grows past `bytes_max`, nor past
+// decompression_ratio_max times the input; it grows with bytes produced, doubling, not with what a header claims. The
+// decoders kept for each thread take at most 9 MiB besides (for lz4 in blocks of 4 MiB; 400 KiB for what Java writes).
+// Errors: corrupt (also for bytes left over or missing), too_large; then `out` is empty.
 Result<void> decompress(Codec codec, Bytes in, size_t bytes_max, std::vector<std::byte>& out);
 
-// Appends the compressed bytes to `out`. Snappy in xerial framing of 32 KiB blocks, as the Java client writes it.
+// Appends the compressed bytes to `out`, as the Java client writes them: snappy in xerial framing of 32 KiB blocks, lz4
+// in independent blocks of 64 KiB. Default levels. Errors: too_large (above 2 GiB).
 Result<void> compress(Codec codec, Bytes in, std::vector<std::byte>& out);
 
 }  // namespace flowstone

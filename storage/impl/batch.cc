@@ -45,16 +45,11 @@ std::unexpected<Error> bad_batch(Code code, const BatchView& batch, std::string_
 
 const char* name(Codec codec) {
     switch (codec) {
-        case Codec::none:
-            return "none";
-        case Codec::gzip:
-            return "gzip";
-        case Codec::snappy:
-            return "snappy";
-        case Codec::lz4:
-            return "lz4";
-        case Codec::zstd:
-            return "zstd";
+        case Codec::none: return "none";
+        case Codec::gzip: return "gzip";
+        case Codec::snappy: return "snappy";
+        case Codec::lz4: return "lz4";
+        case Codec::zstd: return "zstd";
     }
     return "unknown";
 }
@@ -279,8 +274,15 @@ Result<BatchView> recompress(BatchView batch, Codec codec, std::vector<std::byte
         TRY_VOID(decompress(static_cast<Codec>(batch.codec_id()), records, decompressed_batch_bytes_max, plain));
         records = plain;
     }
-    out.assign(batch.bytes().begin(), batch.bytes().begin() + batch_header_bytes);
+    if (records.size() > decompressed_batch_bytes_max) { codec = Codec::none; }
+    const auto header = batch.bytes().first(batch_header_bytes);
+    out.assign(header.begin(), header.end());
     TRY_VOID(compress(codec, records, out));
+    if (records.size() / decompression_ratio_max >= out.size() - batch_header_bytes) {
+        codec = Codec::none;
+        out.resize(batch_header_bytes);
+        TRY_VOID(compress(codec, records, out));
+    }
     if (out.size() > INT32_MAX) { return bad_batch(Code::too_large, batch, "above 2 GiB when recompressed"); }
 
     const auto attributes = static_cast<uint16_t>((batch.attributes() & ~codec_mask) | static_cast<uint16_t>(codec));
