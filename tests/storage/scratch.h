@@ -1,26 +1,22 @@
-// A directory of its own for one test, on the real disk, and segments written into it.
+// A directory of its own for one test, on the simulated disk, and segments written into it.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "storage/batch.h"
 #include "storage/disk.h"
 #include "storage/segment_files.h"
+#include "tests/sim/world/sim_disk.h"
 
 namespace flowstone {
 
 class ScratchTest : public testing::Test {
 protected:
-    ScratchTest() {
-        char path[] = "/tmp/flowstone_test_XXXXXX";
-        root_ = ::mkdtemp(path);
-    }
-    ~ScratchTest() override { std::filesystem::remove_all(root_); }
+    ScratchTest() { EXPECT_TRUE(disk_->make_directory(root_)); }
 
     void write(const std::string& name, Bytes content) {
         auto file = disk_->open(join_path(root_, name), {.write = true, .create = true});
@@ -39,8 +35,8 @@ protected:
         return file ? std::move(*file) : nullptr;
     }
 
-    std::string root_;
-    std::unique_ptr<Disk> disk_ = open_posix_disk();
+    const std::string root_ = "partition";
+    std::unique_ptr<Disk> disk_ = std::make_unique<SimDisk>();
 };
 
 // One batch of equal records with a value of `value_bytes`.
