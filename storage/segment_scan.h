@@ -29,7 +29,7 @@ enum class ScanFault : uint8_t {
     bad_magic,     // not version 2
     bad_header,    // counts or codec that contradict each other
     bad_crc,
-    offset_order,  // base offset below the end of the batch before it, or the segment's base
+    offset_order,  // base offset below the end of the batch before it or the segment's base, or offsets past offset_end
     epoch_order,   // leader epoch below that of the batch before it
 };
 const char* name(ScanFault fault);  // "torn_end" and so on
@@ -46,6 +46,7 @@ public:
         BytePos begin{0};             // a batch boundary
         BytePos end{INT64_MAX};       // the end of the file if that comes first
         Offset offset{0};             // no batch may begin below: the segment's base, or what is known at `begin`
+        Offset offset_end{INT64_MAX};  // nor end above: the next segment's base
         Epoch epoch{-1};              // nor have a lower epoch
         bool crc = true;              // compare checksums
         uint64_t batch_bytes_max = batch_bytes_max_default;  // larger ones are bad_length
