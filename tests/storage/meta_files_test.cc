@@ -18,8 +18,7 @@ TEST(LeaderEpochs, AreKafkasText) {
 
 TEST(LeaderEpochs, AnythingElseIsRefusedByName) {
     const auto code = [](std::string_view text) {
-        const auto parsed = parse_leader_epochs(text);
-        return parsed ? Code::invalid : parsed.error().code;
+        return code_of(parse_leader_epochs(text));
     };
     EXPECT_EQ(code("1\n0\n"), Code::unsupported);
     EXPECT_EQ(code("0\n100001\n"), Code::too_large);
@@ -54,12 +53,12 @@ TEST(PartitionMetadata, IsKafkasText) {
 }
 
 TEST(PartitionMetadata, AnythingElseIsRefused) {
-    EXPECT_EQ(parse_partition_metadata("version: 1\ntopic_id: " + topic_id).error().code, Code::unsupported);
+    EXPECT_EQ(code_of(parse_partition_metadata("version: 1\ntopic_id: " + topic_id)), Code::unsupported);
     for (const std::string& text :
          {std::string(), std::string("version: 0"), "version:0\ntopic_id: " + topic_id, "version: 0\ntopic: " + topic_id,
           std::string("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA"), "version: 0\ntopic_id: " + topic_id + "\nmore\n",
           "topic_id: " + topic_id + "\nversion: 0", "version: 0\ntopic_id: " + topic_id.substr(1)}) {
-        EXPECT_EQ(parse_partition_metadata(text).error().code, Code::corrupt) << text;
+        EXPECT_EQ(code_of(parse_partition_metadata(text)), Code::corrupt) << text;
     }
 }
 
@@ -96,8 +95,7 @@ TEST(MetaProperties, JavasOtherSpellingsAreUnderstood) {
 
 TEST(MetaProperties, AnythingElseIsRefusedByName) {
     const auto code = [](std::string_view text) {
-        const auto parsed = parse_meta_properties(text);
-        return parsed ? Code::invalid : parsed.error().code;
+        return code_of(parse_meta_properties(text));
     };
     EXPECT_EQ(code("version=0\nbroker.id=1\n"), Code::unsupported);
     EXPECT_EQ(code("version=2\ncluster.id=a\nnode.id=1\n"), Code::unsupported);
@@ -117,16 +115,16 @@ TEST(OffsetCheckpoint, IsKafkasText) {
     EXPECT_EQ(format_offset_checkpoint(offsets), "0\n2\na-b 0 5\nt 12 0\n");
     EXPECT_EQ(*parse_offset_checkpoint("0\n2\na-b 0 5\nt 12 0\n"), offsets);
     for (const char* text : {"0\n1\nt 0\n", "0\n1\nt 0 1 2\n", "0\n1\nt/ 0 1\n", "0\n1\nt -1 1\n", "0\n1\nt 0 -1\n", "0\n1\n"}) {
-        EXPECT_EQ(parse_offset_checkpoint(text).error().code, Code::corrupt) << text;
+        EXPECT_EQ(code_of(parse_offset_checkpoint(text)), Code::corrupt) << text;
     }
-    EXPECT_EQ(parse_offset_checkpoint("1\n0\n").error().code, Code::unsupported);
+    EXPECT_EQ(code_of(parse_offset_checkpoint("1\n0\n")), Code::unsupported);
 }
 
 using MetaFilesTest = ScratchTest;
 
 TEST_F(MetaFilesTest, AreWrittenReplacedAndReadAgain) {
     const std::vector<EpochStart> epochs = {{Epoch{1}, Offset{0}}};
-    EXPECT_EQ(read_leader_epochs(*disk_, root_).error().code, Code::not_found);
+    EXPECT_EQ(code_of(read_leader_epochs(*disk_, root_)), Code::not_found);
     ASSERT_TRUE(write_leader_epochs(*disk_, root_, {}));
     ASSERT_TRUE(write_leader_epochs(*disk_, root_, epochs));
     EXPECT_EQ(*read_leader_epochs(*disk_, root_), epochs);
@@ -144,7 +142,7 @@ TEST_F(MetaFilesTest, ErrorsNameTheFile) {
     ASSERT_FALSE(epochs);
     EXPECT_NE(epochs.error().message().find("leader-epoch-checkpoint"), std::string::npos);
     write("meta.properties", std::vector<std::byte>(meta_file_bytes_max + 1));
-    EXPECT_EQ(read_meta_properties(*disk_, root_).error().code, Code::too_large);
+    EXPECT_EQ(code_of(read_meta_properties(*disk_, root_)), Code::too_large);
 }
 
 }  // namespace

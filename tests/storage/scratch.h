@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,12 @@
 #include "tests/sim/world/sim_disk.h"
 
 namespace flowstone {
+
+// The code of an error, nothing for a success.
+template <class T>
+std::optional<Code> code_of(const Result<T>& result) {
+    return result ? std::nullopt : std::optional(result.error().code);
+}
 
 class ScratchTest : public testing::Test {
 protected:

@@ -235,8 +235,17 @@ TEST_F(SegmentIndexTest, TruncationAnywhereLeavesWhatAShorterSegmentHas) {
                 if (batch.at < index.last_entry_at().value) { continue; }
                 index.note(Offset{batch.last_offset}, BytePos{batch.at}, batch.timestamp_ms);
             }
+            // The segment goes on with other batches, none as late as what was cut.
+            for (int i = 0; i < 30; ++i) {
+                const int64_t before_at = shorter.batches.empty() ? 0 : at + i * 1000;
+                shorter.batches.push_back({before_at, 1000, shorter.next_offset, shorter.next_offset, 10'000 + i});
+                if (shorter.batches.size() == 1) { shorter.batches[0].bytes = at + 1000; }
+                index.note(Offset{shorter.next_offset}, BytePos{before_at}, 10'000 + i);
+                ++shorter.next_offset;
+            }
+            index.close();
             ASSERT_TRUE(index.flush(*disk_));
-            const ExpectedFiles expected = expected_files(shorter, 100, false);
+            const ExpectedFiles expected = expected_files(shorter, 100, true);
             EXPECT_EQ(read(index_name), expected.index) << keep;
             EXPECT_EQ(read(time_name), expected.times) << keep;
         }
@@ -247,7 +256,7 @@ TEST_F(SegmentIndexTest, MissingFilesAreCorruptAndRebuilt) {
     const MadeSegment segment = varied_segment(100);
     make(segment);
     ASSERT_TRUE(disk_->remove(join_path(root_, time_name)));
-    EXPECT_EQ(SegmentIndex::open(*disk_, root_, Offset{100}, end_of(segment)).error().code, Code::corrupt);
+    EXPECT_EQ(code_of(SegmentIndex::open(*disk_, root_, Offset{100}, end_of(segment))), Code::corrupt);
     ASSERT_TRUE(disk_->remove(join_path(root_, index_name)));
     auto index = rebuild_index(*disk_, root_, Offset{100}, end_of(segment), batch_bytes_max_default);
     ASSERT_TRUE(index) << index.error().message();
@@ -263,7 +272,7 @@ TEST_F(SegmentIndexTest, ADamagedSegmentIsNotIndexed) {
     write(log_name, segment.bytes);
     const auto index = rebuild_index(*disk_, root_, Offset{100}, end_of(segment), batch_bytes_max_default);
     ASSERT_FALSE(index);
-    EXPECT_EQ(index.error().code, Code::corrupt);
+    EXPECT_EQ(code_of(index), Code::corrupt);
 }
 
 // Opens whatever the files now hold and looks up everything. Each answer is an error that says corrupt, an answer that
@@ -273,20 +282,20 @@ void expect_harmless(Disk& disk, const std::string& root, const MadeSegment& seg
                      const std::function<bool(const TimeLookup&)>& passes_time) {
     const auto index = SegmentIndex::open(disk, root, Offset{100}, end);
     if (!index) {
-        ASSERT_EQ(index.error().code, Code::corrupt);
+        ASSERT_EQ(code_of(index), Code::corrupt);
         return;
     }
     for (size_t i = 0; i < segment.batches.size(); i += 3) {
         const MadeBatch& wanted = segment.batches[i];
         const auto at = index->lookup(disk, Offset{wanted.base_offset});
         if (!at) {
-            ASSERT_EQ(at.error().code, Code::corrupt);
+            ASSERT_EQ(code_of(at), Code::corrupt);
         } else if (passes_offset(*at, wanted.base_offset)) {
             ASSERT_LE(at->value, wanted.at);
         }
         const auto hit = index->lookup_time(disk, wanted.timestamp_ms);
         if (!hit) {
-            ASSERT_EQ(hit.error().code, Code::corrupt);
+            ASSERT_EQ(code_of(hit), Code::corrupt);
         } else if (passes_time(*hit)) {
             for (const MadeBatch& batch : segment.batches) {
                 if (batch.timestamp_ms < wanted.timestamp_ms) { continue; }
@@ -333,14 +342,44 @@ TEST_F(SegmentIndexTest, EveryTruncationLengthIsNamedOrHarmless) {
     }
 }
 
+TEST_F(SegmentIndexTest, AnEntryThatPointsPastTheEndIsNotBelieved) {
+    const MadeSegment segment = varied_segment(100);
+    make(segment);
+    std::vector<std::byte> bad = read(index_name);
+    store_be(bad.data() + bad.size() - 4, static_cast<int32_t>(segment.bytes.size() + 100));
+    write(index_name, bad);
+    const auto index = SegmentIndex::open(*disk_, root_, Offset{100}, end_of(segment));
+    ASSERT_TRUE(index);
+    expect_right(*index, segment);
+}
+
+TEST_F(SegmentIndexTest, EntriesThatDoNotGrowAreCorruptWithinAPageAndAcrossPages) {
+    const MadeSegment segment = varied_segment(8000);
+    const SegmentIndex good = make(segment);
+    const std::vector<std::byte> content = read(index_name);
+    ASSERT_GT(content.size(), 3 * 4096u);
+    std::vector<std::byte> bad = content;
+    std::swap_ranges(bad.begin(), bad.begin() + index_entry_bytes, bad.begin() + index_entry_bytes);
+    write(index_name, bad);
+    EXPECT_EQ(code_of(SegmentIndex(root_, Offset{100}, good.state()).lookup(*disk_, Offset{100})), Code::corrupt);
+    // Every page grows, but the last one's positions lie below those before it.
+    bad = content;
+    for (size_t at = 3 * 4096; at < bad.size(); at += index_entry_bytes) {
+        store_be(&bad[at + 4], static_cast<int32_t>(1 + at));
+    }
+    write(index_name, bad);
+    EXPECT_EQ(code_of(SegmentIndex(root_, Offset{100}, good.state()).lookup(*disk_, Offset{segment.next_offset})),
+              Code::corrupt);
+}
+
 TEST_F(SegmentIndexTest, AFileShorterThanTheStateSaysIsCorrupt) {
     const MadeSegment segment = varied_segment(100);
     const SegmentIndex good = make(segment);
     write(index_name, Bytes(read(index_name)).first(3 * index_entry_bytes));
     SegmentIndex index(root_, Offset{100}, good.state());
-    EXPECT_EQ(index.lookup(*disk_, Offset{segment.next_offset}).error().code, Code::corrupt);
+    EXPECT_EQ(code_of(index.lookup(*disk_, Offset{segment.next_offset})), Code::corrupt);
     index.note(Offset{segment.next_offset}, BytePos{static_cast<int64_t>(segment.bytes.size()) + 5000}, 1);
-    EXPECT_EQ(index.flush(*disk_).error().code, Code::corrupt);
+    EXPECT_EQ(code_of(index.flush(*disk_)), Code::corrupt);
 }
 
 }  // namespace
