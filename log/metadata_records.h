@@ -31,15 +31,15 @@ struct TopicRecord {  // 2
 
 struct PartitionRecord {  // 3, written as version 1; 0 to 2 are read
     int32_t partition = -1;
-    Uuid topic_id;
-    std::vector<int32_t> replicas;  // broker ids, the preferred one first
-    std::vector<int32_t> isr;
-    std::vector<int32_t> removing;
-    std::vector<int32_t> adding;
+    Uuid topic_id{};
+    std::vector<int32_t> replicas{};  // broker ids, the preferred one first
+    std::vector<int32_t> isr{};
+    std::vector<int32_t> removing{};
+    std::vector<int32_t> adding{};
     int32_t leader = -1;
     int32_t leader_epoch = -1;
     int32_t partition_epoch = -1;
-    std::vector<Uuid> directories;  // one per replica; empty when version 0
+    std::vector<Uuid> directories{};  // one per replica; empty when version 0
     friend bool operator==(const PartitionRecord&, const PartitionRecord&) = default;
 };
 
@@ -53,13 +53,13 @@ struct ConfigRecord {  // 4
 
 struct PartitionChangeRecord {  // 5; what is absent did not change
     int32_t partition = -1;
-    Uuid topic_id;
-    std::optional<std::vector<int32_t>> isr;
-    std::optional<int32_t> leader;  // -1: none. Any value, the same one too, starts a new leader epoch.
-    std::optional<std::vector<int32_t>> replicas;
-    std::optional<std::vector<int32_t>> removing;
-    std::optional<std::vector<int32_t>> adding;
-    std::optional<std::vector<Uuid>> directories;
+    Uuid topic_id{};
+    std::optional<std::vector<int32_t>> isr{};
+    std::optional<int32_t> leader{};  // -1: none. Any value, the same one too, starts a new leader epoch.
+    std::optional<std::vector<int32_t>> replicas{};
+    std::optional<std::vector<int32_t>> removing{};
+    std::optional<std::vector<int32_t>> adding{};
+    std::optional<std::vector<Uuid>> directories{};
     friend bool operator==(const PartitionChangeRecord&, const PartitionChangeRecord&) = default;
 };
 

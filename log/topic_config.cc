@@ -190,8 +190,9 @@ std::string_view trim(std::string_view text) {
     return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
-bool equal_without_case(std::string_view a, std::string_view b) {
-    return std::ranges::equal(a, b, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+bool is_word(std::string_view text, std::string_view lower_case_word) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return std::ranges::equal(text, lower_case_word, {}, lower);
 }
 
 template <class T>
@@ -246,8 +247,8 @@ std::optional<Value> parse_value(const Row& row, std::string_view text) {
     text = trim(text);
     switch (row.definition.type) {
         case boolean:
-            value.boolean = equal_without_case("true", text);
-            if (!value.boolean && !equal_without_case("false", text)) { return std::nullopt; }
+            value.boolean = is_word(text, "true");
+            if (!value.boolean && !is_word(text, "false")) { return std::nullopt; }
             return value;
         case int32:
         case int64: {

@@ -1,0 +1,260 @@
+#include "log/topic_config.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace flowstone {
+namespace {
+
+Result<TopicConfig> parse_one(std::string name, std::string value) {
+    return TopicConfig::parse({{std::move(name), std::move(value)}});
+}
+
+TEST(TopicConfig, DefaultsAreKafkas) {
+    const auto config = TopicConfig::parse({});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->retention_ms, int64_t{7} * 24 * 3600 * 1000);
+    EXPECT_EQ(config->retention_bytes, -1);
+    EXPECT_EQ(config->segment_bytes, 1024 * 1024 * 1024);
+    EXPECT_EQ(config->timestamp_after_max_ms, 3'600'000);
+    EXPECT_TRUE(config->cleanup_policy.delete_old);
+    EXPECT_FALSE(config->cleanup_policy.compact);
+    EXPECT_FALSE(config->compression.has_value());
+    EXPECT_EQ(config->durability, Durability::durable);
+    EXPECT_EQ(config->seal, SealKind::none);
+    EXPECT_TRUE(config->set.empty());
+}
+
+// The struct's initial values and the table's texts are written twice; this compares them.
+TEST(TopicConfig, EveryDefaultOfTheTableParsesToTheDefaultOfTheStruct) {
+    ConfigMap all;
+    for (const ConfigDefinition& definition : topic_config_definitions()) {
+        if (!definition.hidden) { all.emplace_back(definition.name, definition.default_value); }
+    }
+    const auto parsed = TopicConfig::parse(all);
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    const TopicConfig fresh;
+    EXPECT_EQ(parsed->retention_ms, fresh.retention_ms);
+    EXPECT_EQ(parsed->retention_bytes, fresh.retention_bytes);
+    EXPECT_EQ(parsed->segment_bytes, fresh.segment_bytes);
+    EXPECT_EQ(parsed->segment_ms, fresh.segment_ms);
+    EXPECT_EQ(parsed->cleanup_policy, fresh.cleanup_policy);
+    EXPECT_EQ(parsed->min_cleanable_dirty_ratio, fresh.min_cleanable_dirty_ratio);
+    EXPECT_EQ(parsed->delete_retention_ms, fresh.delete_retention_ms);
+    EXPECT_EQ(parsed->min_compaction_lag_ms, fresh.min_compaction_lag_ms);
+    EXPECT_EQ(parsed->max_compaction_lag_ms, fresh.max_compaction_lag_ms);
+    EXPECT_EQ(parsed->max_message_bytes, fresh.max_message_bytes);
+    EXPECT_EQ(parsed->timestamp_type, fresh.timestamp_type);
+    EXPECT_EQ(parsed->timestamp_before_max_ms, fresh.timestamp_before_max_ms);
+    EXPECT_EQ(parsed->timestamp_after_max_ms, fresh.timestamp_after_max_ms);
+    EXPECT_EQ(parsed->compression, fresh.compression);
+    EXPECT_EQ(parsed->index_interval_bytes, fresh.index_interval_bytes);
+    EXPECT_EQ(parsed->file_delete_delay_ms, fresh.file_delete_delay_ms);
+    EXPECT_EQ(parsed->durability, fresh.durability);
+    EXPECT_EQ(parsed->seal, fresh.seal);
+}
+
+TEST(TopicConfig, KnowsEveryTopicConfigOfKafka) {
+    // kafka.apache.org/documentation, "Topic configs".
+    const std::set<std::string> kafkas = {"cleanup.policy",
+                                          "compression.gzip.level",
+                                          "compression.lz4.level",
+                                          "compression.type",
+                                          "compression.zstd.level",
+                                          "delete.retention.ms",
+                                          "file.delete.delay.ms",
+                                          "flush.messages",
+                                          "flush.ms",
+                                          "follower.replication.throttled.replicas",
+                                          "index.interval.bytes",
+                                          "leader.replication.throttled.replicas",
+                                          "local.retention.bytes",
+                                          "local.retention.ms",
+                                          "max.compaction.lag.ms",
+                                          "max.message.bytes",
+                                          "message.timestamp.after.max.ms",
+                                          "message.timestamp.before.max.ms",
+                                          "message.timestamp.type",
+                                          "min.cleanable.dirty.ratio",
+                                          "min.compaction.lag.ms",
+                                          "min.insync.replicas",
+                                          "preallocate",
+                                          "remote.log.copy.disable",
+                                          "remote.log.delete.on.disable",
+                                          "remote.storage.enable",
+                                          "retention.bytes",
+                                          "retention.ms",
+                                          "segment.bytes",
+                                          "segment.index.bytes",
+                                          "segment.jitter.ms",
+                                          "segment.ms",
+                                          "unclean.leader.election.enable"};
+    for (const std::string& name : kafkas) { EXPECT_NE(find_topic_config(name), nullptr) << name; }
+    EXPECT_EQ(find_topic_config("retention"), nullptr);
+    EXPECT_EQ(find_topic_config(""), nullptr);
+    EXPECT_EQ(find_topic_config("zzz"), nullptr);
+    for (const ConfigDefinition& definition : topic_config_definitions()) {
+        EXPECT_EQ(find_topic_config(definition.name), &definition);
+    }
+}
+
+TEST(TopicConfig, RetentionUpToTheEndOfTimeIsKept) {
+    const auto config = parse_one("retention.ms", "9223372036854775807");
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->retention_ms, INT64_MAX);
+    EXPECT_FALSE(parse_one("retention.ms", "9223372036854775808"));
+    EXPECT_EQ(parse_one("retention.ms", "-1")->retention_ms, -1);
+    EXPECT_FALSE(parse_one("retention.ms", "-2"));
+}
+
+// One below, at, and above each bound that Kafka's LogConfig sets.
+TEST(TopicConfig, BoundsHoldFromBothSides) {
+    const struct {
+        const char* name;
+        const char* lowest;
+        const char* below;
+        const char* highest;
+        const char* above;
+    } bounds[] = {
+        {"segment.bytes", "1048576", "1048575", "2147483647", "2147483648"},
+        {"segment.ms", "1", "0", "9223372036854775807", "9223372036854775808"},
+        {"max.message.bytes", "0", "-1", "2147483647", "2147483648"},
+        {"index.interval.bytes", "0", "-1", "2147483647", "2147483648"},
+        {"segment.index.bytes", "4", "3", "2147483647", "2147483648"},
+        {"min.insync.replicas", "1", "0", "2147483647", "2147483648"},
+        {"max.compaction.lag.ms", "1", "0", "9223372036854775807", "9223372036854775808"},
+        {"delete.retention.ms", "0", "-1", "9223372036854775807", "9223372036854775808"},
+        {"message.timestamp.after.max.ms", "0", "-1", "9223372036854775807", "9223372036854775808"},
+        {"message.timestamp.before.max.ms", "0", "-1", "9223372036854775807", "9223372036854775808"},
+        {"file.delete.delay.ms", "0", "-1", "9223372036854775807", "9223372036854775808"},
+        {"flush.messages", "1", "0", "9223372036854775807", "9223372036854775808"},
+        {"flush.ms", "0", "-1", "9223372036854775807", "9223372036854775808"},
+        {"local.retention.ms", "-2", "-3", "9223372036854775807", "9223372036854775808"},
+        {"local.retention.bytes", "-2", "-3", "9223372036854775807", "9223372036854775808"},
+        {"compression.gzip.level", "-1", "-2", "9", "10"},
+        {"compression.lz4.level", "1", "0", "17", "18"},
+        {"compression.zstd.level", "-131072", "-131073", "22", "23"},
+        {"min.cleanable.dirty.ratio", "0", "-0.001", "1", "1.001"},
+    };
+    for (const auto& bound : bounds) {
+        EXPECT_TRUE(parse_one(bound.name, bound.lowest)) << bound.name;
+        EXPECT_TRUE(parse_one(bound.name, bound.highest)) << bound.name;
+        EXPECT_FALSE(parse_one(bound.name, bound.below)) << bound.name;
+        EXPECT_FALSE(parse_one(bound.name, bound.above)) << bound.name;
+    }
+    EXPECT_FALSE(parse_one("compression.gzip.level", "0"));
+    EXPECT_TRUE(parse_one("compression.gzip.level", "1"));
+}
+
+TEST(TopicConfig, PoliciesCombineAndMayBeEmpty) {
+    const auto policy = [](const char* text) { return parse_one("cleanup.policy", text)->cleanup_policy; };
+    EXPECT_EQ(policy("delete"), (CleanupPolicy{.delete_old = true, .compact = false}));
+    EXPECT_EQ(policy("compact"), (CleanupPolicy{.delete_old = false, .compact = true}));
+    EXPECT_EQ(policy("compact, delete"), (CleanupPolicy{.delete_old = true, .compact = true}));
+    EXPECT_EQ(policy(""), (CleanupPolicy{.delete_old = false, .compact = false}));
+    for (const char* bad : {"keep", "delete,", ",delete", "delete,delete", "delete;compact", "Delete"}) {
+        EXPECT_FALSE(parse_one("cleanup.policy", bad)) << bad;
+    }
+}
+
+TEST(TopicConfig, CodecsByKafkasNames) {
+    EXPECT_EQ(parse_one("compression.type", "uncompressed")->compression, Codec::none);
+    EXPECT_EQ(parse_one("compression.type", "gzip")->compression, Codec::gzip);
+    EXPECT_EQ(parse_one("compression.type", "snappy")->compression, Codec::snappy);
+    EXPECT_EQ(parse_one("compression.type", "lz4")->compression, Codec::lz4);
+    EXPECT_EQ(parse_one("compression.type", "zstd")->compression, Codec::zstd);
+    EXPECT_EQ(parse_one("compression.type", "producer")->compression, std::nullopt);
+    EXPECT_FALSE(parse_one("compression.type", "none"));
+}
+
+TEST(TopicConfig, OurOwnNames) {
+    EXPECT_EQ(parse_one("flowstone.durability", "written")->durability, Durability::written);
+    EXPECT_EQ(parse_one("flowstone.durability", "memory")->durability, Durability::memory);
+    EXPECT_FALSE(parse_one("flowstone.durability", "safe"));
+    EXPECT_EQ(parse_one("flowstone.seal", "sha256")->seal, SealKind::sha256);
+    EXPECT_FALSE(parse_one("flowstone.seal", "md5"));
+    EXPECT_FALSE(parse_one("flowstone.unknown", "1"));
+}
+
+TEST(TopicConfig, ErrorsNameKeyAndValue) {
+    const auto unknown = parse_one("retention.mss", "5");
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code, Code::invalid);
+    EXPECT_EQ(std::string(unknown.error().detail), "retention.mss=5: there is no such topic config");
+    const auto bad = parse_one("retention.ms", "a week");
+    ASSERT_FALSE(bad);
+    EXPECT_EQ(std::string(bad.error().detail), "retention.ms=a week: must be LONG [-1,...]");
+    EXPECT_FALSE(TopicConfig::parse({{"retention.ms", "1"}, {"retention.ms", "1"}}));
+}
+
+TEST(TopicConfig, NumbersAndWordsAsJavaReadsThem) {
+    EXPECT_EQ(parse_one("retention.ms", " +5 ")->retention_ms, 5);
+    for (const char* bad : {"", " ", "5 5", "0x5", "5.0", "++5", "+-5", "5ms", "NaN"}) {
+        EXPECT_FALSE(parse_one("retention.ms", bad)) << bad;
+    }
+    EXPECT_TRUE(parse_one("preallocate", "TRUE"));
+    EXPECT_TRUE(parse_one("preallocate", " false"));
+    EXPECT_FALSE(parse_one("preallocate", "yes"));
+    for (const char* bad : {"nan", "inf", "", "half", "0.5x"}) {
+        EXPECT_FALSE(parse_one("min.cleanable.dirty.ratio", bad)) << bad;
+    }
+}
+
+TEST(TopicConfig, ThrottledReplicasArePairsOrAStar) {
+    for (const char* good : {"", "*", "0:1", "0:1,1:2"}) {
+        EXPECT_TRUE(parse_one("leader.replication.throttled.replicas", good)) << good;
+    }
+    for (const char* bad : {"*,0:1", "0", "0:", ":1", "a:1", "0:1,", "-1:2"}) {
+        EXPECT_FALSE(parse_one("leader.replication.throttled.replicas", bad)) << bad;
+    }
+}
+
+TEST(TopicConfig, LagsMustNotContradictEachOther) {
+    EXPECT_TRUE(TopicConfig::parse({{"min.compaction.lag.ms", "5"}, {"max.compaction.lag.ms", "5"}}));
+    EXPECT_FALSE(TopicConfig::parse({{"min.compaction.lag.ms", "6"}, {"max.compaction.lag.ms", "5"}}));
+}
+
+TEST(TopicConfig, ThereIsNoRemoteStorageToEnable) {
+    EXPECT_TRUE(parse_one("remote.storage.enable", "false"));
+    EXPECT_FALSE(parse_one("remote.storage.enable", "true"));
+}
+
+TEST(TopicConfig, TestsMayHaveSmallSegments) {
+    const auto config = TopicConfig::parse({{"internal.segment.bytes", "4096"}, {"segment.bytes", "2097152"}});
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->segment_bytes, 4096);
+}
+
+TEST(TopicConfig, ACompactedSegmentIsRolledInTimeForItsLag) {
+    EXPECT_EQ(TopicConfig::parse({{"segment.ms", "100"}, {"max.compaction.lag.ms", "50"}})->roll_ms(), 100);
+    EXPECT_EQ(
+        TopicConfig::parse({{"cleanup.policy", "compact"}, {"segment.ms", "100"}, {"max.compaction.lag.ms", "50"}})
+            ->roll_ms(),
+        50);
+}
+
+TEST(TopicConfig, DescribeListsEveryConfigAndWhatIsSet) {
+    const auto config = TopicConfig::parse({{"retention.ms", "-1"}, {"min.insync.replicas", "2"}});
+    ASSERT_TRUE(config);
+    const auto entries = describe(*config);
+    const auto hidden = std::ranges::count_if(topic_config_definitions(), &ConfigDefinition::hidden);
+    EXPECT_EQ(entries.size() + static_cast<size_t>(hidden), topic_config_definitions().size());
+    EXPECT_TRUE(std::ranges::is_sorted(
+        entries, {}, [](const ConfigEntry& entry) { return std::string_view(entry.definition->name); }));
+    for (const ConfigEntry& entry : entries) {
+        const std::string_view name = entry.definition->name;
+        EXPECT_EQ(entry.is_set, name == "retention.ms" || name == "min.insync.replicas") << name;
+        if (name == "retention.ms") { EXPECT_EQ(entry.value, "-1"); }
+        if (name == "min.insync.replicas") {
+            EXPECT_EQ(entry.value, "2");
+            EXPECT_FALSE(entry.definition->acts);
+        }
+        if (name == "segment.ms") { EXPECT_EQ(entry.value, "604800000"); }
+    }
+}
+
+}  // namespace
+}  // namespace flowstone
