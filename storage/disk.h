@@ -81,11 +81,12 @@ public:
     // What O_DIRECT needs: at least 4096, a power of two. Asked once per directory.
     virtual Result<uint32_t> block_bytes(const std::string& directory) = 0;
 
-    // Errors: not_found, exists, read_only, no_space, io.
+    // Errors: not_found, exists, invalid (not a file), read_only, no_space, io.
     virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenOptions options) = 0;
 
     // Performs all requests, in any order and at the same time where it can, and returns when every one has ended.
-    // Short transfers, EINTR and EAGAIN are dealt with inside. Requests of one call must not overlap.
+    // Short transfers, EINTR and EAGAIN are dealt with inside. Requests of one call must not overlap; a sync says nothing
+    // about writes of the same call. A direct request that is not aligned, or one with too many pieces, ends with EINVAL.
     virtual void run(std::span<Io> requests) = 0;
 
     virtual Result<uint64_t> size(File& file) = 0;
@@ -111,9 +112,10 @@ public:
     virtual Result<uint64_t> free_bytes(const std::string& directory) = 0;
 };
 
-// The best room this machine offers; io_uring unless the kernel or container forbids it.
 std::unique_ptr<Disk> open_uring_disk();  // null where io_uring cannot be used
 std::unique_ptr<Disk> open_posix_disk();
+// The best room this machine offers: io_uring unless the kernel or container forbids it. Disk::room() tells which.
+std::unique_ptr<Disk> open_best_disk();
 
 // Shorthands for one request. read_at returns the bytes read, fewer than asked only at the end of the file.
 Result<uint64_t> read_at(Disk& disk, File& file, BytePos at, MutableBytes into);

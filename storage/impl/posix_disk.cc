@@ -147,6 +147,9 @@ Result<std::unique_ptr<File>> PosixDisk::open(const std::string& path, OpenOptio
     if (options.create) { flags |= O_CREAT; }
     if (options.create && options.exclusive) { flags |= O_EXCL; }
     Descriptor descriptor(uninterrupted([&] { return ::open(path.c_str(), flags, 0644); }));
+    if (!descriptor.valid() && errno == EISDIR) {
+        return fail(Code::invalid, operation, fmt::format("{} is not a file", path));
+    }
     if (!descriptor.valid()) { return fail_errno(errno, operation, path); }
     struct stat found;
     if (::fstat(descriptor.get(), &found) != 0) { return fail_errno(errno, operation, path); }

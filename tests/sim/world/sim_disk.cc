@@ -415,8 +415,7 @@ Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenOptions
         return fail_errno(EEXIST, "disk.open", path);
     }
     if (core_->state.at(place.inode).directory) {
-        return options.write ? fail_errno(EISDIR, "disk.open", path)
-                             : fail(Code::invalid, "disk.open", fmt::format("{} is not a file", path));
+        return fail(Code::invalid, "disk.open", fmt::format("{} is not a file", path));
     }
     const bool direct = options.direct && core_->options.direct;
     return std::make_unique<SimFile>(core_, path, place.inode, direct, options.write);
