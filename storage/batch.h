@@ -172,6 +172,16 @@ private:
     // offset and header count, one for the attributes.
     static constexpr size_t record_overhead_bytes_max = 5 + 1 + 10 + 5 + 5 + 5 + 5;
 
+    // With the overhead still below 2^13, so that its length and those in it take two bytes at most.
+    static constexpr size_t short_record_bytes_max = 8000;
+    static_assert(2 * (short_record_bytes_max + record_overhead_bytes_max) < 1 << 14);
+
+    // One or two bytes; always writes both.
+    static std::byte* put_short_varint(std::byte* to, uint32_t code) {
+        const uint32_t two = code >= 0x80;
+        store_le(to, static_cast<uint16_t>((code & 0x7f) | two << 7 | code >> 7 << 8));
+        return to + 1 + two;
+    }
     // Wraps for timestamps at opposite ends of time, and so does the reader's addition.
     int64_t timestamp_delta(int64_t timestamp_ms) const {
         return static_cast<int64_t>(static_cast<uint64_t>(timestamp_ms) - static_cast<uint64_t>(base_timestamp_ms_));
@@ -190,30 +200,33 @@ private:
     Options options_;
 };
 
-// The hot path is here to be inlined: a record without headers that certainly fits. The first record of a batch, which
-// sets the base timestamp, takes the slow one: subtracting 1 from its count of 0 makes it large.
-inline bool BatchBuilder::append(const Record& record, int64_t timestamp_ms) {
+// The hot path is here to be inlined: a record without headers that certainly fits, and whose lengths take two bytes at
+// most. Those are written without a branch, since real sizes lie on both sides of 64 in no order; time and offset grow
+// steadily and are left to the branch predictor. The first record of a batch, which sets the base timestamp, takes the
+// slow path: subtracting 1 from its count of 0 makes it large.
+[[gnu::always_inline]] inline bool BatchBuilder::append(const Record& record, int64_t timestamp_ms) {
     const size_t key_bytes = record.key ? record.key->size() : 0;
     const size_t value_bytes = record.value ? record.value->size() : 0;
     if (!record.headers.empty() || count_ - 1 >= records_per_batch_max - 1 || next_delta_ > INT32_MAX ||
+        key_bytes > short_record_bytes_max || value_bytes > short_record_bytes_max - key_bytes ||
         key_bytes + value_bytes + record_overhead_bytes_max > capacity_ - used_) [[unlikely]] {
         return append_slow(next_delta_, timestamp_ms, record.key, record.value, record.headers, {});
     }
     const uint64_t time_code = zigzag(timestamp_delta(timestamp_ms));
-    const uint64_t offset_code = zigzag(next_delta_);
-    const uint64_t key_code = record.key ? zigzag(static_cast<int64_t>(key_bytes)) : zigzag(-1);
-    const uint64_t value_code = record.value ? zigzag(static_cast<int64_t>(value_bytes)) : zigzag(-1);
-    const size_t body_bytes = 2 + unsigned_varint_bytes(time_code) + unsigned_varint_bytes(offset_code) +
-                              unsigned_varint_bytes(key_code) + unsigned_varint_bytes(value_code) + key_bytes +
-                              value_bytes;
+    const auto offset_code = static_cast<uint64_t>(next_delta_) << 1;
+    const uint32_t key_code = record.key ? static_cast<uint32_t>(key_bytes << 1) : 1;  // 1 is -1, null
+    const uint32_t value_code = record.value ? static_cast<uint32_t>(value_bytes << 1) : 1;
+    const size_t body_bytes = 4 + (time_code < 0x80 ? 1 : unsigned_varint_bytes(time_code)) +
+                              (offset_code < 0x80 ? 1 : unsigned_varint_bytes(offset_code)) + (key_code >= 0x80) +
+                              (value_code >= 0x80) + key_bytes + value_bytes;
 
-    std::byte* to = put_varint(space_ + used_, static_cast<int64_t>(body_bytes));
+    std::byte* to = put_short_varint(space_ + used_, static_cast<uint32_t>(body_bytes << 1));
     *to++ = std::byte{0};  // attributes: none are defined
     to = put_unsigned_varint(to, time_code);
     to = put_unsigned_varint(to, offset_code);
-    to = put_unsigned_varint(to, key_code);
+    to = put_short_varint(to, key_code);
     if (key_bytes != 0) { std::memcpy(to, record.key->data(), key_bytes); }
-    to = put_unsigned_varint(to + key_bytes, value_code);
+    to = put_short_varint(to + key_bytes, value_code);
     if (value_bytes != 0) { std::memcpy(to, record.value->data(), value_bytes); }
     to += value_bytes;
     *to++ = std::byte{0};  // no headers

@@ -1,7 +1,9 @@
 #include "storage/batch.h"
 
+#include <fstream>
 #include <limits>
 #include <random>
+#include <sstream>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -457,6 +459,36 @@ TEST(RecordView, FindsHeadersByNameAndInOrder) {
     EXPECT_FALSE(record.header("c"));
     EXPECT_EQ(RecordView{}.header_count(), 0u);
     EXPECT_FALSE(RecordView{}.header("a"));
+}
+
+// The format page
+
+// The bytes of the block that begins with ```hex: pairs of hex digits at the start of each line, a comment after three
+// spaces.
+std::vector<std::byte> example_of_the_page() {
+    std::ifstream page(FLOWSTONE_SOURCE_DIR "/docs/formats/record-batch.md");
+    std::vector<std::byte> bytes;
+    std::string line;
+    while (std::getline(page, line) && line != "```hex") {}
+    while (std::getline(page, line) && line != "```") {
+        std::istringstream pairs(line.substr(0, line.find("   ")));
+        for (std::string pair; pairs >> pair;) {
+            bytes.push_back(static_cast<std::byte>(std::stoi(pair, nullptr, 16)));
+        }
+    }
+    return bytes;
+}
+
+TEST(RecordBatchPage, TheExampleIsWhatTheBuilderWrites) {
+    std::vector<std::byte> space(1000);
+    BatchBuilder builder(space, {.base_offset = Offset{42}, .epoch = Epoch{3}});
+    const Header header[] = {{"source", "pos"}};
+    ASSERT_TRUE(builder.append({.key = "card-7", .value = "12.50 EUR", .headers = header}, 1'700'000'000'000));
+    const Bytes batch = builder.close().bytes();
+    const auto example = example_of_the_page();
+    ASSERT_GT(example.size(), batch_header_bytes);
+    EXPECT_TRUE(std::ranges::equal(batch, example));
+    EXPECT_EQ(parsed(example).crc(), reference::crc32c(Bytes(example).subspan(21)));
 }
 
 // Names and keys
