@@ -14,8 +14,8 @@ namespace {
 constexpr const char* operation = "consumer_offsets.decode";
 constexpr char32_t replacement = 0xfffd;
 
-// The next code point of `text`, which is shortened by it. Of a malformed sequence the longest part that could have
-// begun a good one counts as one U+FFFD: what Java's decoder and the Unicode standard (3.9, table 3-8) do.
+// The next code point of `text`, which is shortened by it, as Java's String(bytes, UTF_8) reads it: of a malformed
+// sequence the longest part that could have begun a good one counts as one U+FFFD, and so does a whole surrogate.
 char32_t take_code_point(std::string_view& text) {
     const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char lead = byte(0);
@@ -30,7 +30,6 @@ char32_t take_code_point(std::string_view& text) {
         tail = 2;
         value = lead & 0x0fu;
         if (lead == 0xe0) { second_min = 0xa0; }  // shorter forms exist
-        if (lead == 0xed) { second_max = 0x9f; }  // surrogates
     } else if (lead >= 0xf0 && lead <= 0xf4) {
         tail = 3;
         value = lead & 0x07u;
@@ -50,7 +49,7 @@ char32_t take_code_point(std::string_view& text) {
         value = (value << 6) | (byte(used) & 0x3fu);
     }
     text.remove_prefix(used);
-    return value;
+    return value >= 0xd800 && value <= 0xdfff ? replacement : value;
 }
 
 // i16 length and bytes.

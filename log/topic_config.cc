@@ -145,12 +145,6 @@ constexpr Row rows[] = {
                 "Replicas that must have a record before acks=all answers."},
                1, INT32_MAX),
     boolean_row("preallocate", "Whether segment files are allocated in advance; ours always are."),
-    number_row({"remote.copy.lag.bytes", int64, "0", "[-1,...]", rests,
-                "Bytes kept here before they are copied to remote storage."},
-               -1),
-    number_row(
-        {"remote.copy.lag.ms", int64, "0", "[-1,...]", rests, "Time kept here before it is copied to remote storage."},
-        -1),
     boolean_row("remote.log.copy.disable", "Whether nothing further is copied to remote storage."),
     boolean_row("remote.log.delete.on.disable", "Whether remote segments go when remote storage is turned off."),
     boolean_row("remote.storage.enable", "Whether older segments move to remote storage, which there is none of yet."),
@@ -222,9 +216,10 @@ bool is_choice(const Row& row, std::string_view text) {
            std::ranges::any_of(row.choices, [&](const char* choice) { return choice != nullptr && text == choice; });
 }
 
-// "*", or pairs of partition and broker.
-bool is_throttled_replicas(const std::vector<std::string_view>& items) {
+// "*", or pairs of partition and broker. A comma at the end is let pass, as Kafka does here and nowhere else.
+bool is_throttled_replicas(std::span<const std::string_view> items) {
     if (items.size() == 1 && items[0] == "*") { return true; }
+    if (items.size() > 1 && items.back().empty()) { items = items.first(items.size() - 1); }
     return std::ranges::all_of(items, [](std::string_view item) {
         const size_t colon = item.find(':');
         if (colon == std::string_view::npos) { return false; }
@@ -235,10 +230,7 @@ bool is_throttled_replicas(const std::vector<std::string_view>& items) {
 
 bool list_is_good(const Row& row, const std::vector<std::string_view>& items) {
     if (row.choices[0] == nullptr) { return is_throttled_replicas(items); }
-    std::vector<std::string_view> sorted = items;
-    std::ranges::sort(sorted);
-    return std::ranges::adjacent_find(sorted) == sorted.end() &&
-           std::ranges::all_of(items, [&](std::string_view item) { return is_choice(row, item); });
+    return std::ranges::all_of(items, [&](std::string_view item) { return is_choice(row, item); });
 }
 
 // Empty when `text` is not of the type, or out of bounds.

@@ -40,20 +40,23 @@ TEST(JavaStringHash, CountsUtf16Units) {
     EXPECT_EQ(java_string_hash("\xf4\x8f\xbf\xbf"), 0xdbff * 31 + 0xdfff);  // U+10FFFF
 }
 
-// new String(bytes, UTF_8) puts U+FFFD for each maximal part that could have begun a character (Unicode, table 3-8).
+// What Java 17's new String(bytes, UTF_8) makes of it: U+FFFD for each maximal part that could have begun a character.
 TEST(JavaStringHash, MalformedUtf8CountsAsReplacementCharacters) {
     const int32_t one = 0xfffd;
     const auto two = static_cast<int32_t>(0xfffdu * 31 + 0xfffdu);
+    const auto three = static_cast<int32_t>((0xfffdu * 31 + 0xfffdu) * 31 + 0xfffdu);
     EXPECT_EQ(java_string_hash("\x80"), one);
     EXPECT_EQ(java_string_hash("\xc3"), one);
     EXPECT_EQ(java_string_hash("\xf0\x9f\x98"), one);  // cut: one part
     EXPECT_EQ(java_string_hash("\xc0\x80"), two);      // longer than need be: each byte alone
-    EXPECT_EQ(java_string_hash(std::string_view("\xc3"
-                                                "a")),
+    EXPECT_EQ(java_string_hash("\xe0\x80\x80"), three);
+    EXPECT_EQ(java_string_hash("\xc3"
+                               "a"),
               one * 31 + 'a');
     EXPECT_EQ(java_string_hash("\xff\xfe"), two);
-    const uint32_t three = (0xfffdu * 31 + 0xfffdu) * 31 + 0xfffdu;
-    EXPECT_EQ(java_string_hash("\xed\xa0\x80"), static_cast<int32_t>(three));  // a surrogate
+    EXPECT_EQ(java_string_hash("\xed\xa0\x80"), one);  // a surrogate: one, unlike the Unicode standard's table 3-8
+    EXPECT_EQ(java_string_hash("\xed\xa0"), one);
+    EXPECT_EQ(java_string_hash("\xf4\x90\x80\x80"), 2017367872);  // above U+10FFFF: four
 }
 
 // Kafka's Utils.abs: the absolute value, but 0 for -2^31. (toPositive, which clears the sign bit, is the producers'.)
@@ -63,7 +66,8 @@ TEST(ConsumerOffsets, AGroupsPartitionIsTheAbsoluteHash) {
     int64_t hash = 0;
     for (char c : std::string("a negative group id")) { hash = static_cast<int32_t>(hash * 31 + c); }
     ASSERT_LT(hash, 0);
-    EXPECT_EQ(partition_for_group("a negative group id"), -hash % 50);
+    EXPECT_EQ(partition_for_group("a negative group id"), -hash % 50);  // Kafka 4.3.0 says 22 as well
+    EXPECT_EQ(partition_for_group("a negative group id"), 22);
     EXPECT_EQ(partition_for_group("hello", 7), 99162322 % 7);
 }
 

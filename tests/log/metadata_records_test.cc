@@ -30,7 +30,7 @@ Uuid uuid(std::string_view hex) {
     return id;
 }
 
-// Bytes on the left follow from the schemas by hand; the first three are also what a Kafka controller wrote.
+// Bytes on the left follow from the schemas by hand, and Kafka 4.3.0's MetadataRecordSerde writes the same.
 struct Vector {
     const char* hex;
     MetadataRecord record;
@@ -89,6 +89,24 @@ TEST(MetadataRecords, PartitionsOfOlderAndNewerVersionsAreRead) {
                                         "02 10000000000040008000000000000001 02 01 05 02 00000002 02 01 01"));
     ASSERT_TRUE(newer);
     EXPECT_EQ(std::get<PartitionRecord>(*newer).directories.size(), 1u);
+}
+
+// As Kafka 4.3.0 writes them: a change of everything, eligible leaders and recovery state too; a named transaction.
+TEST(MetadataRecords, WhatIsNotKeptOfARecordIsPassedOver) {
+    const auto change = decode_metadata_record(from_hex(
+        "01 05 02 00000003 00000000000040008000000000000091 07 02 05 02 00000001 03 05 02 00000002 04 05 02 00000003"
+        "05 01 01 06 05 02 00000004 07 05 02 00000005 08 11 02 10000000000040008000000000000001"));
+    ASSERT_TRUE(change);
+    const Uuid directory = uuid("10000000000040008000000000000001");
+    EXPECT_EQ(*change, MetadataRecord(PartitionChangeRecord{.partition = 3,
+                                                            .topic_id = uuid("00000000000040008000000000000091"),
+                                                            .replicas = std::vector<int32_t>{1},
+                                                            .removing = std::vector<int32_t>{2},
+                                                            .adding = std::vector<int32_t>{3},
+                                                            .directories = std::vector{directory}}));
+    const auto begin = decode_metadata_record(from_hex("01 17 00 01 00 02 02 78"));
+    ASSERT_TRUE(begin);
+    EXPECT_EQ(*begin, MetadataRecord(TransactionRecord{TransactionRecord::Kind::begin}));
 }
 
 TEST(MetadataRecords, UnknownTaggedFieldsArePassedOver) {
