@@ -35,11 +35,11 @@ struct SegmentEnd {
     BytePos at;
 };
 
-// What the time index says: no batch before the one that ends with `last_offset` has a timestamp this large.
+// What the time index says: no batch before the one that holds `offset` has a timestamp this large.
 struct TimeLookup {
     BytePos at{0};              // a batch boundary at or before that batch
     int64_t timestamp_ms = -1;  // its max timestamp; -1: there is no entry, begin at the front and check nothing
-    Offset last_offset;
+    Offset offset;              // its last one if we or a recent Kafka wrote it, else any in it
 };
 
 // Owned by the segment. Not safe from several threads. Holds no file open between calls and in memory only what has
@@ -78,7 +78,7 @@ public:
     // right whatever the file says.) Errors: corrupt (entries do not grow, or the file is short): rebuild. io.
     Result<BytePos> lookup(Disk& disk, Offset offset) const;
     // Where to begin looking for the first batch whose max timestamp is `timestamp_ms` or later. Checked by the caller
-    // as lookup() is, and also: the batch that ends with `last_offset` has exactly this max timestamp. Errors: as lookup.
+    // as lookup() is, and also: the batch that holds TimeLookup::offset has exactly this max timestamp. Errors: as lookup.
     Result<TimeLookup> lookup_time(Disk& disk, int64_t timestamp_ms) const;
 
     // The answer to lookup() if memory alone has it: the offset lies past the first entry that is not flushed.

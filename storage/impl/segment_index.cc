@@ -114,9 +114,9 @@ Result<TimeLookup> SegmentIndex::lookup_time(Disk& disk, int64_t timestamp_ms) c
         TRY(entry, find(disk, Column::times, timestamp_ms));
     }
     if (!entry) { return TimeLookup{}; }
-    const Offset last_offset = base_ + entry->value;
-    TRY(const BytePos at, lookup(disk, last_offset));
-    return TimeLookup{at, entry->key, last_offset};
+    const Offset offset = base_ + entry->value;
+    TRY(const BytePos at, lookup(disk, offset));
+    return TimeLookup{at, entry->key, offset};
 }
 
 SegmentIndex SegmentIndex::flushed_part() const {

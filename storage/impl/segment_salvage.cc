@@ -43,7 +43,9 @@ Result<std::optional<ScannedBatch>> SegmentSalvager::next() {
 
 // The scanner stands at a fault: goes on behind it, giving up the held batch if that is the one to blame.
 Result<void> SegmentSalvager::pass_damage() {
-    if (damage_.size() >= damaged_ranges_max) { return fail(Code::too_large, "segment.salvage", "too many damaged ranges"); }
+    if (damage_.size() >= damaged_ranges_max) {
+        return fail(Code::too_large, "segment.salvage", "too many damaged ranges");
+    }
     const ScanFault fault = scanner_->fault();
     const BytePos begin = scanner_->position();
     const Offset offset_begin = scanner_->next_offset();
@@ -68,8 +70,8 @@ Result<bool> SegmentSalvager::blame_held(ScanFault fault, BytePos at) {
     if (held_.at.value < 0) { return false; }
     // A batch that continues exactly what came before it is not to blame.
     const BatchView held = *BatchView::parse(held_.bytes);
-    const bool fits = fault == ScanFault::epoch_order ? held.epoch() == state_.epoch
-                                                      : held.base_offset() == state_.next_offset;
+    const bool fits =
+        fault == ScanFault::epoch_order ? held.epoch() == state_.epoch : held.base_offset() == state_.next_offset;
     if (fits) { return false; }
     SegmentScanner::Options options = options_;
     options.begin = at;
@@ -102,7 +104,9 @@ void SegmentSalvager::hold(const ScannedBatch& scanned) {
     const Bytes bytes = scanned.batch.bytes();
     held_.bytes.assign(bytes.begin(), bytes.end());
     held_.at = scanned.at;
-    if (!damage_.empty() && damage_.back().end == scanned.at) { damage_.back().offset_end = scanned.batch.base_offset(); }
+    if (!damage_.empty() && damage_.back().end == scanned.at) {
+        damage_.back().offset_end = scanned.batch.base_offset();
+    }
 }
 
 ScannedBatch SegmentSalvager::view(const Copy& copy) {

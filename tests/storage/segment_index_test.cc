@@ -109,8 +109,8 @@ protected:
     static bool passes(const MadeSegment& segment, const TimeLookup& hit) {
         if (hit.timestamp_ms == -1) { return true; }
         for (const MadeBatch& batch : segment.batches) {
-            if (batch.last_offset == hit.last_offset.value) {
-                return passes(segment, hit.at, hit.last_offset.value) && batch.timestamp_ms == hit.timestamp_ms;
+            if (batch.base_offset <= hit.offset.value && hit.offset.value <= batch.last_offset) {
+                return passes(segment, hit.at, hit.offset.value) && batch.timestamp_ms == hit.timestamp_ms;
             }
         }
         return false;

@@ -33,7 +33,9 @@ protected:
 
 MadeSegment ten_batches() {
     std::vector<BatchShape> shapes;
-    for (int i = 0; i < 10; ++i) { shapes.push_back({.records = 3, .value_bytes = static_cast<size_t>(30 + i), .epoch = i / 4}); }
+    for (int i = 0; i < 10; ++i) {
+        shapes.push_back({.records = 3, .value_bytes = static_cast<size_t>(30 + i), .epoch = i / 4});
+    }
     return make_segment(0, shapes);
 }
 
@@ -81,7 +83,8 @@ TEST_F(SegmentSalvageTest, AHoleOfZerosOrNoiseAnywhereCostsOnlyWhatItTouches) {
             const Salvaged result = salvage(bad);
             size_t expected = 0;
             for (const MadeBatch& batch : segment.batches) {
-                const Bytes before = Bytes(segment.bytes).subspan(static_cast<size_t>(batch.at), static_cast<size_t>(batch.bytes));
+                const Bytes before =
+                    Bytes(segment.bytes).subspan(static_cast<size_t>(batch.at), static_cast<size_t>(batch.bytes));
                 const Bytes after = Bytes(bad).subspan(static_cast<size_t>(batch.at), static_cast<size_t>(batch.bytes));
                 if (std::ranges::equal(before, after)) { ++expected; }
             }
