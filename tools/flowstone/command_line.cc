@@ -9,6 +9,8 @@
 
 #include <flowstone/log.h>
 
+#include "tools/flowstone/segment.h"
+
 namespace flowstone::tool {
 namespace {
 
@@ -56,6 +58,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
     app.set_version_flag("--version", std::string("flowstone ") + version(), "Print the version and exit");
     app.require_subcommand(1);
     app.fallthrough();  // -L may also stand behind the command's name
+    add_segment_commands(app, invocation);
     add_completion_commands(app, invocation);
     app.footer(
         "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 could not.\n"

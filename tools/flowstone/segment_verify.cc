@@ -1,0 +1,136 @@
+// `flowstone segment verify`.
+#include "storage/segment_verify.h"
+
+#include <fmt/format.h>
+
+#include "storage/clock.h"
+#include "storage/try.h"
+#include "tools/flowstone/output.h"
+#include "tools/flowstone/progress.h"
+#include "tools/flowstone/segment_output.h"
+
+namespace flowstone::tool {
+namespace {
+
+void append_fault_json(std::string& out, const SegmentFault& fault) {
+    JsonLine line(out);
+    line.text("fault", fault.what).text("path", fault.path);
+    if (fault.begin.value >= 0) { line.number("begin_byte", fault.begin.value).number("end_byte", fault.end.value); }
+    if (fault.offset_begin.value >= 0) { line.number("begin_offset", fault.offset_begin.value); }
+    if (fault.offset_begin.value >= 0 && fault.offset_end.value >= 0) {
+        line.number("end_offset", fault.offset_end.value);
+    }
+    if (!fault.detail.empty()) { line.text("detail", fault.detail); }
+}
+
+void append_fault_text(std::string& out, const SegmentFault& fault) {
+    out += fmt::format("{}: {}", fault.path, fault.what);
+    const std::string range = range_text(fault.begin, fault.end, fault.offset_begin, fault.offset_end);
+    if (!range.empty()) { out += " at " + range; }
+    if (!fault.detail.empty()) { out += ": " + fault.detail; }
+    out += '\n';
+}
+
+// What there is to do, and whether this log has seals at all: then none may be missing.
+struct Survey {
+    std::vector<SegmentTarget> targets;
+    uint64_t bytes = 0;
+    bool seals = false;
+};
+Result<Survey> survey(Disk& disk, const SegmentArguments& arguments) {
+    Survey found;
+    for (const std::string& path : arguments.paths) {
+        TRY(auto targets, resolve_segment_path(disk, path));
+        for (SegmentTarget& target : targets) {
+            TRY(const auto files, log_files(disk, target));
+            for (const LogFile& file : files) {
+                const auto info = disk.info(file.path);
+                found.bytes += info ? info->bytes : 0;
+                found.seals = found.seals || file.parts.seal;
+            }
+            found.targets.push_back(std::move(target));
+        }
+    }
+    return found;
+}
+
+Result<VerifyCounts> verify_all(Disk& disk, const SegmentArguments& arguments, const Survey& found,
+                                const std::optional<Sha256>& chain_head, StandardOutput& out) {
+    Progress progress(system_clock(), arguments.json);
+    ProgressState state{.work_total = found.bytes};
+    VerifyCounts counts;
+    for (const SegmentTarget& target : found.targets) {
+        VerifyOptions options;
+        options.only = target.only;
+        options.seals_expected = found.seals;
+        options.cluster = target.cluster;
+        if (target.partition) { options.partition = target.partition->partition; }
+        options.chain_head = chain_head;
+        options.progress = [&](uint64_t bytes) {
+            state.bytes += bytes;
+            state.work_done += bytes;
+            progress.show(state);
+        };
+        std::optional<Error> failed;
+        const auto sink = [&](const SegmentFault& fault) {
+            progress.clear();
+            if (arguments.json) {
+                append_fault_json(out.buffer(), fault);
+            } else {
+                append_fault_text(out.buffer(), fault);
+            }
+            if (const auto wrote = out.wrote(); !wrote) { failed = wrote.error(); }
+        };
+        TRY(const VerifyCounts part, target.file_alone() ? verify_log_file(disk, target.file, options, sink)
+                                                         : verify_partition(disk, target.directory, options, sink));
+        if (failed) { return std::unexpected(*failed); }
+        counts += part;
+        if (out.closed() || interrupted()) { break; }
+    }
+    return counts;
+}
+
+std::string summary_text(const VerifyCounts& counts) {
+    const auto counted = [](uint64_t count, const char* one, const char* many) {
+        return fmt::format("{} {}", format_count(count), count == 1 ? one : many);
+    };
+    return fmt::format("{}, {}, {}, {}, {} sealed: {}\n", counted(counts.segments, "segment", "segments"),
+                       counted(counts.batches, "batch", "batches"), counted(counts.records, "record", "records"),
+                       format_bytes(counts.bytes), format_count(counts.sealed),
+                       counts.faults == 0 ? "no fault" : counted(counts.faults, "fault", "faults"));
+}
+
+}  // namespace
+
+Exit run_segment_verify(Disk& disk, const SegmentArguments& arguments) {
+    std::optional<Sha256> chain_head;
+    if (!arguments.chain_head.empty()) {
+        chain_head.emplace();
+        if (!parse_hex(arguments.chain_head, *chain_head)) {
+            return complain("--chain takes 64 lower-case hexadecimal digits", Exit::usage);
+        }
+    }
+    const auto found = survey(disk, arguments);
+    if (!found) { return complain(found.error()); }
+    if (chain_head && found->targets.size() != 1) {
+        return complain("--chain speaks of one partition; name its directory", Exit::usage);
+    }
+    StandardOutput out;
+    const auto counts = verify_all(disk, arguments, *found, chain_head, out);
+    if (!counts) { return complain(counts.error()); }
+    if (arguments.json) {
+        JsonLine(out.buffer())
+            .number("segments", counts->segments)
+            .number("sealed", counts->sealed)
+            .number("batches", counts->batches)
+            .number("records", counts->records)
+            .number("bytes", counts->bytes)
+            .number("faults", counts->faults);
+    } else {
+        out.buffer() += summary_text(*counts);
+    }
+    if (const auto flushed = out.flush(); !flushed) { return complain(flushed.error()); }
+    return counts->faults == 0 ? Exit::done : Exit::no;
+}
+
+}  // namespace flowstone::tool
