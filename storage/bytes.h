@@ -46,8 +46,12 @@ constexpr uint64_t align_up(uint64_t value, uint64_t step) { return (value + ste
 constexpr uint64_t align_down(uint64_t value, uint64_t step) { return value / step * step; }
 
 // Zigzag: small magnitudes become small unsigned numbers.
-constexpr uint64_t zigzag(int64_t value) { return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63); }
-constexpr int64_t unzigzag(uint64_t value) { return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1); }
+constexpr uint64_t zigzag(int64_t value) {
+    return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+}
+constexpr int64_t unzigzag(uint64_t value) {
+    return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1);
+}
 
 constexpr size_t varint_bytes_max = 10;
 constexpr size_t unsigned_varint_bytes(uint64_t value) { return value == 0 ? 1 : (std::bit_width(value) + 6) / 7; }

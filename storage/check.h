@@ -11,9 +11,7 @@ void set_check_handler(CheckHandler handler);
 
 }  // namespace flowstone
 
-#define CHECK(condition)                                                                \
-    do {                                                                                \
-        if (!(condition)) [[unlikely]] {                                                \
-            ::flowstone::check_failed(#condition, __FILE__, __LINE__);                  \
-        }                                                                               \
+#define CHECK(condition)                                                                              \
+    do {                                                                                              \
+        if (!(condition)) [[unlikely]] { ::flowstone::check_failed(#condition, __FILE__, __LINE__); } \
     } while (false)

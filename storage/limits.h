@@ -6,13 +6,13 @@
 
 namespace flowstone {
 
-constexpr size_t io_pieces_max = 64;                    // iovecs of one disk request
-constexpr uint32_t disk_block_bytes_min = 4096;         // JOURNAL 1.2: commits never start on less
-constexpr uint32_t disk_block_bytes_max = 1u << 20;     // a device that claims more is not believed
-constexpr uint32_t io_attempts_max = 10'000;            // of one request without progress: EINTR, EAGAIN, short
-constexpr uint32_t ring_entries = 64;                   // requests of one io_uring in flight; a run() may have more
-constexpr uint32_t rings_max = 256;                     // run() calls at once; further ones take the plain way
-constexpr uint32_t rings_idle_max = 8;                  // kept open between calls
+constexpr size_t io_pieces_max = 64;                 // iovecs of one disk request
+constexpr uint32_t disk_block_bytes_min = 4096;      // JOURNAL 1.2: commits never start on less
+constexpr uint32_t disk_block_bytes_max = 1u << 20;  // a device that claims more is not believed
+constexpr uint32_t io_attempts_max = 10'000;         // of one request without progress: EINTR, EAGAIN, short
+constexpr uint32_t ring_entries = 64;                // requests of one io_uring in flight; a run() may have more
+constexpr uint32_t rings_max = 256;                  // run() calls at once; further ones take the plain way
+constexpr uint32_t rings_idle_max = 8;               // kept open between calls
 
 constexpr size_t topic_name_bytes_max = 249;            // Kafka's: leaves room for "-<partition>" in a file name
 constexpr size_t group_name_bytes_max = 32 * 1024 - 1;  // a Kafka string
@@ -21,10 +21,10 @@ constexpr uint32_t headers_per_record_max = 10'000;
 constexpr uint32_t records_per_batch_max = 10'000'000;  // and never more than the bytes could hold
 
 constexpr uint64_t decompressed_batch_bytes_max = 64ull << 20;
-constexpr uint64_t decompression_ratio_max = 1000;      // a batch may claim at most this many times its own size
-constexpr uint64_t batch_bytes_max_default = 1'048'588; // Kafka's max.message.bytes
+constexpr uint64_t decompression_ratio_max = 1000;       // a batch may claim at most this many times its own size
+constexpr uint64_t batch_bytes_max_default = 1'048'588;  // Kafka's max.message.bytes
 
-constexpr uint32_t meta_file_bytes_max = 1u << 20;      // meta.properties, partition.metadata, epoch checkpoints
-constexpr uint32_t leader_epochs_max = 100'000;         // per partition
+constexpr uint32_t meta_file_bytes_max = 1u << 20;  // meta.properties, partition.metadata, epoch checkpoints
+constexpr uint32_t leader_epochs_max = 100'000;     // per partition
 
 }  // namespace flowstone

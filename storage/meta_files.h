@@ -38,9 +38,9 @@ std::string format_partition_metadata(const Uuid& topic_id);
 Result<Uuid> parse_partition_metadata(std::string_view text);  // Errors: corrupt, unsupported.
 
 struct MetaProperties {
-    std::string cluster_id;   // 22 characters of a Uuid when ours; Kafka allows any text
+    std::string cluster_id;  // 22 characters of a Uuid when ours; Kafka allows any text
     int32_t node_id = -1;
-    Uuid directory_id;        // zero in directories written before Kafka 3.7
+    Uuid directory_id;                                        // zero in directories written before Kafka 3.7
     std::vector<std::pair<std::string, std::string>> others;  // unknown keys, kept in their order
     friend bool operator==(const MetaProperties&, const MetaProperties&) = default;
 };

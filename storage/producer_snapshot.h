@@ -21,12 +21,12 @@ constexpr uint64_t producer_snapshot_bytes_max = 64ull << 20;
 struct ProducerSnapshotEntry {
     int64_t producer_id = -1;
     int16_t producer_epoch = -1;
-    int32_t last_sequence = -1;          // of the last record of the last batch; -1: only a marker was seen
-    Offset last_offset;                  // of that record; -1 likewise
-    int32_t offset_delta = 0;            // records in that batch, less one
-    int64_t timestamp_ms = -1;           // of that batch: when the id may expire
-    int32_t coordinator_epoch = -1;      // of the last transaction marker; -1 without one
-    Offset transaction_first_offset;     // of the open transaction; -1 without one
+    int32_t last_sequence = -1;       // of the last record of the last batch; -1: only a marker was seen
+    Offset last_offset;               // of that record; -1 likewise
+    int32_t offset_delta = 0;         // records in that batch, less one
+    int64_t timestamp_ms = -1;        // of that batch: when the id may expire
+    int32_t coordinator_epoch = -1;   // of the last transaction marker; -1 without one
+    Offset transaction_first_offset;  // of the open transaction; -1 without one
     friend bool operator==(const ProducerSnapshotEntry&, const ProducerSnapshotEntry&) = default;
 };
 

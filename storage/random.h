@@ -12,7 +12,7 @@ public:
     virtual ~Random() = default;
     virtual void fill(MutableBytes out) = 0;
 
-    Uuid uuid();       // version 4, and never one of Kafka's reserved ids (0 and 1)
+    Uuid uuid();  // version 4, and never one of Kafka's reserved ids (0 and 1)
     uint64_t next();
 };
 

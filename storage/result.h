@@ -51,9 +51,9 @@ enum class Fate : uint8_t {
 struct [[nodiscard]] Error {
     Code code = Code::invalid;
     Fate fate = Fate::none;
-    int32_t os_errno = 0;            // only with io, no_space, locked, read_only
-    const char* operation = "";      // static text: "topic.append", "segment.open"
-    char detail[176] = {};           // one phrase with the path, topic, offset or process id; zero-terminated
+    int32_t os_errno = 0;        // only with io, no_space, locked, read_only
+    const char* operation = "";  // static text: "topic.append", "segment.open"
+    char detail[176] = {};       // one phrase with the path, topic, offset or process id; zero-terminated
 
     // One full sentence without a final line break, for people.
     FLOWSTONE_EXPORT std::string message() const;

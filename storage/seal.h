@@ -20,7 +20,7 @@
 namespace flowstone {
 
 constexpr uint64_t seal_piece_bytes = 1u << 20;
-constexpr uint32_t seal_pieces_max = 1u << 20;       // a segment of 1 TiB
+constexpr uint32_t seal_pieces_max = 1u << 20;  // a segment of 1 TiB
 constexpr uint32_t seal_replaced_max = 100'000;
 constexpr uint64_t seal_file_bytes_max = 32u << 20;  // both of the above, with room
 

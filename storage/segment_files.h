@@ -20,9 +20,9 @@
 namespace flowstone {
 
 enum class SegmentFile : uint8_t { log, index, time_index, transaction_index, snapshot, seal };
-constexpr SegmentFile segment_file_kinds[] = {SegmentFile::log,      SegmentFile::index,
+constexpr SegmentFile segment_file_kinds[] = {SegmentFile::log,        SegmentFile::index,
                                               SegmentFile::time_index, SegmentFile::transaction_index,
-                                              SegmentFile::snapshot, SegmentFile::seal};
+                                              SegmentFile::snapshot,   SegmentFile::seal};
 
 // ".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".seal".
 std::string_view suffix(SegmentFile kind);

@@ -17,17 +17,17 @@
 
 namespace flowstone {
 
-constexpr uint64_t scan_read_bytes = 256 * 1024;        // JOURNAL 8: cold reads go in pieces of this size
+constexpr uint64_t scan_read_bytes = 256 * 1024;         // JOURNAL 8: cold reads go in pieces of this size
 constexpr uint64_t scan_batch_bytes_limit = 1ull << 30;  // no batch_bytes_max may ask for more
 
 // Why a scan stopped where it did.
 enum class ScanFault : uint8_t {
-    none,          // everything up to the end is good
-    torn_end,      // the last batch's bytes, or its length field, go past the end
-    zeros,         // nothing but zeros from here to the end: space that was reserved and never filled
-    bad_length,    // a length no batch can have, or above batch_bytes_max
-    bad_magic,     // not version 2
-    bad_header,    // counts or codec that contradict each other
+    none,        // everything up to the end is good
+    torn_end,    // the last batch's bytes, or its length field, go past the end
+    zeros,       // nothing but zeros from here to the end: space that was reserved and never filled
+    bad_length,  // a length no batch can have, or above batch_bytes_max
+    bad_magic,   // not version 2
+    bad_header,  // counts or codec that contradict each other
     bad_crc,
     offset_order,  // base offset below the end of the batch before it or the segment's base, or offsets past offset_end
     epoch_order,   // leader epoch below that of the batch before it
@@ -43,12 +43,12 @@ struct ScannedBatch {
 class SegmentScanner {
 public:
     struct Options {
-        BytePos begin{0};             // a batch boundary
-        BytePos end{INT64_MAX};       // the end of the file if that comes first
-        Offset offset{0};             // no batch may begin below: the segment's base, or what is known at `begin`
+        BytePos begin{0};              // a batch boundary
+        BytePos end{INT64_MAX};        // the end of the file if that comes first
+        Offset offset{0};              // no batch may begin below: the segment's base, or what is known at `begin`
         Offset offset_end{INT64_MAX};  // nor end above: the next segment's base
-        Epoch epoch{-1};              // nor have a lower epoch
-        bool crc = true;              // compare checksums
+        Epoch epoch{-1};               // nor have a lower epoch
+        bool crc = true;               // compare checksums
         uint64_t batch_bytes_max = batch_bytes_max_default;  // larger ones are bad_length
     };
     SegmentScanner(Disk& disk, File& file, const Options& options);
@@ -91,7 +91,7 @@ private:
     uint64_t align_ = disk_block_bytes_min;
     std::unique_ptr<std::byte[], Free> buffer_;
     uint64_t capacity_ = 0;
-    uint64_t buffer_at_ = 0;     // position of the buffer's first byte; a multiple of align_
+    uint64_t buffer_at_ = 0;  // position of the buffer's first byte; a multiple of align_
     uint64_t buffer_bytes_ = 0;
     bool opened_ = false;
     BytePos end_{0};
@@ -100,7 +100,7 @@ private:
     Epoch epoch_;
     uint64_t batches_ = 0;
     ScanFault fault_ = ScanFault::none;
-    uint64_t fault_size_ = 0;    // what the damaged batch says of its own size; 0: cannot be
+    uint64_t fault_size_ = 0;  // what the damaged batch says of its own size; 0: cannot be
 };
 
 }  // namespace flowstone

@@ -25,7 +25,7 @@ private:
 };
 
 Sha256 sha256(Bytes bytes);
-std::string to_hex(Bytes bytes);                               // lower case
-bool parse_hex(std::string_view text, MutableBytes out);       // exactly out.size() bytes
+std::string to_hex(Bytes bytes);                          // lower case
+bool parse_hex(std::string_view text, MutableBytes out);  // exactly out.size() bytes
 
 }  // namespace flowstone

@@ -6,8 +6,8 @@
 #define FLOWSTONE_CONCAT_(a, b) a##b
 #define FLOWSTONE_CONCAT(a, b) FLOWSTONE_CONCAT_(a, b)
 
-#define FLOWSTONE_TRY_(result, declaration, expression)                \
-    auto result = (expression);                                        \
+#define FLOWSTONE_TRY_(result, declaration, expression)                 \
+    auto result = (expression);                                         \
     if (!result) { return std::unexpected(std::move(result).error()); } \
     declaration = std::move(*result)
 
@@ -15,9 +15,9 @@
 #define TRY(declaration, ...) FLOWSTONE_TRY_(FLOWSTONE_CONCAT(try_result_, __LINE__), declaration, (__VA_ARGS__))
 
 // TRY_VOID(disk.remove(path)) goes on, or returns the error.
-#define TRY_VOID(...)                                                                           \
-    do {                                                                                        \
-        if (auto try_void_result = (__VA_ARGS__); !try_void_result) {                           \
-            return std::unexpected(std::move(try_void_result).error());                         \
-        }                                                                                       \
+#define TRY_VOID(...)                                                   \
+    do {                                                                \
+        if (auto try_void_result = (__VA_ARGS__); !try_void_result) {   \
+            return std::unexpected(std::move(try_void_result).error()); \
+        }                                                               \
     } while (false)

@@ -213,17 +213,18 @@ std::string format_leader_epochs(std::span<const EpochStart> epochs) {
 
 Result<std::vector<EpochStart>> parse_leader_epochs(std::string_view text) {
     std::vector<EpochStart> epochs;
-    TRY_VOID(parse_checkpoint(text, "leader_epochs.parse", leader_epochs_max, [&](std::string_view line) -> const char* {
-        const size_t blank = line.find(' ');
-        if (blank == std::string_view::npos) { return "not \"epoch offset\""; }
-        const auto epoch = parse_number<int32_t>(line.substr(0, blank));
-        const auto start = parse_number<int64_t>(line.substr(blank + 1));
-        if (!epoch || !start || *epoch < 0 || *start < 0) { return "not \"epoch offset\""; }
-        if (!epochs.empty() && *epoch <= epochs.back().epoch.value) { return "epochs do not grow"; }
-        if (!epochs.empty() && *start < epochs.back().start.value) { return "offsets run backwards"; }
-        epochs.push_back({Epoch{*epoch}, Offset{*start}});
-        return nullptr;
-    }));
+    TRY_VOID(
+        parse_checkpoint(text, "leader_epochs.parse", leader_epochs_max, [&](std::string_view line) -> const char* {
+            const size_t blank = line.find(' ');
+            if (blank == std::string_view::npos) { return "not \"epoch offset\""; }
+            const auto epoch = parse_number<int32_t>(line.substr(0, blank));
+            const auto start = parse_number<int64_t>(line.substr(blank + 1));
+            if (!epoch || !start || *epoch < 0 || *start < 0) { return "not \"epoch offset\""; }
+            if (!epochs.empty() && *epoch <= epochs.back().epoch.value) { return "epochs do not grow"; }
+            if (!epochs.empty() && *start < epochs.back().start.value) { return "offsets run backwards"; }
+            epochs.push_back({Epoch{*epoch}, Offset{*start}});
+            return nullptr;
+        }));
     return epochs;
 }
 
@@ -308,18 +309,18 @@ std::string format_offset_checkpoint(std::span<const PartitionOffset> offsets) {
 Result<std::vector<PartitionOffset>> parse_offset_checkpoint(std::string_view text) {
     constexpr const char* shape = "not \"topic partition offset\"";
     std::vector<PartitionOffset> offsets;
-    TRY_VOID(parse_checkpoint(text, "offset_checkpoint.parse", offset_checkpoint_entries_max,
-                              [&](std::string_view line) -> const char* {
-        const size_t first = line.find(' ');
-        const size_t second = line.rfind(' ');
-        if (first == std::string_view::npos || first == second) { return shape; }
-        const std::string_view topic = line.substr(0, first);
-        const auto partition = parse_number<int32_t>(line.substr(first + 1, second - first - 1));
-        const auto offset = parse_number<int64_t>(line.substr(second + 1));
-        if (!valid_topic_name(topic) || !partition || *partition < 0 || !offset || *offset < 0) { return shape; }
-        offsets.push_back({{std::string(topic), *partition}, Offset{*offset}});
-        return nullptr;
-    }));
+    TRY_VOID(parse_checkpoint(
+        text, "offset_checkpoint.parse", offset_checkpoint_entries_max, [&](std::string_view line) -> const char* {
+            const size_t first = line.find(' ');
+            const size_t second = line.rfind(' ');
+            if (first == std::string_view::npos || first == second) { return shape; }
+            const std::string_view topic = line.substr(0, first);
+            const auto partition = parse_number<int32_t>(line.substr(first + 1, second - first - 1));
+            const auto offset = parse_number<int64_t>(line.substr(second + 1));
+            if (!valid_topic_name(topic) || !partition || *partition < 0 || !offset || *offset < 0) { return shape; }
+            offsets.push_back({{std::string(topic), *partition}, Offset{*offset}});
+            return nullptr;
+        }));
     return offsets;
 }
 

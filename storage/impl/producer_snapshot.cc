@@ -9,7 +9,7 @@ namespace flowstone {
 namespace {
 
 constexpr int16_t snapshot_version = 1;
-constexpr size_t sum_at = 2;      // CRC-32C of everything behind it
+constexpr size_t sum_at = 2;  // CRC-32C of everything behind it
 constexpr size_t summed_at = 6;
 constexpr size_t entry_bytes = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8;
 static_assert(summed_at + 4 + entry_bytes * producer_snapshot_entries_max <= producer_snapshot_bytes_max);

@@ -67,7 +67,9 @@ std::string Error::message() const {
         text += fmt::format(" ({})", strerror_r(os_errno, buffer, sizeof buffer));
     }
     if (fate == Fate::not_appended) { text += "; not appended"; }
-    if (fate == Fate::unknown_until_reopen) { text += "; whether it was appended is unknown until the log is reopened"; }
+    if (fate == Fate::unknown_until_reopen) {
+        text += "; whether it was appended is unknown until the log is reopened";
+    }
     return text + '.';
 }
 

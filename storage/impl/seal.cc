@@ -18,7 +18,8 @@ constexpr size_t fixed_bytes = 8 + 2 + 1 + 1 + 4 + 16 + 16 + 8 + 8 + 8 + 4 + 4;
 constexpr size_t sum_bytes = 8;
 constexpr uint64_t read_bytes = 256 * 1024;  // JOURNAL 8: cold reads go in pieces of this size
 constexpr size_t faults_max = 1'000;
-static_assert(fixed_bytes + 16ull * seal_pieces_max + 68 + 32ull * seal_replaced_max + sum_bytes <= seal_file_bytes_max);
+static_assert(fixed_bytes + 16ull * seal_pieces_max + 68 + 32ull * seal_replaced_max + sum_bytes <=
+              seal_file_bytes_max);
 
 uint64_t piece_count(uint64_t bytes) { return (bytes + seal_piece_bytes - 1) / seal_piece_bytes; }
 
@@ -74,7 +75,9 @@ Result<SealChain> decode_chain(ByteReader& reader) {
     chain.content = read_array<32>(reader);
     chain.previous = read_array<32>(reader);
     const auto count = reader.le<uint32_t>();
-    if (count > seal_replaced_max || count > reader.remaining() / 32) { return bad("more replaced seals than it holds"); }
+    if (count > seal_replaced_max || count > reader.remaining() / 32) {
+        return bad("more replaced seals than it holds");
+    }
     for (uint32_t i = 0; i < count; ++i) { chain.replaced.push_back(read_array<32>(reader)); }
     return chain;
 }

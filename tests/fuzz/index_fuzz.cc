@@ -34,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         CHECK(index.error().code == Code::corrupt);
         return 0;
     }
-    for (const int64_t offset : {int64_t{0}, int64_t{1000}, int64_t{1001}, int64_t{50'000}, int64_t{99'999}, INT64_MAX}) {
+    for (const int64_t offset :
+         {int64_t{0}, int64_t{1000}, int64_t{1001}, int64_t{50'000}, int64_t{99'999}, INT64_MAX}) {
         const auto at = index->lookup(disk, Offset{offset});
         CHECK(at ? *at >= BytePos{0} && *at < end.at : at.error().code == Code::corrupt);
     }

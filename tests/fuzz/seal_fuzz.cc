@@ -7,7 +7,8 @@
 using namespace flowstone;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(data), reinterpret_cast<const std::byte*>(data) + size);
+    std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(data),
+                                 reinterpret_cast<const std::byte*>(data) + size);
     (void)decode_seal(bytes);
     if (bytes.size() < 8) { return 0; }
     store_le(bytes.data() + bytes.size() - 8, xxh3_64(Bytes(bytes).first(bytes.size() - 8)));

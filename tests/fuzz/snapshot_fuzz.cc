@@ -8,7 +8,8 @@
 using namespace flowstone;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(data), reinterpret_cast<const std::byte*>(data) + size);
+    std::vector<std::byte> bytes(reinterpret_cast<const std::byte*>(data),
+                                 reinterpret_cast<const std::byte*>(data) + size);
     (void)decode_producer_snapshot(bytes);
     if (bytes.size() < 6) { return 0; }
     store_be(bytes.data() + 2, crc32c(Bytes(bytes).subspan(6)));

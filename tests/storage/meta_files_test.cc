@@ -17,16 +17,31 @@ TEST(LeaderEpochs, AreKafkasText) {
 }
 
 TEST(LeaderEpochs, AnythingElseIsRefusedByName) {
-    const auto code = [](std::string_view text) {
-        return code_of(parse_leader_epochs(text));
-    };
+    const auto code = [](std::string_view text) { return code_of(parse_leader_epochs(text)); };
     EXPECT_EQ(code("1\n0\n"), Code::unsupported);
     EXPECT_EQ(code("0\n100001\n"), Code::too_large);
     EXPECT_EQ(code(std::string(meta_file_bytes_max + 1, '0')), Code::too_large);
-    for (const char* text : {"", "x", "0", "0\n", "0\n-1\n", "0\n1\n", "0\n1\n1\n", "0\n1\n1 \n", "0\n1\n 1 2\n", "0\n1\n1 2 3\n",
-                             "0\n1\n-1 2\n", "0\n1\n1 -2\n", "0\n2\n1 2\n1 3\n", "0\n2\n2 2\n1 3\n", "0\n2\n1 2\n2 1\n",
-                             "0\n1\n1 2\n2 3\n", "0\n1\n2147483648 1\n", "0\n1\n1 9223372036854775808\n", "0\n1\n1 20",
-                             "0\n1\n+1 2\n", "0 \n0\n"}) {
+    for (const char* text : {"",
+                             "x",
+                             "0",
+                             "0\n",
+                             "0\n-1\n",
+                             "0\n1\n",
+                             "0\n1\n1\n",
+                             "0\n1\n1 \n",
+                             "0\n1\n 1 2\n",
+                             "0\n1\n1 2 3\n",
+                             "0\n1\n-1 2\n",
+                             "0\n1\n1 -2\n",
+                             "0\n2\n1 2\n1 3\n",
+                             "0\n2\n2 2\n1 3\n",
+                             "0\n2\n1 2\n2 1\n",
+                             "0\n1\n1 2\n2 3\n",
+                             "0\n1\n2147483648 1\n",
+                             "0\n1\n1 9223372036854775808\n",
+                             "0\n1\n1 20",
+                             "0\n1\n+1 2\n",
+                             "0 \n0\n"}) {
         EXPECT_EQ(code(text), Code::corrupt) << text;
     }
 }
@@ -55,9 +70,10 @@ TEST(PartitionMetadata, IsKafkasText) {
 TEST(PartitionMetadata, AnythingElseIsRefused) {
     EXPECT_EQ(code_of(parse_partition_metadata("version: 1\ntopic_id: " + topic_id)), Code::unsupported);
     for (const std::string& text :
-         {std::string(), std::string("version: 0"), "version:0\ntopic_id: " + topic_id, "version: 0\ntopic: " + topic_id,
-          std::string("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA"), "version: 0\ntopic_id: " + topic_id + "\nmore\n",
-          "topic_id: " + topic_id + "\nversion: 0", "version: 0\ntopic_id: " + topic_id.substr(1)}) {
+         {std::string(), std::string("version: 0"), "version:0\ntopic_id: " + topic_id,
+          "version: 0\ntopic: " + topic_id, std::string("version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA"),
+          "version: 0\ntopic_id: " + topic_id + "\nmore\n", "topic_id: " + topic_id + "\nversion: 0",
+          "version: 0\ntopic_id: " + topic_id.substr(1)}) {
         EXPECT_EQ(code_of(parse_partition_metadata(text)), Code::corrupt) << text;
     }
 }
@@ -75,7 +91,9 @@ TEST(MetaProperties, WhatKafkasFormatToolWritesIsRead) {
 }
 
 TEST(MetaProperties, UnknownKeysAreKept) {
-    MetaProperties properties{.cluster_id = "c l:u=s#t!e\\r", .node_id = 0, .directory_id = {},
+    MetaProperties properties{.cluster_id = "c l:u=s#t!e\\r",
+                              .node_id = 0,
+                              .directory_id = {},
                               .others = {{"flowstone.created.ms", "1"}, {"odd key:=", " \tvalue\n"}}};
     const auto parsed = parse_meta_properties(format_meta_properties(properties));
     ASSERT_TRUE(parsed) << parsed.error().message();
@@ -94,18 +112,17 @@ TEST(MetaProperties, JavasOtherSpellingsAreUnderstood) {
 }
 
 TEST(MetaProperties, AnythingElseIsRefusedByName) {
-    const auto code = [](std::string_view text) {
-        return code_of(parse_meta_properties(text));
-    };
+    const auto code = [](std::string_view text) { return code_of(parse_meta_properties(text)); };
     EXPECT_EQ(code("version=0\nbroker.id=1\n"), Code::unsupported);
     EXPECT_EQ(code("version=2\ncluster.id=a\nnode.id=1\n"), Code::unsupported);
     EXPECT_EQ(code(""), Code::unsupported);
     EXPECT_EQ(code(std::string(meta_file_bytes_max + 1, '#')), Code::too_large);
-    for (const char* text : {"version=1\nnode.id=1\n", "version=1\ncluster.id=a\n", "version=1\ncluster.id=\nnode.id=1\n",
-                             "version=x\ncluster.id=a\nnode.id=1\n", "version=1\ncluster.id=a\nnode.id=-1\n",
-                             "version=1\ncluster.id=a\nnode.id=1x\n", "version=1\ncluster.id=a\nnode.id=1\nnode.id=2\n",
-                             "version=1\ncluster.id=a\nnode.id=1\ndirectory.id=zz\n", "version=1\ncluster.id=\\u00zz\nnode.id=1\n",
-                             "version=1\ncluster.id=a\nnode.id=1\n=x\n", "version=1\ncluster.id=a\nnode.id=99999999999\n"}) {
+    for (const char* text :
+         {"version=1\nnode.id=1\n", "version=1\ncluster.id=a\n", "version=1\ncluster.id=\nnode.id=1\n",
+          "version=x\ncluster.id=a\nnode.id=1\n", "version=1\ncluster.id=a\nnode.id=-1\n",
+          "version=1\ncluster.id=a\nnode.id=1x\n", "version=1\ncluster.id=a\nnode.id=1\nnode.id=2\n",
+          "version=1\ncluster.id=a\nnode.id=1\ndirectory.id=zz\n", "version=1\ncluster.id=\\u00zz\nnode.id=1\n",
+          "version=1\ncluster.id=a\nnode.id=1\n=x\n", "version=1\ncluster.id=a\nnode.id=99999999999\n"}) {
         EXPECT_EQ(code(text), Code::corrupt) << text;
     }
 }
@@ -114,7 +131,8 @@ TEST(OffsetCheckpoint, IsKafkasText) {
     const std::vector<PartitionOffset> offsets = {{{"a-b", 0}, Offset{5}}, {{"t", 12}, Offset{0}}};
     EXPECT_EQ(format_offset_checkpoint(offsets), "0\n2\na-b 0 5\nt 12 0\n");
     EXPECT_EQ(*parse_offset_checkpoint("0\n2\na-b 0 5\nt 12 0\n"), offsets);
-    for (const char* text : {"0\n1\nt 0\n", "0\n1\nt 0 1 2\n", "0\n1\nt/ 0 1\n", "0\n1\nt -1 1\n", "0\n1\nt 0 -1\n", "0\n1\n"}) {
+    for (const char* text :
+         {"0\n1\nt 0\n", "0\n1\nt 0 1 2\n", "0\n1\nt/ 0 1\n", "0\n1\nt -1 1\n", "0\n1\nt 0 -1\n", "0\n1\n"}) {
         EXPECT_EQ(code_of(parse_offset_checkpoint(text)), Code::corrupt) << text;
     }
     EXPECT_EQ(code_of(parse_offset_checkpoint("1\n0\n")), Code::unsupported);

@@ -8,10 +8,22 @@ namespace flowstone {
 namespace {
 
 std::vector<ProducerSnapshotEntry> two_entries() {
-    return {{.producer_id = 4000, .producer_epoch = 2, .last_sequence = 99, .last_offset = Offset{1234}, .offset_delta = 9,
-             .timestamp_ms = 1'700'000'000'000, .coordinator_epoch = -1, .transaction_first_offset = Offset{-1}},
-            {.producer_id = 5, .producer_epoch = 0, .last_sequence = -1, .last_offset = Offset{-1}, .offset_delta = 0,
-             .timestamp_ms = 17, .coordinator_epoch = 3, .transaction_first_offset = Offset{77}}};
+    return {{.producer_id = 4000,
+             .producer_epoch = 2,
+             .last_sequence = 99,
+             .last_offset = Offset{1234},
+             .offset_delta = 9,
+             .timestamp_ms = 1'700'000'000'000,
+             .coordinator_epoch = -1,
+             .transaction_first_offset = Offset{-1}},
+            {.producer_id = 5,
+             .producer_epoch = 0,
+             .last_sequence = -1,
+             .last_offset = Offset{-1},
+             .offset_delta = 0,
+             .timestamp_ms = 17,
+             .coordinator_epoch = 3,
+             .transaction_first_offset = Offset{77}}};
 }
 
 // By hand from Kafka's ProducerSnapshot.json, version 1: big endian, arrays counted by an int32.
@@ -64,9 +76,9 @@ TEST(ProducerSnapshot, NumbersThatContradictEachOtherAreRefusedWhateverTheChecks
     EXPECT_EQ(code_with(6, {0x7f, 0xff, 0xff, 0xff}), Code::corrupt);  // 2^31 - 1 entries take no memory
     EXPECT_EQ(code_with(6, {0xff, 0xff, 0xff, 0xff}), Code::corrupt);
     EXPECT_EQ(code_with(6, {0, 0, 0, 1}), Code::corrupt);
-    EXPECT_EQ(code_with(10, {0xff}), Code::corrupt);                         // producer id
-    EXPECT_EQ(code_with(10 + 22, {0xff}), Code::corrupt);                    // offset delta below 0
-    EXPECT_EQ(code_with(10 + 22, {0x7f}), Code::corrupt);                    // more records than offsets
+    EXPECT_EQ(code_with(10, {0xff}), Code::corrupt);       // producer id
+    EXPECT_EQ(code_with(10 + 22, {0xff}), Code::corrupt);  // offset delta below 0
+    EXPECT_EQ(code_with(10 + 22, {0x7f}), Code::corrupt);  // more records than offsets
 }
 
 using ProducerSnapshotFileTest = ScratchTest;

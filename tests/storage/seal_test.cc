@@ -33,7 +33,8 @@ Seal sealed(Bytes content, int64_t base = 100) {
 
 Seal chained() {
     Seal seal = sealed(noise(mib + 5, 1));
-    seal.chain = SealChain{.content = sha256(as_bytes("content")), .previous = sha256(as_bytes("previous")),
+    seal.chain = SealChain{.content = sha256(as_bytes("content")),
+                           .previous = sha256(as_bytes("previous")),
                            .replaced = {sha256(as_bytes("one")), sha256(as_bytes("two"))}};
     return seal;
 }
@@ -156,15 +157,15 @@ std::optional<Code> decode_with(size_t at, std::vector<int> values, Seal seal = 
 
 TEST(Seal, NumbersThatContradictEachOtherAreRefusedWhateverTheChecksumSays) {
     EXPECT_EQ(decode_with(8, {2, 0}), Code::unsupported);
-    EXPECT_EQ(decode_with(10, {3}), Code::corrupt);                            // origin
-    EXPECT_EQ(decode_with(11, {3}), Code::corrupt);                            // flags
-    EXPECT_EQ(decode_with(11, {0}), Code::corrupt);                            // a chain that is not announced
-    EXPECT_EQ(decode_with(12, {0, 0, 0, 0x80}), Code::corrupt);                // partition
-    EXPECT_EQ(decode_with(56, {1, 0, 0, 0, 0, 0, 0, 0}), Code::corrupt);       // end below base
-    EXPECT_EQ(decode_with(64, {1, 0, 0x20, 0}), Code::corrupt);                // 2 MiB and 1 byte: three hashes
-    EXPECT_EQ(decode_with(72, {0, 0, 0, 1}), Code::corrupt);                   // piece size
-    EXPECT_EQ(decode_with(76, {0xff, 0xff, 0xff, 0xff}), Code::corrupt);       // count
-    EXPECT_EQ(decode_with(112 + 64, {0xff, 0xff, 0xff, 0x7f}), Code::corrupt); // replaced count
+    EXPECT_EQ(decode_with(10, {3}), Code::corrupt);                             // origin
+    EXPECT_EQ(decode_with(11, {3}), Code::corrupt);                             // flags
+    EXPECT_EQ(decode_with(11, {0}), Code::corrupt);                             // a chain that is not announced
+    EXPECT_EQ(decode_with(12, {0, 0, 0, 0x80}), Code::corrupt);                 // partition
+    EXPECT_EQ(decode_with(56, {1, 0, 0, 0, 0, 0, 0, 0}), Code::corrupt);        // end below base
+    EXPECT_EQ(decode_with(64, {1, 0, 0x20, 0}), Code::corrupt);                 // 2 MiB and 1 byte: three hashes
+    EXPECT_EQ(decode_with(72, {0, 0, 0, 1}), Code::corrupt);                    // piece size
+    EXPECT_EQ(decode_with(76, {0xff, 0xff, 0xff, 0xff}), Code::corrupt);        // count
+    EXPECT_EQ(decode_with(112 + 64, {0xff, 0xff, 0xff, 0x7f}), Code::corrupt);  // replaced count
 }
 
 class SealFileTest : public ScratchTest {

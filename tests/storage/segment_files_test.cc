@@ -33,7 +33,8 @@ TEST(SegmentFiles, ATopicMayContainDashesAndDots) {
     ASSERT_TRUE(parsed);
     EXPECT_EQ(*parsed, (PartitionDirectoryName{{"a-b.c-1", 12}, PartitionDirectoryState::live}));
     EXPECT_EQ(partition_directory_name({"a-b.c-1", 12}), "a-b.c-1-12");
-    EXPECT_EQ(parse_partition_directory_name("__cluster_metadata-0")->partition, (TopicPartition{"__cluster_metadata", 0}));
+    EXPECT_EQ(parse_partition_directory_name("__cluster_metadata-0")->partition,
+              (TopicPartition{"__cluster_metadata", 0}));
     EXPECT_EQ(parse_partition_directory_name("t-2147483647")->partition.partition, INT32_MAX);
 }
 
@@ -49,8 +50,8 @@ TEST(SegmentFiles, KafkasSuffixesAreRecognised) {
 }
 
 TEST(SegmentFiles, OtherDirectoriesAreNoPartitions) {
-    for (const char* name : {"", "-", "-0", "a", "a-", "a-x", "a--1x", "a-00", "a-01", "a-2147483648", "lost+found", "..-0",
-                             ".-1", "a b-0", "a/b-0", "journal"}) {
+    for (const char* name : {"", "-", "-0", "a", "a-", "a-x", "a--1x", "a-00", "a-01", "a-2147483648", "lost+found",
+                             "..-0", ".-1", "a b-0", "a/b-0", "journal"}) {
         EXPECT_FALSE(parse_partition_directory_name(name)) << name;
     }
     EXPECT_TRUE(valid_topic_name(std::string(249, 't')));
@@ -60,10 +61,10 @@ TEST(SegmentFiles, OtherDirectoriesAreNoPartitions) {
 using SegmentListingTest = ScratchTest;
 
 TEST_F(SegmentListingTest, SegmentsAreListedByBaseWithTheirParts) {
-    for (const char* name : {"00000000000000000200.log", "00000000000000000200.index", "00000000000000000000.log",
-                             "00000000000000000000.index", "00000000000000000000.timeindex", "00000000000000000000.seal",
-                             "00000000000000000250.snapshot", "leader-epoch-checkpoint",
-                             "00000000000000000100.log.deleted"}) {
+    for (const char* name :
+         {"00000000000000000200.log", "00000000000000000200.index", "00000000000000000000.log",
+          "00000000000000000000.index", "00000000000000000000.timeindex", "00000000000000000000.seal",
+          "00000000000000000250.snapshot", "leader-epoch-checkpoint", "00000000000000000100.log.deleted"}) {
         write(name, as_bytes("x"));
     }
     ASSERT_TRUE(disk_->make_directory(join_path(root_, "00000000000000000300.log")));

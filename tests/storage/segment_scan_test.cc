@@ -104,7 +104,8 @@ TEST_F(SegmentScanTest, EveryTruncationStopsAtTheLastWholeBatch) {
             ASSERT_EQ(result.fault, ScanFault::none) << length;
         } else {
             // The upper bytes of an offset alone cannot be told from space that was never filled.
-            const auto rest = Bytes(segment.bytes).first(length).subspan(static_cast<size_t>(segment.batches[whole].at));
+            const auto rest =
+                Bytes(segment.bytes).first(length).subspan(static_cast<size_t>(segment.batches[whole].at));
             const bool zero = std::ranges::all_of(rest, [](std::byte byte) { return byte == std::byte{0}; });
             ASSERT_EQ(result.fault, zero ? ScanFault::zeros : ScanFault::torn_end) << length;
         }
@@ -113,7 +114,8 @@ TEST_F(SegmentScanTest, EveryTruncationStopsAtTheLastWholeBatch) {
 }
 
 TEST_F(SegmentScanTest, EveryBitFlipIsNamedOrInTheTwoFieldsOutsideTheChecksum) {
-    const MadeSegment segment = make_segment(0, {{.records = 2, .value_bytes = 30}, {.value_bytes = 50}, {.value_bytes = 9}});
+    const MadeSegment segment =
+        make_segment(0, {{.records = 2, .value_bytes = 30}, {.value_bytes = 50}, {.value_bytes = 9}});
     const MadeBatch& middle = segment.batches[1];
     for (int64_t bit = middle.at * 8; bit < (middle.at + middle.bytes) * 8; ++bit) {
         std::vector<std::byte> bad = segment.bytes;
@@ -144,7 +146,7 @@ TEST_F(SegmentScanTest, FaultsHaveTheirNames) {
         return scan(bad).fault;
     };
     EXPECT_EQ(with(3, 8, {0xff, 0xff, 0xff, 0xff}), ScanFault::bad_length);
-    EXPECT_EQ(with(3, 8, {0, 0, 0, 48}), ScanFault::bad_length);  // below a header
+    EXPECT_EQ(with(3, 8, {0, 0, 0, 48}), ScanFault::bad_length);    // below a header
     EXPECT_EQ(with(3, 8, {0x7f, 0, 0, 0}), ScanFault::bad_length);  // above batch_bytes_max
     EXPECT_EQ(with(3, 8, {0, 1, 0, 0}), ScanFault::torn_end);       // beyond the end of the file
     EXPECT_EQ(with(3, 16, {1}), ScanFault::bad_magic);
