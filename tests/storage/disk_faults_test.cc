@@ -91,8 +91,9 @@ constexpr SystemCalls scripted_calls{scripted_read, scripted_write, scripted_syn
 class ScriptedRing final : public Ring {
 public:
     struct Submissions {
-        std::deque<int> results;  // how many to take at most, or a negative errno (the last one for ever)
-        int rings = 0;            // opened so far
+        std::deque<int> results;     // how many to take at most, or a negative errno (the last one for ever)
+        size_t room = ring_entries;  // a kernel that holds so many is busy until one has ended
+        int rings = 0;               // opened so far
         uint32_t in_kernel_most = 0;
         std::vector<uint32_t> ended;
     };
@@ -108,10 +109,14 @@ public:
             if (wanted < 0) { return wanted; }
             limit = std::min(limit, wanted);
         }
+        if (taken_.size() + static_cast<size_t>(limit) > submissions_.room) {
+            limit = static_cast<int>(submissions_.room - taken_.size());
+            if (limit == 0) { return -EBUSY; }
+        }
         taken_.insert(taken_.end(), queued_.begin(), queued_.begin() + limit);
         queued_.erase(queued_.begin(), queued_.begin() + limit);
         submissions_.in_kernel_most = std::max(submissions_.in_kernel_most, static_cast<uint32_t>(taken_.size()));
-        if (limit > 0) { end_last(); }
+        if (queued_.empty()) { end_last(); }  // a kernel that could not take everything does not wait either
         return limit;
     }
     int wait() override {
@@ -265,6 +270,14 @@ TEST_P(DiskFaults, WhatNeverGetsThroughEndsWithItsError) {
         EXPECT_EQ(done.done, 10u);
         EXPECT_LE(script_.move_calls, static_cast<int>(io_attempts_max) + 2);
     }
+}
+
+TEST_P(DiskFaults, TroubleIsCountedSinceTheLastProgress) {
+    std::string text = letters(io_attempts_max + 100);
+    script_.moves.clear();
+    for (size_t i = 0; i < text.size(); ++i) { script_.moves.insert(script_.moves.end(), {-EINTR, 1}); }
+    EXPECT_EQ(move(Io::Kind::write, text).os_errno, 0);
+    EXPECT_EQ(content(), text);
 }
 
 TEST_P(DiskFaults, ErrorsAreReportedOnceAndNotRetried) {
@@ -432,6 +445,13 @@ TEST_F(RingFaults, PassingRefusalsAreWaitedOut) {
     submissions_.results = {-EINTR, -EAGAIN, 5, -EBUSY, -EAGAIN, 64, -EBUSY, -EINTR, 1, -EAGAIN, 64};
     write_and_read_all();
     EXPECT_EQ(submissions_.rings, 1);
+}
+
+TEST_F(RingFaults, ABusyKernelIsWaitedForAndNotAskedAgainAndAgain) {
+    submissions_.room = 4;
+    write_and_read_all();
+    EXPECT_EQ(submissions_.rings, 1);
+    EXPECT_EQ(submissions_.in_kernel_most, 4u);
 }
 
 TEST_F(RingFaults, ARingThatTakesNothingIsReplacedAndItsWorkDonePlainly) {

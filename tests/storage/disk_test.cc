@@ -5,12 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <thread>
 
@@ -604,6 +606,56 @@ TEST_P(DiskOfProcesses, DescriptorsAreNotInheritedByPrograms) {
         EXPECT_NE(::fcntl(std::stoi(entry.path().filename()), F_GETFD) & FD_CLOEXEC, 0) << target;
     }
     EXPECT_GE(seen, 3);
+}
+
+// How many flushes the block device below a directory has performed; nothing where that cannot be told.
+std::optional<uint64_t> device_flushes(const std::string& directory) {
+    struct stat found;
+    if (::stat(directory.c_str(), &found) != 0) { return std::nullopt; }
+    const std::string device =
+        "/sys/dev/block/" + std::to_string(major(found.st_dev)) + ':' + std::to_string(minor(found.st_dev));
+    const std::string queue = std::filesystem::exists(device + "/queue") ? device + "/queue/" : device + "/../queue/";
+    std::string cache;
+    std::string fua;
+    std::getline(std::ifstream(queue + "write_cache"), cache);
+    std::getline(std::ifstream(queue + "fua"), fua);
+    if (cache != "write back" || fua != "0") { return std::nullopt; }  // durable without a flush
+    std::ifstream statistics(device + "/stat");
+    uint64_t value = 0;
+    for (int field = 1; field <= 16; ++field) {
+        statistics >> value;
+    }  // Documentation/block/stat.rst: 16 is flush I/Os
+    return statistics ? std::optional(value) : std::nullopt;
+}
+
+// Others may flush the device meanwhile: that only adds. One flush may serve both requests of a call.
+TEST_P(DiskOfProcesses, EveryDurableWriteAndSyncFlushesTheDevice) {
+    constexpr uint64_t calls = 50;
+    if (!device_flushes(root_)) { GTEST_SKIP() << "the device below " << root_ << " does not count flushes"; }
+    const uint64_t block = disk_->block_bytes(root_).value();
+    auto file = open("a", {.write = true, .create = true, .direct = true});
+    auto memory = aligned(block, 2 * block, 'x');
+    ASSERT_TRUE(write_at(*disk_, *file, BytePos{0}, {memory.get(), 2 * block}));
+    ASSERT_TRUE(sync(*disk_, *file));
+    const iovec pieces[] = {{memory.get(), block}, {memory.get() + block, block}};
+    for (const size_t together : {1, 2}) {
+        Io requests[] = {{.kind = Io::Kind::write_durable, .file = file.get(), .pieces = {&pieces[0], 1}},
+                         {.kind = Io::Kind::write_durable,
+                          .file = file.get(),
+                          .at = BytePos{static_cast<int64_t>(block)},
+                          .pieces = {&pieces[1], 1}}};
+        uint64_t before = *device_flushes(root_);
+        for (uint64_t i = 0; i < calls; ++i) { disk_->run(std::span(requests).first(together)); }
+        EXPECT_GE(*device_flushes(root_) - before, calls);
+
+        Io syncs[] = {{.kind = Io::Kind::sync, .file = file.get()}, {.kind = Io::Kind::read, .file = file.get()}};
+        before = *device_flushes(root_);
+        for (uint64_t i = 0; i < calls; ++i) {
+            ASSERT_TRUE(write_at(*disk_, *file, BytePos{0}, {memory.get(), block}));
+            disk_->run(std::span(syncs).first(together));
+        }
+        EXPECT_GE(*device_flushes(root_) - before, calls);
+    }
 }
 
 TEST(Paths, ParentAndJoinAgree) {
