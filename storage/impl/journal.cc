@@ -1,0 +1,335 @@
+#include "storage/journal.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "storage/check.h"
+#include "storage/checksum.h"
+#include "storage/limits.h"
+#include "storage/try.h"
+
+namespace flowstone {
+namespace {
+
+constexpr std::string_view name_prefix = "flowstone-journal-";
+constexpr uint64_t file_magic = 0x31'47'4e'49'57'4f'4c'46;  // "FLOWING1" as little-endian bytes
+constexpr uint32_t file_version = 1;
+constexpr size_t file_header_bytes = 64;
+constexpr uint64_t fill_bytes = 1u << 20;  // pre-writing goes in pieces of this size
+
+struct FileHeader {
+    Uuid ring;
+    uint32_t shard = 0;
+    uint32_t number = 0;
+    uint64_t bytes = 0;
+    uint32_t block_bytes = 0;
+};
+
+void encode(const FileHeader& header, std::byte* to) {
+    std::memset(to, 0, file_header_bytes);
+    store_le<uint64_t>(to, file_magic);
+    store_le<uint32_t>(to + 8, file_version);
+    std::memcpy(to + 12, header.ring.bytes.data(), 16);
+    store_le<uint32_t>(to + 28, header.shard);
+    store_le<uint32_t>(to + 32, header.number);
+    store_le<uint32_t>(to + 36, header.block_bytes);
+    store_le<uint64_t>(to + 40, header.bytes);
+    store_le<uint32_t>(to + 60, crc32c(Bytes(to, 60)));
+}
+
+Result<FileHeader> decode(Bytes bytes, const std::string& path) {
+    const std::byte* at = bytes.data();
+    if (bytes.size() < file_header_bytes || load_le<uint64_t>(at) != file_magic ||
+        load_le<uint32_t>(at + 60) != crc32c(bytes.first(60))) {
+        return fail(Code::corrupt, "journal.open", fmt::format("the header of {} does not hold", path));
+    }
+    if (load_le<uint32_t>(at + 8) != file_version) {
+        return fail(Code::unsupported, "journal.open",
+                    fmt::format("{} has format version {}, this release knows {}", path, load_le<uint32_t>(at + 8), file_version));
+    }
+    FileHeader header;
+    std::memcpy(header.ring.bytes.data(), at + 12, 16);
+    header.shard = load_le<uint32_t>(at + 28);
+    header.number = load_le<uint32_t>(at + 32);
+    header.block_bytes = load_le<uint32_t>(at + 36);
+    header.bytes = load_le<uint64_t>(at + 40);
+    return header;
+}
+
+// "flowstone-journal-<shard>.<number>"
+bool parse_name(std::string_view name, uint32_t& shard, uint32_t& number) {
+    if (!name.starts_with(name_prefix)) { return false; }
+    name.remove_prefix(name_prefix.size());
+    const size_t dot = name.find('.');
+    if (dot == std::string_view::npos) { return false; }
+    const auto first = std::from_chars(name.data(), name.data() + dot, shard);
+    const auto second = std::from_chars(name.data() + dot + 1, name.data() + name.size(), number);
+    return first.ec == std::errc{} && first.ptr == name.data() + dot && second.ec == std::errc{} &&
+           second.ptr == name.data() + name.size();
+}
+
+}  // namespace
+
+bool Journal::is_journal_file(const std::string& name) {
+    uint32_t shard = 0;
+    uint32_t number = 0;
+    return parse_name(name, shard, number);
+}
+
+Result<std::vector<uint32_t>> Journal::shards(Disk& disk, const std::string& directory) {
+    TRY(const auto entries, disk.list(directory));
+    std::vector<uint32_t> found;
+    for (const DirectoryEntry& entry : entries) {
+        uint32_t shard = 0;
+        uint32_t number = 0;
+        if (!entry.directory && parse_name(entry.name, shard, number)) { found.push_back(shard); }
+    }
+    std::ranges::sort(found);
+    found.erase(std::ranges::unique(found).begin(), found.end());
+    return found;
+}
+
+std::string Journal::path(const Options& options, uint32_t number) {
+    return join_path(options.directory, fmt::format("{}{}.{:04}", name_prefix, options.shard, number));
+}
+
+Result<Journal::RingFile> Journal::create_file(uint32_t number, uint64_t bytes) {
+    const std::string file_path = path(options_, number);
+    TRY(auto file, disk_.open(file_path, {.write = true, .create = true, .direct = true}));
+    if (auto reserved = disk_.allocate(*file, BytePos{0}, BytePos{static_cast<int64_t>(bytes)}, false);
+        !reserved && reserved.error().code != Code::unsupported) {
+        return std::unexpected(reserved.error());
+    }
+    // Written once in full: a DSYNC write into written blocks costs half of one into merely allocated ones.
+    BufferPool pool;
+    const BufferRef buffer = pool.take(fill_bytes);
+    std::memset(buffer->data(), 0, fill_bytes);
+    encode({ring_, options_.shard, number, bytes, options_.block_bytes}, buffer->data());
+    for (uint64_t at = 0; at < bytes; at += fill_bytes) {
+        TRY_VOID(write_at(disk_, *file, BytePos{static_cast<int64_t>(at)}, Bytes(buffer->data(), fill_bytes)));
+        if (at == 0) { std::memset(buffer->data(), 0, file_header_bytes); }
+    }
+    TRY_VOID(sync(disk_, *file));
+    return RingFile{std::move(file), number, bytes};
+}
+
+std::vector<Journal::Extent> Journal::extents_of(size_t file_index) const {
+    const auto blocks = static_cast<uint32_t>(journal_extent_bytes / options_.block_bytes);
+    const auto count = static_cast<uint32_t>(files_[file_index].bytes / journal_extent_bytes);
+    std::vector<Extent> extents;
+    for (uint32_t i = 0; i < count; ++i) {
+        // Block 0 holds the file's header.
+        extents.push_back({.file = file_index, .begin_block = std::max(i * blocks, 1u), .end_block = (i + 1) * blocks});
+    }
+    return extents;
+}
+
+Result<std::unique_ptr<Journal>> Journal::create(Disk& disk, const Options& options, const Uuid& ring) {
+    std::unique_ptr<Journal> journal(new Journal(disk, options));
+    journal->ring_ = ring;
+    const uint64_t bytes = std::max(journal_extent_bytes * 2, std::min(journal_first_file_bytes, align_down(options.bytes_max, journal_extent_bytes)));
+    TRY(auto file, journal->create_file(0, bytes));
+    journal->files_.push_back(std::move(file));
+    journal->extents_ = journal->extents_of(0);
+    journal->at_block_ = journal->extents_[0].begin_block;
+    journal->next_file_ = 1;
+    return journal;
+}
+
+Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const Options& options) {
+    std::unique_ptr<Journal> journal(new Journal(disk, options));
+    TRY(const auto entries, disk.list(options.directory));
+    std::vector<uint32_t> numbers;
+    for (const DirectoryEntry& entry : entries) {
+        uint32_t shard = 0;
+        uint32_t number = 0;
+        if (!entry.directory && parse_name(entry.name, shard, number) && shard == options.shard) { numbers.push_back(number); }
+    }
+    std::ranges::sort(numbers);
+    if (numbers.empty()) { return fail(Code::not_found, "journal.open", options.directory); }
+    BufferPool pool;
+    const BufferRef block = pool.take(options.block_bytes);
+    std::optional<Error> unreadable;
+    for (const uint32_t number : numbers) {
+        const std::string file_path = path(options, number);
+        TRY(auto file, disk.open(file_path, {.write = !options.read_only, .direct = true}));
+        TRY(const uint64_t got, read_at(disk, *file, BytePos{0}, MutableBytes(block->data(), options.block_bytes)));
+        const auto header = decode(Bytes(block->data(), got), file_path);
+        journal->next_file_ = std::max(journal->next_file_, number + 1);
+        if (!header) {
+            // A file that was being added when the power went holds no commit yet. One that did is missed by sequence.
+            unreadable = header.error();
+            continue;
+        }
+        TRY(const uint64_t size, disk.size(*file));
+        if (!journal->files_.empty() && header->ring != journal->ring_) {
+            return fail(Code::corrupt, "journal.open", fmt::format("{} belongs to another ring", file_path));
+        }
+        if (header->block_bytes < disk_block_bytes_min || header->block_bytes > journal_extent_bytes ||
+            (header->block_bytes & (header->block_bytes - 1)) != 0 || header->bytes % journal_extent_bytes != 0) {
+            return fail(Code::corrupt, "journal.open", fmt::format("the header of {} does not hold", file_path));
+        }
+        journal->ring_ = header->ring;
+        journal->options_.block_bytes = header->block_bytes;
+        journal->files_.push_back({std::move(file), number, std::min(header->bytes, align_down(size, journal_extent_bytes))});
+    }
+    if (journal->files_.empty()) { return std::unexpected(*unreadable); }
+    for (size_t i = 0; i < journal->files_.size(); ++i) {
+        for (const Extent& extent : journal->extents_of(i)) { journal->extents_.push_back(extent); }
+    }
+    if (journal->extents_.empty()) { return fail(Code::corrupt, "journal.open", fmt::format("{} is cut short", journal->files_[0].file->path())); }
+    journal->at_block_ = journal->extents_[0].begin_block;
+    return journal;
+}
+
+uint64_t Journal::bytes() const {
+    uint64_t total = 0;
+    for (const RingFile& file : files_) { total += file.bytes; }
+    return total;
+}
+
+uint64_t Journal::bytes_used() const {
+    uint64_t total = 0;
+    for (const Extent& extent : extents_) { total += reusable(extent) ? 0 : journal_extent_bytes; }
+    return total;
+}
+
+Result<JournalScan> Journal::scan(BufferPool& pool, uint64_t first_sequence) {
+    JournalScan out;
+    for (size_t i = 0; i < extents_.size(); ++i) { TRY_VOID(scan_extent(i, pool, first_sequence, out)); }
+    // Each sequence once: of two, the later opening's counts, because the other was cut off by the crash between.
+    std::ranges::sort(out.commits, [](const JournalScan::Commit& a, const JournalScan::Commit& b) {
+        return std::pair(a.view.place.sequence, a.view.place.generation) < std::pair(b.view.place.sequence, b.view.place.generation);
+    });
+    std::vector<JournalScan::Commit> kept;
+    for (JournalScan::Commit& commit : out.commits) {
+        if (!kept.empty() && kept.back().view.place.sequence == commit.view.place.sequence) { kept.pop_back(); }
+        kept.push_back(std::move(commit));
+    }
+    out.commits = std::move(kept);
+    return out;
+}
+
+Result<void> Journal::scan_extent(size_t extent_index, BufferPool& pool, uint64_t first_sequence, JournalScan& out) {
+    Extent& extent = extents_[extent_index];
+    RingFile& file = files_[extent.file];
+    const uint64_t block = options_.block_bytes;
+    const uint64_t begin = extent.begin_block * block;
+    const uint64_t size = extent.end_block * block - begin;
+    const BufferRef buffer = pool.take(journal_extent_bytes);
+    // Four reads of 1 MiB at once: what the device needs to give its full rate.
+    constexpr size_t pieces = journal_extent_bytes >> 20;
+    iovec vectors[pieces];
+    std::vector<Io> requests;
+    for (uint64_t at = 0, i = 0; at < size; ++i) {
+        const uint64_t piece = std::min<uint64_t>(size - at, 1u << 20);
+        vectors[i] = {buffer->data() + at, piece};
+        requests.push_back({.kind = Io::Kind::read, .file = file.file.get(), .at = BytePos{static_cast<int64_t>(begin + at)}, .pieces = {&vectors[i], 1}});
+        at += piece;
+    }
+    disk_.run(requests);
+    for (const Io& request : requests) {
+        if (request.os_errno != 0) { return fail_errno(request.os_errno, "journal.scan", file.file->path()); }
+        if (request.done != request.pieces[0].iov_len) { return fail(Code::corrupt, "journal.scan", fmt::format("{} is cut short", file.file->path())); }
+        out.bytes_read += request.done;
+    }
+    bool keep = false;
+    for (uint64_t at = 0; at < size;) {
+        CommitView view;
+        const Bytes here(buffer->data() + at, size - at);
+        const auto fault = parse_commit(here, ring_, file.number, static_cast<uint32_t>((begin + at) / block), view);
+        if (fault == CommitFault::none) {
+            extent.used = true;
+            extent.last_sequence = std::max(extent.last_sequence, view.place.sequence);
+            at += align_up(view.bytes, block);
+            if (view.place.sequence >= first_sequence) {
+                out.commits.push_back({std::move(view), extent_index});
+                keep = true;
+            }
+            continue;
+        }
+        if (fault == CommitFault::damaged && view.place.sequence >= first_sequence) {
+            // Kept only as a hint: whether it matters depends on the sequences around it.
+            extent.used = true;
+            extent.last_sequence = std::max(extent.last_sequence, view.place.sequence);
+            out.broken_tail = true;
+            out.broken_tail_bytes = std::max<uint64_t>(out.broken_tail_bytes, view.bytes);
+            out.broken_tail_path = file.file->path();
+        }
+        at += block;
+    }
+    if (keep) { out.memory.push_back(buffer); }
+    return {};
+}
+
+void Journal::resume(const JournalScan& scan, uint32_t generation, uint64_t next_sequence, uint64_t prior_sum) {
+    generation_ = generation;
+    next_sequence_ = next_sequence;
+    prior_sum_ = prior_sum;
+    // Whatever claims a sequence that is not (any more) part of the chain does not hold its extent.
+    for (Extent& extent : extents_) {
+        if (extent.used && extent.last_sequence >= next_sequence) { extent.last_sequence = next_sequence - 1; }
+    }
+    // A fresh extent: blocks behind the last commit may hold a torn write, and are left as they are.
+    extent_ = scan.commits.empty() ? 0 : scan.commits.back().extent;
+    at_block_ = extents_[extent_].end_block;
+}
+
+std::optional<CommitPlace> Journal::take(uint64_t bytes) {
+    const auto blocks = static_cast<uint32_t>(align_up(bytes, options_.block_bytes) / options_.block_bytes);
+    if (at_block_ + blocks > extents_[extent_].end_block) {
+        const size_t next = (extent_ + 1) % extents_.size();
+        if (!reusable(extents_[next])) { return std::nullopt; }
+        extent_ = next;
+        extents_[next].used = false;
+        extents_[next].last_sequence = 0;
+        at_block_ = extents_[next].begin_block;
+    }
+    CommitPlace place;
+    place.ring = ring_;
+    place.generation = generation_;
+    place.file = files_[extents_[extent_].file].number;
+    place.block = at_block_;
+    place.sequence = next_sequence_;
+    place.prior_sum = prior_sum_;
+    return place;
+}
+
+Result<void> Journal::write(const CommitPlace& place, Bytes commit) {
+    File& file = *files_[extents_[extent_].file].file;
+    iovec piece{const_cast<std::byte*>(commit.data()), commit.size()};
+    Io request{.kind = Io::Kind::write_durable, .file = &file, .at = BytePos{int64_t{place.block} * options_.block_bytes}, .pieces = {&piece, 1}};
+    disk_.run({&request, 1});
+    if (request.os_errno != 0) { return fail_errno(request.os_errno, "journal.commit", file.path()); }
+    return {};
+}
+
+void Journal::wrote(const CommitPlace& place, Bytes commit, uint64_t sum) {
+    CHECK(place.sequence == next_sequence_);
+    at_block_ = place.block + static_cast<uint32_t>(commit.size() / options_.block_bytes);
+    extents_[extent_].used = true;
+    extents_[extent_].last_sequence = place.sequence;
+    next_sequence_ = place.sequence + 1;
+    prior_sum_ = sum;
+}
+
+Result<Journal::Growth> Journal::prepare_growth() {
+    const uint64_t bytes = std::min(journal_next_file_bytes, align_down(options_.bytes_max - std::min(options_.bytes_max, this->bytes()), journal_extent_bytes));
+    if (bytes == 0 || next_file_ >= journal_files_max) { return fail(Code::busy, "journal.grow", options_.directory); }
+    TRY(auto file, create_file(next_file_, bytes));
+    TRY_VOID(disk_.sync_directory(options_.directory));
+    return Growth{std::move(file.file), file.number, file.bytes};
+}
+
+void Journal::finish_growth(Growth growth) {
+    next_file_ = growth.number + 1;
+    files_.push_back({std::move(growth.file), growth.number, growth.bytes});
+    const auto added = extents_of(files_.size() - 1);
+    extents_.insert(extents_.begin() + static_cast<ptrdiff_t>(extent_) + 1, added.begin(), added.end());
+}
+
+}  // namespace flowstone

@@ -1,0 +1,136 @@
+// The ring that acknowledgements wait for: preallocated, already-written files, reused in a circle.
+//
+// A commit is one O_DIRECT + RWF_DSYNC write that starts on a fresh block; one is in flight at a time. The ring is
+// divided into extents of 4 MiB, and a commit lies within one; an extent is reused when no commit in it is needed
+// any more by either checkpoint slot (JOURNAL 3.1). Format: docs/formats/journal.md.
+//
+// Not locked: the shard calls take()/wrote()/release() under its lock and write() without it, one at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <flowstone/ids.h>
+#include <flowstone/result.h>
+
+#include "storage/buffer.h"
+#include "storage/disk.h"
+#include "storage/journal_format.h"
+
+namespace flowstone {
+
+constexpr uint64_t commit_bytes_max = 1u << 20;               // JOURNAL 1.2
+constexpr uint64_t journal_extent_bytes = 4u << 20;
+constexpr uint64_t journal_first_file_bytes = 16u << 20;      // pre-written in 12 ms
+constexpr uint64_t journal_next_file_bytes = 64u << 20;
+constexpr uint32_t journal_files_max = 1024;
+static_assert(journal_extent_bytes >= 2 * commit_bytes_max, "an extent must be able to carry any one commit");
+static_assert(journal_first_file_bytes % journal_extent_bytes == 0);
+static_assert(journal_next_file_bytes % journal_extent_bytes == 0);
+
+// What a scan of one ring found.
+struct JournalScan {
+    struct Commit {
+        CommitView view;   // points into `memory`
+        size_t extent = 0;  // where it lies, as an index of the ring's extents
+    };
+    std::vector<Commit> commits;       // sequence >= the first asked for, ascending, each sequence once
+    std::vector<BufferRef> memory;
+    uint64_t bytes_read = 0;
+    // A commit that says it is one but does not hold, with a sequence past the last good one: a torn last write, or
+    // damage to it; nobody can tell which, so it is reported.
+    bool broken_tail = false;
+    uint64_t broken_tail_bytes = 0;
+    std::string broken_tail_path;
+};
+
+class Journal {
+public:
+    struct Options {
+        std::string directory;
+        uint32_t shard = 0;
+        uint64_t bytes_max = 128ull << 20;
+        uint32_t block_bytes = 4096;
+        bool read_only = false;
+    };
+
+    // Makes a ring of one file. Durable, its names too, once the directory is synced (the caller does).
+    // Errors: no_space, io.
+    static Result<std::unique_ptr<Journal>> create(Disk& disk, const Options& options, const Uuid& ring);
+    // Opens the files of an existing ring. Errors: not_found (there is none), corrupt (no readable header), io.
+    static Result<std::unique_ptr<Journal>> open(Disk& disk, const Options& options);
+    // Shards that have ring files in this directory, whatever the shard count is now.
+    static Result<std::vector<uint32_t>> shards(Disk& disk, const std::string& directory);
+    static bool is_journal_file(const std::string& name);
+
+    const Uuid& ring() const { return ring_; }
+    uint64_t bytes() const;       // of all files
+    uint64_t bytes_used() const;  // in extents that may not be reused yet
+    bool can_grow() const { return bytes() < options_.bytes_max; }
+
+    // Reads the whole ring, several pieces at once.
+    Result<JournalScan> scan(BufferPool& pool, uint64_t first_sequence);
+
+    // After scan(): writing goes on behind the last good commit, in a fresh extent.
+    void resume(const JournalScan& scan, uint32_t generation, uint64_t next_sequence, uint64_t prior_sum);
+
+    // The place of the next commit of up to `bytes`; empty when the ring is full: release() or grow() first.
+    std::optional<CommitPlace> take(uint64_t bytes);
+    // Blocks. Errors: io; then the directory is offline.
+    Result<void> write(const CommitPlace& place, Bytes commit);
+    // The commit of the last take() is durable.
+    void wrote(const CommitPlace& place, Bytes commit, uint64_t sum);
+
+    // Commits below `sequence` are not needed any more.
+    void release(uint64_t sequence) { reusable_below_ = sequence; }
+    uint64_t next_sequence() const { return next_sequence_; }
+    uint64_t last_sum() const { return prior_sum_; }
+    uint32_t generation() const { return generation_; }
+
+    // Adds one file. prepare_growth() blocks and touches nothing that take() uses; the file joins by finish_growth().
+    struct Growth {
+        std::unique_ptr<File> file;
+        uint32_t number = 0;
+        uint64_t bytes = 0;
+    };
+    Result<Growth> prepare_growth();
+    void finish_growth(Growth growth);
+
+private:
+    struct RingFile {
+        std::unique_ptr<File> file;
+        uint32_t number = 0;
+        uint64_t bytes = 0;
+    };
+    struct Extent {
+        size_t file = 0;          // index in files_
+        uint32_t begin_block = 0;
+        uint32_t end_block = 0;
+        bool used = false;
+        uint64_t last_sequence = 0;  // of the newest commit in it
+    };
+
+    Journal(Disk& disk, Options options) : disk_(disk), options_(std::move(options)) {}
+    static std::string path(const Options& options, uint32_t number);
+    Result<RingFile> create_file(uint32_t number, uint64_t bytes);
+    std::vector<Extent> extents_of(size_t file_index) const;
+    bool reusable(const Extent& extent) const { return !extent.used || extent.last_sequence < reusable_below_; }
+    Result<void> scan_extent(size_t extent_index, BufferPool& pool, uint64_t first_sequence, JournalScan& out);
+
+    Disk& disk_;
+    Options options_;
+    Uuid ring_;
+    std::vector<RingFile> files_;
+    std::vector<Extent> extents_;  // in the order in which they are written
+    size_t extent_ = 0;            // the one being written
+    uint32_t at_block_ = 0;        // next free block in it
+    uint64_t next_sequence_ = 1;
+    uint64_t prior_sum_ = 0;
+    uint32_t generation_ = 1;
+    uint64_t reusable_below_ = 0;
+    uint32_t next_file_ = 0;
+};
+
+}  // namespace flowstone
