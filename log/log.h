@@ -59,7 +59,7 @@ struct Options {
     uint64_t dirty_bytes_max = 64ull << 20;     // appended but not yet in segment files, in memory; appends wait at it
     uint64_t tail_bytes_max = 16ull << 20;      // recent bytes kept in memory for readers
     uint64_t reserve_bytes = 64ull << 20;       // given up when the disk is full, so that deletions still work
-    std::function<void(std::string_view line)> on_log;  // called under no lock, from any calling thread
+    std::function<void(std::string_view line)> on_log{};  // called under no lock, from any calling thread
 };
 
 using ConfigMap = std::vector<std::pair<std::string, std::string>>;  // Kafka's names, such as "retention.ms"
@@ -210,6 +210,7 @@ public:
 
 private:
     friend class Topic;
+    friend class Batch;
     struct Impl;
     explicit Reader(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
@@ -240,8 +241,11 @@ public:
 
 private:
     friend class Log;
+    friend struct LogAccess;
     struct Impl;
     explicit Topic(std::shared_ptr<Impl> impl);
+    Result<Pending> append_idempotent(std::span<const Record> records, const AppendOptions& options);
+    Result<void> wait_for(const Pending& pending) const;
     std::shared_ptr<Impl> impl_;  // owners: the log's table of topics, and each handle
 };
 
@@ -303,6 +307,7 @@ public:
     bool read_only() const;
 
 private:
+    friend struct LogAccess;
     struct Impl;
     explicit Log(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;

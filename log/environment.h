@@ -1,0 +1,31 @@
+// What a log takes from the world: the doors. Production passes the machine's, tests their own.
+//
+// Not installed: programs call Log::open.
+#pragma once
+
+#include <string>
+
+#include <flowstone/log.h>
+
+#include "storage/clock.h"
+#include "storage/disk.h"
+#include "storage/random.h"
+
+namespace flowstone {
+
+// Each must outlive the log.
+struct Environment {
+    Disk* disk = nullptr;
+    Clock* clock = nullptr;
+    Random* random = nullptr;
+};
+
+// Settings that only tests and benchmarks turn.
+struct Tuning {
+    uint64_t direct_bytes_min = 64u << 10;  // whole blocks of one partition from which a commit goes straight to the segment
+};
+
+// As Log::open, in another world.
+Result<Log> open_log(const Environment& environment, std::string path, Options options = {}, const Tuning& tuning = {});
+
+}  // namespace flowstone

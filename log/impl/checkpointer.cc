@@ -1,0 +1,311 @@
+// Checkpoints: bringing to the segment files what the journal holds, and writing down that it is there.
+//
+// Order is everything. Files are filled and synced, then the names of new ones, then the slot is written, and only then
+// may the journal reuse the space up to what both slots no longer need.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "log/impl/store.h"
+#include "storage/check.h"
+#include "storage/segment_files.h"
+#include "storage/try.h"
+
+namespace flowstone {
+namespace {
+
+constexpr size_t syncs_at_once = 16;  // JOURNAL 2.4: 43 us a file
+
+}  // namespace
+
+Result<void> Store::relieve_ring(Shard& shard, bool must) {
+    if (!must && engine_.options.threads > 0) {
+        relief_due_ = true;
+        wake_filler();
+        return {};
+    }
+    return relieve_now(shard, must);
+}
+
+// The ring is half full, or full: it grows while it may, and a checkpoint gives back what is not needed.
+Result<void> Store::relieve_now(Shard& shard, bool must) {
+    std::unique_lock one(checkpoint_lock_, std::defer_lock);
+    if (must) {
+        one.lock();
+    } else if (!one.try_lock()) {
+        return {};  // somebody is at it
+    }
+    {
+        Guard guard(shard.lock());
+        const Journal& journal = shard.journal();
+        if (must ? journal.bytes_used() < journal.bytes() : journal.bytes_used() * 2 <= journal.bytes()) { return {}; }
+    }
+    if (shard.journal().can_grow()) {
+        auto growth = shard.journal().prepare_growth();
+        if (growth) {
+            Guard guard(shard.lock());
+            shard.journal().finish_growth(std::move(*growth));
+            return {};
+        }
+        log(growth.error().message());  // the ring as it is must do
+    }
+    auto done = checkpoint_locked(must, false);
+    // The fragments did not fit into what is left of the ring: exact files need none of it.
+    if (!done && done.error().code == Code::busy) { done = checkpoint_locked(true, false); }
+    return done;
+}
+
+Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Partition*>& touched) {
+    std::vector<Partition*> partitions;
+    {
+        Guard guard(shard.lock());
+        partitions = shard.journaled();
+        for (const auto& partition : partitions_) {
+            const bool mine = &partition->shard() == &shard && !partition->hooks.deleted;
+            const bool dirty = partition->segments().size() > 1 || partition->segments().back()->file || !partition->chunks().empty();
+            if (mine && dirty && std::ranges::find(partitions, partition.get()) == partitions.end()) { partitions.push_back(partition.get()); }
+        }
+    }
+    for (Partition* partition : partitions) {
+        Guard guard(shard.lock());
+        if (partition->hooks.deleted) { continue; }
+        TRY_VOID(shard.fill_partition(guard, *partition, exact));
+        touched.push_back(partition);
+    }
+    return {};
+}
+
+// A rolled segment whose bytes are all in the file becomes a closed one: cut to its size, synced, sealed.
+Result<void> Store::finish_rolled(Partition& partition) {
+    for (;;) {
+        OpenSegment* segment = nullptr;
+        {
+            Guard guard(partition.shard().lock());
+            if (partition.segments().size() < 2) { return {}; }
+            segment = partition.segments().front().get();
+            if (!segment->rolled || partition.filled_from(segment->begin) < *segment->end || partition.visible().at < *segment->end) { return {}; }
+        }
+        const uint64_t bytes = *segment->end - segment->begin;
+        TRY(const auto file, segment_file(partition, *segment));
+        TRY_VOID(disk().truncate(*file, bytes));
+        TRY_VOID(sync(disk(), *file));
+        if (!segment->seal) {  // recovered: its bytes were not hashed as they came
+            segment->seal = std::make_unique<SealBuilder>(partition.seal_place(segment->base));
+            TRY_VOID(read_back(partition, *segment, 0, bytes, [&](Bytes part) { segment->seal->update(part); }));
+        }
+        Seal seal = segment->seal->finish(segment->end_offset, SealOrigin::append);
+        if (partition.config().seal == SealKind::sha256) { TRY_VOID(chain_seal(partition, *file, seal)); }
+        TRY_VOID(write_seal(disk(), partition.identity().directory, seal));
+        segment->index->close();
+        TRY_VOID(segment->index->flush(disk()));
+        TRY_VOID(segment->index->sync(disk()));
+        TRY_VOID(disk().sync_directory(partition.identity().directory));
+        TRY_VOID(know_closed_segments(partition));
+        Guard guard(partition.shard().lock());
+        partition.closed_segments.push_back({segment->base, segment->end_offset, bytes, segment->index->timestamp_ms_max()});
+        partition.segments().erase(partition.segments().begin());
+    }
+}
+
+Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
+    SealChain chain;
+    TRY(chain.content, sha256_of_file(disk(), file, seal.bytes));
+    TRY_VOID(know_closed_segments(partition));
+    if (!partition.closed_segments.empty()) {
+        auto before = read_seal(disk(), partition.identity().directory, partition.closed_segments.back().base);
+        if (!before) { return std::unexpected(before.error()); }
+        if (before->chain) { chain.previous = before->head(); }
+    }
+    seal.chain = std::move(chain);
+    return {};
+}
+
+Result<void> Store::sync_partitions(const std::vector<Partition*>& touched) {
+    std::vector<std::shared_ptr<File>> files;
+    bool root_unsynced = false;
+    for (Partition* partition : touched) {
+        OpenSegment& active = partition->active();
+        if (!active.file) { continue; }
+        files.push_back(active.file);
+        TRY_VOID(flush_index(*partition, active));
+        if (active.names_unsynced) {
+            TRY_VOID(disk().sync_directory(partition->identity().directory));
+            active.names_unsynced = false;
+            root_unsynced = true;
+        }
+    }
+    for (size_t i = 0; i < files.size(); i += syncs_at_once) {
+        std::vector<Io> requests;
+        for (size_t j = i; j < std::min(files.size(), i + syncs_at_once); ++j) { requests.push_back({.kind = Io::Kind::sync, .file = files[j].get()}); }
+        disk().run(requests);
+        for (const Io& request : requests) {
+            if (request.os_errno != 0) { return fail_errno(request.os_errno, "checkpoint.sync", request.file->path()); }
+        }
+    }
+    if (root_unsynced) { TRY_VOID(disk().sync_directory(path())); }
+    return {};
+}
+
+// The index belongs to the appending side: its pending entries are written from under the lock's shadow.
+Result<void> Store::flush_index(Partition& partition, OpenSegment& segment) {
+    Guard guard(partition.shard().lock());
+    return segment.index->flush(disk());
+}
+
+// Idle fragments are repeated at the ring's head, so that its tail can pass them (JOURNAL 2.5).
+Result<void> Store::carry_fragments(Shard& shard, uint64_t below) {
+    Guard guard(shard.lock());
+    bool any = false;
+    for (Partition* partition : shard.journaled()) {
+        const uint64_t filled = partition->filled_from(0);
+        const auto needed = partition->needed_from(filled);
+        if (!needed || *needed >= below || filled >= partition->visible().at || partition->fill_due(partition->visible().at)) { continue; }
+        const uint64_t begin = align_down(filled, engine_.block_bytes);
+        shard.queue({partition, EntryKind::carry, begin, partition->visible().at, partition->visible().offset, partition->visible().offset, partition->epoch(), 0});
+        any = true;
+    }
+    return any ? shard.flush(guard, false) : Result<void>{};
+}
+
+void Store::describe_partition(Partition& partition, bool exact, PartitionCheckpoint& out) {
+    const OpenSegment& first = *partition.segments().front();
+    const bool whole = partition.segments().size() == 1;
+    const uint64_t visible = partition.visible().at;
+    uint64_t filled = std::min(partition.filled_from(0), visible);
+    // An exact claim holds only if nothing follows in the same block: whoever appends next repeats the block first.
+    const bool at_end = exact && whole && filled == visible && partition.closed().at == visible && partition.hooks.committing_to == 0;
+    if (!at_end) { filled = std::max(first.begin, align_down(filled, engine_.block_bytes)); }
+    if (!whole) { filled = std::min(filled, align_down(*first.end, engine_.block_bytes)); }
+    filled = std::max(filled, first.begin);
+    out.topic_id = partition.identity().topic_id;
+    out.partition = partition.identity().number;
+    out.log_start = partition.log_start();
+    out.epochs = partition.epochs();
+    out.compacted_end = partition.compacted_end;
+    // Of several segments the first is the one that is not finished; replay goes on from there.
+    const Mark boundary = at_end ? partition.visible() : partition.boundary_at(filled);
+    out.segment_base = first.base;
+    out.synced_bytes = filled - first.begin;
+    out.boundary = boundary.at - first.begin;
+    out.boundary_offset = boundary.offset;
+    out.index = first.index->pending_entries() == 0 ? first.index->state() : SegmentIndex::State{};
+    out.seal_pieces = first.seal ? first.seal->pieces() : out.seal_pieces;
+    if (out.seal_pieces.size() > out.synced_bytes / seal_piece_bytes) { out.seal_pieces.resize(out.synced_bytes / seal_piece_bytes); }
+    out.producers = partition.producers().encode_window();
+    out.producers_end = partition.closed().offset;
+    if (at_end && out.synced_bytes % engine_.block_bytes != 0) { partition.set_carry_due(true); }
+}
+
+Result<void> Store::checkpoint(bool exact, bool clean) {
+    if (read_only()) { return fail(Code::read_only, "log.checkpoint", path()); }
+    std::lock_guard one(checkpoint_lock_);
+    return checkpoint_locked(exact, clean);
+}
+
+Result<void> Store::checkpoint_locked(bool exact, bool clean) {
+    std::vector<Partition*> touched;
+    std::vector<uint64_t> first_needed(shards_.size());
+    std::vector<RingCheckpoint> rings;
+    for (size_t i = 0; i < shards_.size(); ++i) {
+        {
+            Guard guard(shards_[i]->lock());
+            if (shards_[i]->failure()) { return std::unexpected(*shards_[i]->failure()); }
+            first_needed[i] = shards_[i]->journal().next_sequence();
+        }
+        TRY_VOID(fill_journaled(*shards_[i], exact, touched));
+    }
+    for (Partition* partition : touched) { TRY_VOID(finish_rolled(*partition)); }
+    if (exact) { TRY_VOID(cut_files(touched)); }
+    TRY_VOID(sync_partitions(touched));
+    if (!exact) {
+        for (size_t i = 0; i < shards_.size(); ++i) { TRY_VOID(carry_fragments(*shards_[i], first_needed[i])); }
+    }
+
+    Checkpoint slot;
+    slot.number = checkpoint_number_ + 1;
+    slot.cluster = cluster_;
+    slot.generation = generation_;
+    slot.clean = clean;
+    slot.wall_ms = now_ms();
+    for (size_t i = 0; i < shards_.size(); ++i) {
+        Guard guard(shards_[i]->lock());
+        for (Partition* partition : touched) {
+            if (&partition->shard() != shards_[i].get() || partition->hooks.deleted) { continue; }
+            describe_partition(*partition, exact, persisted_[{partition->identity().topic_id, partition->identity().number}]);
+        }
+        Journal& journal = shards_[i]->journal();
+        uint64_t first = first_needed[i];
+        shards_[i]->forget_journaled([&](Partition& partition) {
+            const auto& said = persisted_[{partition.identity().topic_id, partition.identity().number}];
+            const uint64_t proven = partition.segments().front()->begin + (partition.segments().front()->base == said.segment_base ? said.synced_bytes : 0);
+            partition.forget_commits_below(proven);
+            const auto needed = partition.needed_from(proven);
+            if (needed) { first = std::min(first, *needed); }
+            return !needed;
+        });
+        first = std::min(first, journal.next_sequence());
+        first_needed[i] = first;
+        rings.push_back({journal.ring(), shards_[i]->number(), first, 0, false});
+    }
+    slot.rings = std::move(rings);
+    for (const auto& [key, partition] : persisted_) { slot.partitions.push_back(partition); }
+    TRY_VOID(write_checkpoint(disk(), path(), slot));
+    checkpoint_number_ = slot.number;
+    for (size_t i = 0; i < shards_.size(); ++i) {
+        Guard guard(shards_[i]->lock());
+        // Either slot may be the one that survives: the older one's need counts.
+        shards_[i]->journal().release(std::min(first_needed[i], last_first_needed_[i]));
+        last_first_needed_[i] = first_needed[i];
+    }
+    return {};
+}
+
+// After an exact fill the last block ends in zeros; the file ends with its last batch.
+Result<void> Store::cut_files(const std::vector<Partition*>& touched) {
+    for (Partition* partition : touched) {
+        std::shared_ptr<File> file;
+        uint64_t bytes = 0;
+        {
+            Guard guard(partition->shard().lock());
+            OpenSegment& active = partition->active();
+            if (!active.file || partition->filled_from(0) != partition->visible().at || partition->closed().at != partition->visible().at) { continue; }
+            file = active.file;
+            bytes = partition->visible().at - active.begin;
+        }
+        TRY_VOID(disk().truncate(*file, bytes));
+    }
+    return {};
+}
+
+Result<void> Store::close(int64_t timeout_ms) {
+    (void)timeout_ms;
+    if (closed_) { return {}; }
+    closed_ = true;
+    if (read_only()) { return {}; }
+    Result<void> result;
+    for (auto& shard : shards_) {
+        Guard guard(shard->lock());
+        shard->shut();
+        if (result) { result = shard->flush(guard); }
+    }
+    stopping_ = true;
+    for (auto* word : {&commit_work_, &fill_work_}) {
+        word->fetch_add(1);
+        wake_all(*word);
+    }
+    threads_.clear();
+    for (auto& shard : shards_) { shard->wake_threads = nullptr; }
+    if (result) { result = checkpoint(true); }
+    if (result) { result = checkpoint(true, true); }  // both slots say the same: neither needs the ring
+    for (auto& partition : partitions_) {
+        if (result && !partition->hooks.deleted && !partition->hooks.needs_epoch) { result = write_leader_epochs(disk(), partition->identity().directory, partition->epochs()); }
+    }
+    directory_lock_.reset();
+    return result;
+}
+
+Result<void> Store::remove_file(const std::string& file_path) { return disk().remove(file_path); }
+
+Result<void> Store::maintain() { return {}; }
+
+}  // namespace flowstone

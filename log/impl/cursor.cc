@@ -1,0 +1,277 @@
+#include "log/impl/cursor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "storage/segment_files.h"
+#include "storage/try.h"
+
+namespace flowstone {
+namespace {
+
+std::string place_text(const Partition& partition, Offset base, uint64_t at, Offset offset) {
+    return fmt::format("{}/{} at byte {}, offset {}", partition.identity().directory, segment_file_name(base, SegmentFile::log), at, offset.value);
+}
+
+}  // namespace
+
+Result<void> Cursor::seek(Offset offset) {
+    Offset start;
+    Offset end;
+    Offset active_base;
+    {
+        Guard guard(partition_.shard().lock());
+        if (partition_.durability() == Durability::memory) { partition_.close_batch(store_.engine().pool); }
+        start = partition_.log_start();
+        end = partition_.visible().offset;
+        active_base = partition_.segments().front()->base;
+    }
+    if (offset < start || offset > end) {
+        return fail(Code::out_of_range, "reader.seek",
+                    fmt::format("offset {} of {}-{} is outside [{}, {}]", offset.value, partition_.identity().topic, partition_.identity().number, start.value, end.value));
+    }
+    if (offset < active_base) { TRY_VOID(store_.know_closed_segments(partition_)); }
+    Offset base;
+    TRY(const BytePos from, index_position(offset, base));
+    place_ = {base, static_cast<uint64_t>(from.value)};
+    next_offset_ = base;
+    buffer_base_ = Offset{-1};
+    // The index is sparse: walk to the batch that holds the offset.
+    for (;;) {
+        const Place before = place_;
+        const Offset before_offset = next_offset_;
+        TRY(const auto batch, next());
+        if (!batch) { return {}; }
+        if (batch->next_offset() > offset) {
+            place_ = before;
+            next_offset_ = before_offset;
+            if (place_.segment_base != buffer_base_) { buffer_base_ = Offset{-1}; }
+            return {};
+        }
+    }
+}
+
+// Where to begin looking for `offset`: chunk, index or the segment's front.
+Result<BytePos> Cursor::index_position(Offset offset, Offset& base) {
+    Guard guard(partition_.shard().lock());
+    auto& segments = partition_.segments();
+    for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+        OpenSegment& open = **segment;
+        if (open.base > offset && segment + 1 != segments.rend()) { continue; }
+        if (open.base > offset) { break; }
+        base = open.base;
+        const auto& chunks = partition_.chunks();
+        for (auto chunk = chunks.rbegin(); chunk != chunks.rend(); ++chunk) {
+            if (chunk->begin >= open.begin && chunk->first_batch < chunk->end && chunk->first_offset <= offset) { return open.in_file(chunk->first_batch); }
+        }
+        return open.index->lookup(store_.disk(), offset);
+    }
+    auto& closed = partition_.closed_segments;
+    auto found = std::ranges::upper_bound(closed, offset, {}, &ClosedSegment::base);
+    if (found == closed.begin()) { return fail(Code::out_of_range, "reader.seek", fmt::format("offset {} is below every segment of {}", offset.value, partition_.identity().directory)); }
+    --found;
+    base = found->base;
+    guard.unlock();
+    auto index = SegmentIndex::open(store_.disk(), partition_.identity().directory, base, {found->end, BytePos{static_cast<int64_t>(found->bytes)}});
+    if (!index) { return BytePos{0}; }  // no index, no shortcut
+    const auto at = index->lookup(store_.disk(), offset);
+    return at ? *at : BytePos{0};
+}
+
+Result<Offset> Cursor::seek_time(int64_t timestamp_ms) {
+    Offset start;
+    {
+        Guard guard(partition_.shard().lock());
+        start = partition_.log_start();
+    }
+    TRY_VOID(store_.know_closed_segments(partition_));
+    // Segments whose largest timestamp is older are passed over whole; within one, batch by batch.
+    {
+        Guard guard(partition_.shard().lock());
+        for (const ClosedSegment& segment : partition_.closed_segments) {
+            if (segment.timestamp_ms_max >= 0 && segment.timestamp_ms_max < timestamp_ms) { start = std::max(start, segment.end); } else { break; }
+        }
+    }
+    TRY_VOID(seek(start));
+    std::vector<std::byte> scratch;
+    for (;;) {
+        const Place before = place_;
+        const Offset before_offset = next_offset_;
+        TRY(const auto batch, next());
+        if (!batch) { return next_offset_; }
+        if (batch->max_timestamp_ms() < timestamp_ms) { continue; }
+        TRY(auto records, RecordCursor::open(*batch, scratch));
+        for (;;) {
+            TRY(const auto record, records.next());
+            if (!record) { break; }
+            if (record->timestamp_ms < timestamp_ms || record->offset < start) { continue; }
+            place_ = before;
+            next_offset_ = before_offset;
+            buffer_base_ = Offset{-1};
+            return record->offset;
+        }
+    }
+}
+
+Result<std::optional<BatchView>> Cursor::next() {
+    for (;;) {
+        if (auto ready = buffered()) {
+            if (!*ready) { return std::unexpected(ready->error()); }
+            return std::optional(**ready);
+        }
+        Bytes batch;
+        std::shared_ptr<File> file;
+        uint64_t file_end = 0;
+        TRY(const Step step, look(batch, file, file_end));
+        switch (step) {
+            case Step::batch: {
+                TRY(const BatchView parsed, BatchView::parse(batch));
+                TRY(const BatchView good, accept(parsed));
+                return std::optional(good);
+            }
+            case Step::end: return std::optional<BatchView>();
+            case Step::again: continue;
+            case Step::cold:
+                if (!file) { TRY(file, store_.open_segment(partition_, place_.segment_base)); }
+                TRY_VOID(load_cold(*file, file_end));
+        }
+    }
+}
+
+// Under the lock: a batch in memory, the end, another segment, or what must be read from the file.
+Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end) {
+    Guard guard(partition_.shard().lock());
+    if (partition_.hooks.deleted) { return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", partition_.identity().topic)); }
+    if (partition_.durability() == Durability::memory) { partition_.close_batch(store_.engine().pool); }
+    for (const auto& segment : partition_.segments()) {
+        if (segment->base != place_.segment_base) { continue; }
+        const uint64_t at = segment->begin + place_.at;
+        if (segment->end && at >= *segment->end) {
+            place_ = {segment->end_offset, 0};
+            return Step::again;
+        }
+        const uint64_t visible = partition_.visible().at;
+        if (at >= visible) { return Step::end; }
+        if (const Chunk* chunk = partition_.chunk_with(at, at + batch_header_bytes)) {
+            TRY(const uint64_t size, BatchView::measure(Bytes(chunk->at(at), batch_length_prefix_bytes)));
+            if (const Chunk* whole = partition_.chunk_with(at, at + size)) {
+                batch = Bytes(whole->at(at), size);
+                pin_ = whole->buffer;
+                return Step::batch;
+            }
+        }
+        // From the file, but for what no file has yet: that is copied now, before the chunks may go.
+        const uint64_t end = std::min(segment->end.value_or(visible), visible);
+        const uint64_t filled = std::min(end, partition_.filled_from(at));
+        file = segment->file;
+        const uint64_t want = std::max(wanted_, cold_read_bytes);
+        const uint64_t until = std::min(end, at + want);
+        file_end = std::min(filled, until) - segment->begin;
+        const uint64_t block = store_.engine().block_bytes;
+        const uint64_t aligned = align_down(place_.at, block);
+        buffer_ = store_.engine().pool.take(align_up(until - segment->begin, block) - aligned);
+        buffer_skip_ = place_.at - aligned;
+        buffer_at_ = place_.at;
+        buffer_end_ = until - segment->begin;
+        buffer_base_ = segment->base;
+        if (filled < until) {
+            std::vector<Bytes> pieces;
+            std::vector<BufferRef> pins;
+            partition_.pieces(std::max(at, align_down(filled, block)), until, Partition::Cut::batches, pieces, pins);
+            std::byte* to = buffer_->data() + (std::max(at, align_down(filled, block)) - segment->begin - aligned);
+            for (const Bytes& piece : pieces) {
+                std::memcpy(to, piece.data(), piece.size());
+                to += piece.size();
+            }
+            file_end = std::max(place_.at, align_down(filled, block) - segment->begin);
+        }
+        if (file_end <= place_.at) { return Step::again; }  // everything came from memory
+        return Step::cold;
+    }
+    for (size_t i = 0; i < partition_.closed_segments.size(); ++i) {
+        const ClosedSegment& segment = partition_.closed_segments[i];
+        if (segment.base != place_.segment_base) { continue; }
+        if (place_.at >= segment.bytes) {
+            const bool last = i + 1 == partition_.closed_segments.size();
+            place_ = {last ? partition_.segments().front()->base : partition_.closed_segments[i + 1].base, 0};
+            return Step::again;
+        }
+        const uint64_t block = store_.engine().block_bytes;
+        const uint64_t aligned = align_down(place_.at, block);
+        file_end = std::min(segment.bytes, place_.at + std::max(wanted_, cold_read_bytes));
+        buffer_ = store_.engine().pool.take(align_up(file_end, block) - aligned);
+        buffer_skip_ = place_.at - aligned;
+        buffer_at_ = place_.at;
+        buffer_end_ = file_end;
+        buffer_base_ = segment.base;
+        return Step::cold;
+    }
+    return fail(Code::out_of_range, "reader.next",
+                fmt::format("offset {} of {}-{} was trimmed away, the log starts at {}", next_offset_.value, partition_.identity().topic,
+                            partition_.identity().number, partition_.log_start().value));
+}
+
+Result<void> Cursor::load_cold(File& file, uint64_t file_end) {
+    const uint64_t block = store_.engine().block_bytes;
+    const uint64_t begin = buffer_at_ - buffer_skip_;
+    const uint64_t size = align_up(file_end, block) - begin;
+    // What came from memory stands behind the part to be read; a whole block may not be read over it.
+    BufferRef into = buffer_;
+    if (file_end < buffer_end_ && file_end % block != 0) { into = store_.engine().pool.take(size); }
+    auto got = read_at(store_.disk(), file, BytePos{static_cast<int64_t>(begin)}, MutableBytes(into->data(), size));
+    if (!got) {
+        buffer_base_ = Offset{-1};
+        return std::unexpected(got.error());
+    }
+    if (into->data() != buffer_->data()) { std::memcpy(buffer_->data(), into->data(), file_end - begin); }
+    if (begin + *got < file_end) {
+        buffer_base_ = Offset{-1};
+        return fail(Code::corrupt, "reader.next", place_text(partition_, place_.segment_base, begin + *got, next_offset_) + " is cut short");
+    }
+    return {};
+}
+
+// The batch at the place, if the buffer has it whole.
+std::optional<Result<BatchView>> Cursor::buffered() {
+    if (buffer_base_ != place_.segment_base || buffer_base_.value < 0 || place_.at < buffer_at_ || place_.at >= buffer_end_) { return std::nullopt; }
+    const Bytes bytes(buffer_->data() + buffer_skip_ + (place_.at - buffer_at_), buffer_end_ - place_.at);
+    const auto damaged = [&](const char* what) -> Result<BatchView> {
+        buffer_base_ = Offset{-1};
+        return fail(Code::corrupt, "reader.next", place_text(partition_, place_.segment_base, place_.at, next_offset_) + ": " + what);
+    };
+    if (bytes.size() < batch_header_bytes) {
+        if (wanted_ >= batch_header_bytes && buffer_at_ == place_.at) { return damaged("a batch is cut short"); }
+        wanted_ = std::max<uint64_t>(wanted_, batch_header_bytes);
+        buffer_base_ = Offset{-1};
+        return std::nullopt;
+    }
+    const auto size = BatchView::measure(bytes);
+    if (!size || *size > static_cast<uint64_t>(partition_.config().segment_bytes) + batch_bytes_max_default) { return damaged("a length that no batch has"); }
+    if (*size > bytes.size()) {
+        if (buffer_at_ == place_.at && wanted_ >= *size) { return damaged("a batch is cut short"); }
+        wanted_ = *size;
+        buffer_base_ = Offset{-1};
+        return std::nullopt;
+    }
+    const auto batch = BatchView::parse(bytes);
+    if (!batch) { return damaged("no record batch"); }
+    if (!batch->crc_matches()) { return damaged("a batch does not match its checksum"); }
+    pin_ = buffer_;
+    wanted_ = 0;
+    return accept(*batch);
+}
+
+// Place and order: what the checksum leaves open (JOURNAL 6.1).
+Result<BatchView> Cursor::accept(BatchView batch) {
+    if (batch.base_offset() < next_offset_ || batch.next_offset() <= batch.base_offset()) {
+        return fail(Code::corrupt, "reader.next", place_text(partition_, place_.segment_base, place_.at, next_offset_) +
+                                                      fmt::format(": a batch of offsets [{}, {}) does not follow", batch.base_offset().value, batch.next_offset().value));
+    }
+    place_.at += batch.size();
+    next_offset_ = batch.next_offset();
+    return batch;
+}
+
+}  // namespace flowstone

@@ -1,0 +1,65 @@
+// Walks a partition's batches forwards: from the chunks in memory where it can, else from the segment files.
+//
+// A place is a segment and a position in its file, which stays right when a segment is finished or its chunks go. The
+// view it returns pins one buffer: a chunk, or the cursor's own read buffer. One thread at a time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <flowstone/log.h>
+#include <flowstone/result.h>
+
+#include "log/impl/partition.h"
+#include "log/impl/store.h"
+#include "storage/batch.h"
+
+namespace flowstone {
+
+constexpr uint64_t cold_read_bytes = 1u << 20;        // alone
+constexpr uint64_t cold_read_bytes_shared = 256u << 10;  // while commits wait (JOURNAL 8)
+
+class Cursor {
+public:
+    // Stands at no place until a seek.
+    Cursor(Store& store, Partition& partition) : store_(store), partition_(partition) {}
+
+    // To the batch that holds `offset`; offset == high watermark stands at the end. Errors: out_of_range, corrupt, io.
+    Result<void> seek(Offset offset);
+    // To the first record at or after the time; to the end if there is none. Returns the offset.
+    Result<Offset> seek_time(int64_t timestamp_ms);
+
+    // The next batch below the high watermark; empty at the end. Its place and checksum have been checked.
+    // Errors: corrupt, out_of_range (trimmed away), not_found (topic deleted), io.
+    Result<std::optional<BatchView>> next();
+    Offset next_offset() const { return next_offset_; }  // base offset that the next batch must reach or pass
+
+private:
+    struct Place {
+        Offset segment_base{0};
+        uint64_t at = 0;  // in its file
+    };
+    enum class Step : uint8_t { batch, end, again, cold };
+    Result<Step> look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end);
+    Result<void> load_cold(File& file, uint64_t file_end);
+    std::optional<Result<BatchView>> buffered();
+    Result<BatchView> accept(BatchView batch);
+    Result<BytePos> index_position(Offset offset, Offset& base);
+
+    Store& store_;
+    Partition& partition_;
+    Place place_;
+    Offset next_offset_{0};
+    BufferRef pin_;
+
+    // Bytes [buffer_at_, buffer_end_) of the file of place_.segment_base, in buffer_.
+    BufferRef buffer_;
+    uint64_t buffer_skip_ = 0;  // bytes in front of buffer_at_ that alignment asked for
+    uint64_t buffer_at_ = 0;
+    uint64_t buffer_end_ = 0;
+    Offset buffer_base_{-1};
+    uint64_t wanted_ = 0;       // a batch larger than the buffer
+};
+
+}  // namespace flowstone

@@ -1,0 +1,498 @@
+// The public face: checks what the caller says, finds the partition, takes the shard's lock.
+#include <flowstone/log.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "log/consumer_offsets.h"
+#include "log/environment.h"
+#include "log/impl/cursor.h"
+#include "log/impl/group_offsets.h"
+#include "log/impl/put.h"
+#include "log/impl/store.h"
+#include "storage/check.h"
+#include "storage/fork_guard.h"
+#include "storage/limits.h"
+#include "storage/try.h"
+
+namespace flowstone {
+
+struct Topic::Impl {
+    Store* store = nullptr;
+    std::shared_ptr<TopicTable> table;  // owners: the store's table of topics, and each handle
+};
+
+struct Log::Impl {
+    std::unique_ptr<Disk> own_disk;  // null in another environment
+    std::unique_ptr<Store> store;
+    std::unique_ptr<GroupOffsets> offsets;
+};
+
+struct Reader::Impl {
+    Store* store;
+    Partition* partition;
+    Cursor cursor;
+    Offset position;  // records below it are passed over
+    std::vector<std::byte> scratch;
+    std::optional<RecordCursor> records;
+    std::optional<Error> broken;  // found while iterating; told by the next call
+    Offset first_wanted{0};       // of the batch being iterated
+
+    Result<void> wait(uint32_t seen, int64_t timeout_ns);
+};
+
+namespace {
+
+std::unexpected<Error> not_appended(const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); }
+
+int32_t choose_partition(TopicTable& table, const Record& record, const AppendOptions& options) {
+    if (options.partition) { return *options.partition; }
+    const int32_t count = table.count.load(std::memory_order_relaxed);
+    if (record.key) { return partition_for_key(as_bytes(*record.key), count); }
+    // Sticky: one partition for as long as a batch lasts, so that batches are full.
+    return static_cast<int32_t>(table.sticky.load(std::memory_order_relaxed) % static_cast<uint32_t>(count));
+}
+
+}  // namespace
+
+// --- Topic -------------------------------------------------------------------------------------------------------------------
+
+Topic::Topic(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+const std::string& Topic::name() const { return impl_->table->name; }
+int32_t Topic::partitions() const { return impl_->table->count; }
+
+Result<Pending> Topic::append_async(const Record& record, const AppendOptions& options) {
+    if (options.producer) {
+        return append_idempotent({&record, 1}, options);
+    }
+    Store& store = *impl_->store;
+    TopicTable& table = *impl_->table;
+    const int32_t number = choose_partition(table, record, options);
+    auto partition = ready_partition(store, table, number);
+    if (!partition) { return not_appended(partition.error()); }
+    Shard& shard = (*partition)->shard();
+    const size_t bytes = BatchBuilder::record_bytes_max(record);
+    Guard guard(shard.lock());
+    TRY_VOID(shard.admit(guard));
+    const int64_t now = store.now_ms();
+    if (auto good = check_record(**partition, record, bytes, now); !good) { return not_appended(good.error()); }
+    const Offset offset = put_record(store, **partition, record, bytes, now);
+    if (!record.key && (*partition)->builder() != nullptr && (*partition)->builder()->count() == 1) { table.sticky.fetch_add(1, std::memory_order_relaxed); }
+    shard.appended(guard);
+    return Pending{{number, offset}, shard.number(), *partition};
+}
+
+Result<Position> Topic::append(const Record& record, const AppendOptions& options) {
+    TRY(const Pending pending, append_async(record, options));
+    TRY_VOID(wait_for(pending));
+    return pending.at;
+}
+
+Result<void> Topic::wait_for(const Pending& pending) const {
+    auto* partition = static_cast<Partition*>(const_cast<void*>(pending.owner));
+    Guard guard(partition->shard().lock());
+    return partition->shard().wait_visible(guard, *partition, pending.at.offset + 1);
+}
+
+Result<std::vector<Position>> Topic::append(std::span<const Record> records, const AppendOptions& options) {
+    std::vector<Position> positions;
+    std::vector<Pending> last;  // one for each partition that took any
+    if (options.producer) {
+        TRY(const Pending first, append_idempotent(records, options));
+        TRY_VOID(wait_for({{first.at.partition, first.at.offset + (static_cast<int64_t>(records.size()) - 1)}, first.shard, first.owner}));
+        for (size_t i = 0; i < records.size(); ++i) { positions.push_back({first.at.partition, first.at.offset + static_cast<int64_t>(i)}); }
+        return positions;
+    }
+    for (const Record& record : records) {
+        TRY(const Pending pending, append_async(record, options));
+        positions.push_back(pending.at);
+        auto same = std::ranges::find(last, pending.owner, &Pending::owner);
+        if (same == last.end()) { last.push_back(pending); } else { *same = pending; }
+    }
+    for (const Pending& pending : last) { TRY_VOID(wait_for(pending)); }
+    return positions;
+}
+
+// Records of one producer become a batch of their own, so that the batch can be recognised when it comes again.
+Result<Pending> Topic::append_idempotent(std::span<const Record> records, const AppendOptions& options) {
+    Store& store = *impl_->store;
+    if (!options.partition || records.empty()) { return not_appended(fail(Code::invalid, "topic.append", "a producer needs a partition and records").error()); }
+    auto partition = ready_partition(store, *impl_->table, *options.partition);
+    if (!partition) { return not_appended(partition.error()); }
+    size_t bytes = batch_header_bytes;
+    for (const Record& record : records) { bytes += BatchBuilder::record_bytes_max(record); }
+    Partition& target = **partition;
+    Shard& shard = target.shard();
+    Guard guard(shard.lock());
+    TRY_VOID(shard.admit(guard));
+    const int64_t now = store.now_ms();
+    for (const Record& record : records) {
+        if (auto good = check_record(target, record, bytes - batch_header_bytes, now); !good) { return not_appended(good.error()); }
+    }
+    target.close_batch(store.engine().pool);
+    auto known = target.producers().check({options.producer->producer_id, options.producer->epoch, options.producer->sequence, static_cast<int32_t>(records.size())});
+    if (!known) { return not_appended(known.error()); }
+    if (*known) { return Pending{{*options.partition, (*known)->base_offset}, shard.number(), &target}; }
+    BatchBuilder::Options producer;
+    producer.producer_id = options.producer->producer_id;
+    producer.producer_epoch = options.producer->epoch;
+    producer.base_sequence = options.producer->sequence;
+    const Offset base = put_records(store, target, records, producer, 0, now);
+    shard.appended(guard);
+    return Pending{{*options.partition, base}, shard.number(), &target};
+}
+
+Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> bytes) {
+    Store& store = *impl_->store;
+    const auto refuse = [&](const Error& error) { return not_appended(error); };
+    auto batch = BatchView::parse(bytes);
+    if (!batch) { return refuse(batch.error()); }
+    if (batch->size() != bytes.size()) { return refuse(fail(Code::corrupt, "topic.append_batch", "bytes behind the batch").error()); }
+    if (auto good = batch->check_header(); !good) { return refuse(good.error()); }
+    if (!batch->crc_matches()) { return refuse(fail(Code::corrupt, "topic.append_batch", "the batch does not match its checksum").error()); }
+    if (batch->control() || batch->transactional()) { return refuse(fail(Code::unsupported, "topic.append_batch", "transactions").error()); }
+    if (batch->record_count() == 0) { return refuse(fail(Code::invalid, "topic.append_batch", "a batch without records").error()); }
+    auto partition = ready_partition(store, *impl_->table, number);
+    if (!partition) { return refuse(partition.error()); }
+    Partition& target = **partition;
+    if (bytes.size() > static_cast<size_t>(target.config().max_message_bytes)) {
+        return refuse(fail(Code::too_large, "topic.append_batch",
+                           fmt::format("a batch of {} bytes for topic {}, whose max.message.bytes is {}", bytes.size(), target.identity().topic, target.config().max_message_bytes)).error());
+    }
+    // Every record is walked once: a batch that lies about its records would only be found by its readers.
+    std::vector<std::byte> scratch;
+    auto records = RecordCursor::open(*batch, scratch);
+    if (!records) { return refuse(records.error()); }
+    for (;;) {
+        const auto record = records->next();
+        if (!record) { return refuse(record.error()); }
+        if (!*record) { break; }
+        if (target.config().cleanup_policy.compact && !(*record)->key) { return refuse(fail(Code::invalid, "topic.append_batch", fmt::format("a record without a key for the compacted topic {}", target.identity().topic)).error()); }
+    }
+    Shard& shard = target.shard();
+    Guard guard(shard.lock());
+    TRY_VOID(shard.admit(guard));
+    target.close_batch(store.engine().pool);
+    if (batch->producer_id() >= 0) {
+        auto known = target.producers().check({batch->producer_id(), batch->producer_epoch(), batch->base_sequence(), batch->record_count()});
+        if (!known) { return refuse(known.error()); }
+        if (*known) { return Pending{{number, (*known)->base_offset}, shard.number(), &target}; }
+    }
+    const Offset base = target.put_batch(bytes, store.now_ms(), store.engine().pool);
+    shard.appended(guard);
+    return Pending{{number, base}, shard.number(), &target};
+}
+
+Result<Reader> Topic::read(const ReadOptions& options) const {
+    Store& store = *impl_->store;
+    TRY(Partition* const partition, store.partition(*impl_->table, options.partition));
+    Reader reader(std::unique_ptr<Reader::Impl>(new Reader::Impl{&store, partition, Cursor(store, *partition), Offset{0}, {}, {}, {}, {}}));
+    TRY_VOID(reader.seek(options.from));
+    return reader;
+}
+
+Result<PartitionInfo> Topic::partition(int32_t number) const {
+    Store& store = *impl_->store;
+    TRY(Partition* const partition, store.partition(*impl_->table, number));
+    TRY_VOID(store.know_closed_segments(*partition));
+    Guard guard(partition->shard().lock());
+    PartitionInfo info{partition->log_start(), partition->visible().offset, partition->next_offset(), partition->epoch()};
+    if (partition->durability() == Durability::memory) { info.high_watermark = info.log_end; }
+    for (const ClosedSegment& segment : partition->closed_segments) { info.bytes += segment.bytes; }
+    for (const auto& segment : partition->segments()) { info.bytes += segment->end.value_or(partition->closed().at) - segment->begin; }
+    info.segments = static_cast<uint32_t>(partition->closed_segments.size() + partition->segments().size());
+    return info;
+}
+
+Result<Offset> Topic::offset_for_time(int32_t number, int64_t timestamp_ms) const {
+    Store& store = *impl_->store;
+    TRY(Partition* const partition, store.partition(*impl_->table, number));
+    return Cursor(store, *partition).seek_time(timestamp_ms);
+}
+
+Result<Offset> Topic::delete_records(int32_t number, Offset before) {
+    Store& store = *impl_->store;
+    TRY(Partition* const partition, ready_partition(store, *impl_->table, number));
+    Guard guard(partition->shard().lock());
+    TRY_VOID(partition->shard().admit(guard));
+    if (before > partition->visible().offset || before.value < 0) {
+        return fail(Code::out_of_range, "topic.delete_records",
+                    fmt::format("offset {} of {}-{} is above the high watermark {}", before.value, name(), number, partition->visible().offset.value));
+    }
+    if (before <= partition->log_start()) { return partition->log_start(); }
+    partition->shard().queue({partition, EntryKind::trim, partition->closed().at, partition->closed().at, before, before, partition->epoch(), 0});
+    TRY_VOID(partition->shard().flush(guard));
+    return partition->log_start();
+}
+
+// --- Reader --------------------------------------------------------------------------------------------------------------------
+
+Reader::Reader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Reader::Reader(Reader&&) noexcept = default;
+Reader& Reader::operator=(Reader&&) noexcept = default;
+Reader::~Reader() = default;
+Offset Reader::position() const { return impl_->position; }
+
+Result<void> Reader::seek(From from) {
+    Impl& self = *impl_;
+    Offset target{0};
+    if (const auto* time = std::get_if<From::Time>(&from.value())) {
+        TRY(target, self.cursor.seek_time(time->ms));
+    } else {
+        Guard guard(self.partition->shard().lock());
+        if (std::holds_alternative<From::Beginning>(from.value())) { target = self.partition->log_start(); }
+        if (std::holds_alternative<From::End>(from.value())) {
+            if (self.partition->durability() == Durability::memory) { self.partition->close_batch(self.store->engine().pool); }
+            target = self.partition->visible().offset;
+        }
+        if (const auto* offset = std::get_if<Offset>(&from.value())) { target = *offset; }
+    }
+    TRY_VOID(self.cursor.seek(target));
+    self.position = target;
+    self.broken.reset();
+    return {};
+}
+
+NextBatch Reader::next(std::chrono::milliseconds timeout) {
+    Impl& self = *impl_;
+    if (self.broken) { return *std::exchange(self.broken, std::nullopt); }
+    const int64_t deadline = self.store->clock().monotonic_ns() + std::chrono::nanoseconds(timeout).count();
+    for (;;) {
+        const uint32_t seen = self.partition->hooks.visible_word.load(std::memory_order_acquire);
+        auto batch = self.cursor.next();
+        if (!batch) { return batch.error(); }
+        if (*batch) {
+            if ((*batch)->next_offset() <= self.position || (*batch)->control()) { continue; }
+            auto records = RecordCursor::open(**batch, self.scratch);
+            if (!records) { return records.error(); }
+            self.records = std::move(*records);
+            Batch out;
+            out.state_ = &self;
+            out.base_offset_ = std::max(self.position, (*batch)->base_offset());
+            out.next_offset_ = (*batch)->next_offset();
+            out.bytes_ = (*batch)->bytes();
+            self.first_wanted = self.position;
+            self.position = out.next_offset_;
+            return out;
+        }
+        const int64_t left = deadline - self.store->clock().monotonic_ns();
+        if (left <= 0) { return Batch(); }
+        if (auto waited = self.wait(seen, left); !waited) { return waited.error(); }
+    }
+}
+
+// Sleeps until something becomes visible. A reader that must wait for records which nobody commits does it itself.
+Result<void> Reader::Impl::wait(uint32_t seen, int64_t timeout_ns) {
+    Shard& shard = partition->shard();
+    {
+        Guard guard(shard.lock());
+        if (partition->hooks.visible_word.load() != seen) { return {}; }
+        if (partition->hooks.deleted) { return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", partition->identity().topic)); }
+        if (shard.is_shut()) { return fail(Code::closed, "reader.next", store->path()); }
+        if (!shard.wake_threads && !store->read_only() && partition->next_offset() > partition->visible().offset && !shard.failure()) {
+            return shard.commit_if_free(guard);
+        }
+        partition->hooks.readers_waiting += 1;
+    }
+    sleep_while(partition->hooks.visible_word, seen, timeout_ns);
+    Guard guard(shard.lock());
+    partition->hooks.readers_waiting -= 1;
+    return {};
+}
+
+void Batch::Iterator::advance() {
+    auto* self = static_cast<Reader::Impl*>(state_);
+    while (self != nullptr) {
+        auto record = self->records->next();
+        if (!record) { self->broken = record.error(); }
+        if (!record || !*record) {
+            state_ = nullptr;
+            return;
+        }
+        if ((*record)->offset < self->first_wanted) { continue; }
+        record_ = **record;
+        return;
+    }
+}
+
+// --- access across the classes of the public header ---------------------------------------------------------------------------
+
+struct LogAccess {
+    static Log make(std::unique_ptr<Disk> disk, std::unique_ptr<Store> store) {
+        auto impl = std::make_unique<Log::Impl>();
+        impl->own_disk = std::move(disk);
+        impl->store = std::move(store);
+        impl->offsets = std::make_unique<GroupOffsets>(*impl->store);
+        return Log(std::move(impl));
+    }
+    static Topic topic(Store& store, std::shared_ptr<TopicTable> table) {
+        auto impl = std::make_shared<Topic::Impl>();
+        impl->store = &store;
+        impl->table = std::move(table);
+        return Topic(std::move(impl));
+    }
+};
+
+// --- Log ---------------------------------------------------------------------------------------------------------------------
+
+Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Log::Log(Log&&) noexcept = default;
+Log& Log::operator=(Log&&) noexcept = default;
+Log::~Log() = default;
+const std::string& Log::path() const { return impl_->store->path(); }
+bool Log::read_only() const { return impl_->store->read_only(); }
+
+Result<Log> open_log(const Environment& environment, std::string path, Options options, const Tuning& tuning) {
+    in_first_process();
+    TRY(auto store, Store::open(environment, std::move(path), std::move(options), tuning));
+    return LogAccess::make(nullptr, std::move(store));
+}
+
+Result<Log> Log::open(std::string path, Options options) {
+    in_first_process();
+    auto disk = open_uring_disk();
+    if (!disk) { disk = open_posix_disk(); }  // containers often forbid io_uring
+    const Environment environment{disk.get(), &system_clock(), &system_random()};
+    TRY(auto store, Store::open(environment, std::move(path), std::move(options), {}));
+    return LogAccess::make(std::move(disk), std::move(store));
+}
+
+Result<Topic> Log::topic(std::string_view name) const {
+    auto table = impl_->store->find_topic(name);
+    if (!table) { return fail(Code::not_found, "log.topic", fmt::format("topic {} in {}", name, path())); }
+    return LogAccess::topic(*impl_->store, std::move(table));
+}
+
+Result<Topic> Log::create_topic(std::string_view name, const TopicOptions& options) {
+    TRY(auto table, impl_->store->create_topic(name, options, false));
+    return LogAccess::topic(*impl_->store, std::move(table));
+}
+
+Result<void> Log::delete_topic(std::string_view name) { return impl_->store->delete_topic(name); }
+Result<void> Log::add_partitions(std::string_view name, int32_t total) { return impl_->store->add_partitions(name, total); }
+Result<void> Log::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
+    return impl_->store->alter_topic(name, set, unset);
+}
+std::vector<TopicInfo> Log::topics() const { return impl_->store->topics(); }
+
+Result<TopicInfo> Log::describe(std::string_view name) const {
+    for (TopicInfo& info : impl_->store->topics()) {
+        if (info.name == name) { return std::move(info); }
+    }
+    return fail(Code::not_found, "log.describe", fmt::format("topic {} in {}", name, path()));
+}
+
+Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::string_view group, std::span<const GroupOffset> offsets) {
+    Store& store = *impl_->store;
+    struct Step {
+        Partition* partition;
+        std::span<const Record> records;
+        BatchBuilder::Options producer{};
+    };
+    std::vector<Step> steps;
+    std::vector<GroupOffsets::Encoded> encoded;
+    std::vector<Record> offset_records;
+    size_t bytes = 0;
+    for (const AtomicPart& part : parts) {
+        if (part.records.empty()) { continue; }
+        auto partition = ready_partition(store, *part.topic.impl_->table, part.partition);
+        if (!partition) { return not_appended(partition.error()); }
+        Step step{*partition, part.records};
+        if (part.producer) {
+            step.producer.producer_id = part.producer->producer_id;
+            step.producer.producer_epoch = part.producer->epoch;
+            step.producer.base_sequence = part.producer->sequence;
+        }
+        steps.push_back(step);
+    }
+    if (!offsets.empty()) {
+        auto records = impl_->offsets->encode_commit(group, offsets);
+        if (!records) { return not_appended(records.error()); }
+        encoded = std::move(*records);
+        for (const auto& record : encoded) { offset_records.push_back({.key = as_text(record.key), .value = as_text(*record.value)}); }
+        auto partition = impl_->offsets->partition_for(group);
+        if (!partition) { return not_appended(partition.error()); }
+        steps.push_back({*partition, offset_records});
+    }
+    if (steps.empty()) { return not_appended(fail(Code::invalid, "log.append_atomic", "nothing to append").error()); }
+    Shard& shard = steps.front().partition->shard();
+    const int64_t now = store.now_ms();
+    for (const Step& step : steps) {
+        const std::string& name = step.partition->identity().topic;
+        if (&step.partition->shard() != &shard) { return not_appended(fail(Code::invalid, "log.append_atomic", fmt::format("{}-{} is on another shard than the first part", name, step.partition->identity().number)).error()); }
+        if (step.partition->durability() != Durability::durable) { return not_appended(fail(Code::invalid, "log.append_atomic", fmt::format("topic {} is not durable", name)).error()); }
+        for (const Record& record : step.records) {
+            const size_t size = BatchBuilder::record_bytes_max(record);
+            if (auto good = check_record(*step.partition, record, size, now); !good) { return not_appended(good.error()); }
+            bytes += size;
+        }
+        bytes += 256;  // batch and entry heads
+    }
+    if (bytes > atomic_append_bytes_max) { return not_appended(fail(Code::too_large, "log.append_atomic", fmt::format("{} bytes together, {} are allowed", bytes, atomic_append_bytes_max)).error()); }
+
+    Guard guard(shard.lock());
+    TRY_VOID(shard.admit(guard));
+    size_t duplicates = 0;
+    Pending pending;
+    for (const Step& step : steps) {
+        step.partition->close_batch(store.engine().pool);
+        if (step.producer.producer_id < 0) { continue; }
+        auto known = step.partition->producers().check({step.producer.producer_id, step.producer.producer_epoch, step.producer.base_sequence, static_cast<int32_t>(step.records.size())});
+        if (!known) { return not_appended(known.error()); }
+        if (*known) {
+            ++duplicates;
+            pending = {{step.partition->identity().number, (*known)->base_offset}, shard.number(), step.partition};
+        }
+    }
+    if (duplicates > 0) { return pending; }  // all of it is there: it was atomic the first time
+    const uint32_t together = shard.next_group();
+    for (const Step& step : steps) {
+        const Offset first = put_records(store, *step.partition, step.records, step.producer, together, now);
+        pending = {{step.partition->identity().number, first}, shard.number(), step.partition};
+    }
+    shard.appended(guard);
+    return pending;
+}
+
+Result<void> Log::wait(const Pending& pending) {
+    auto* partition = static_cast<Partition*>(const_cast<void*>(pending.owner));
+    Guard guard(partition->shard().lock());
+    return partition->shard().wait_visible(guard, *partition, pending.at.offset + 1);
+}
+
+Result<void> Log::flush() {
+    for (auto& shard : impl_->store->shards()) {
+        Guard guard(shard->lock());
+        TRY_VOID(shard->flush(guard));
+    }
+    return {};
+}
+
+Result<void> Log::poll() {
+    for (auto& shard : impl_->store->shards()) {
+        Guard guard(shard->lock());
+        if (shard->wake_threads) { continue; }
+        if (shard->commit_due()) { TRY_VOID(shard->commit_if_free(guard)); }
+        if (shard->fill_wanted() && !shard->filling()) { TRY_VOID(shard->fill(guard)); }
+    }
+    return {};
+}
+
+Result<void> Log::commit_offsets(std::string_view group, std::span<const GroupOffset> offsets) { return impl_->offsets->commit(group, offsets); }
+Result<std::vector<GroupOffset>> Log::fetch_offsets(std::string_view group) const { return impl_->offsets->fetch(group); }
+std::vector<std::string> Log::groups() const { return impl_->offsets->groups(); }
+Result<void> Log::delete_offsets(std::string_view group) { return impl_->offsets->remove(group); }
+Result<int64_t> Log::new_producer_id() { return impl_->store->new_producer_id(); }
+Result<void> Log::checkpoint() {
+    TRY_VOID(flush());
+    return impl_->store->checkpoint(true);
+}
+Result<void> Log::maintain() { return impl_->store->maintain(); }
+Result<void> Log::close(std::chrono::milliseconds timeout) {
+    if (!in_first_process()) { return fail(Code::closed, "log.close", "the log belongs to the parent process"); }
+    return impl_->store->close(timeout.count());
+}
+
+}  // namespace flowstone

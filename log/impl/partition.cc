@@ -1,0 +1,335 @@
+#include "log/impl/partition.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "log/impl/shard.h"
+#include "storage/check.h"
+
+namespace flowstone {
+
+Partition::Partition(Shard& shard, Identity identity, std::shared_ptr<const TopicConfig> config, uint32_t block_bytes)
+    : shard_(shard), identity_(std::move(identity)), config_(std::move(config)), block_bytes_(block_bytes) {}
+
+void Partition::start(Start start, std::unique_ptr<SegmentIndex> index) {
+    CHECK(segments_.empty());
+    OpenSegment& segment = *segments_.emplace_back(std::make_unique<OpenSegment>());
+    segment.base = start.segment_base;
+    segment.index = std::move(index);
+    closed_ = {start.bytes, start.next_offset};
+    visible_ = closed_;
+    boundaries_.assign(1, closed_);
+    log_start_ = start.log_start;
+    epochs_ = std::move(start.epochs);
+}
+
+void Partition::start_epoch(Epoch epoch) {
+    CHECK(epochs_.empty() || epoch > epochs_.back().epoch);
+    epochs_.push_back({epoch, closed_.offset});
+}
+
+// --- appending -------------------------------------------------------------------------------------------------------
+
+size_t Partition::room() const {
+    if (chunks_.empty()) { return 0; }
+    const Chunk& last = chunks_.back();
+    // A chunk of another segment, or one that recovery left behind a direct write, does not continue here.
+    if (last.begin < segments_.back()->begin || last.end != closed_.at) { return 0; }
+    return last.buffer->capacity() - (closed_.at - last.begin);
+}
+
+void Partition::new_chunk(size_t bytes, BufferPool& pool) {
+    const uint64_t begin = align_down(closed_.at, block_bytes_);
+    const size_t unfinished = closed_.at - begin;
+    size_t wanted = next_chunk_bytes_;
+    while (wanted < bytes + unfinished && wanted < chunk_bytes_max) { wanted *= 4; }
+    wanted = std::max(wanted, bytes + unfinished);
+    Chunk chunk;
+    chunk.buffer = pool.take(wanted);
+    chunk.begin = begin;
+    chunk.end = closed_.at;
+    // Writes of a `written` topic go byte by byte in order, those before this chunk first.
+    chunk.filled = durability() == Durability::written ? closed_.at : begin;
+    chunk.first_batch = closed_.at;
+    chunk.first_offset = closed_.offset;
+    if (unfinished > 0) {
+        const Chunk* before = chunk_of(begin);
+        CHECK(before != nullptr && before->end >= closed_.at);
+        std::memcpy(chunk.buffer->data(), before->at(begin), unfinished);
+    }
+    // The one before ends with its last whole block: the rest is this one's to fill.
+    chunks_.push_back(std::move(chunk));
+    shard_.note_chunk(*this, chunks_.back());
+    next_chunk_bytes_ = std::min(next_chunk_bytes_ * 4, shard_.chunk_bytes_limit());
+}
+
+bool Partition::roll_due(size_t bytes, int64_t now_ms) const {
+    const OpenSegment& segment = *segments_.back();
+    const uint64_t used = closed_.at - segment.begin;
+    if (used == 0) { return false; }
+    const auto limit = static_cast<uint64_t>(config_->segment_bytes);
+    if (used + bytes > limit) { return true; }
+    if (closed_.offset - segment.base > segment_offsets_max - static_cast<int64_t>(records_per_batch_max)) { return true; }
+    return segment.first_timestamp_ms >= 0 && now_ms - segment.first_timestamp_ms > config_->segment_ms;
+}
+
+void Partition::roll() {
+    CHECK(!builder_);
+    const uint64_t begin = active().begin;
+    const uint64_t end = closed_.at;
+    begin_segment();
+    queue_range(EntryKind::roll, begin, end, closed_.offset, closed_.offset);
+}
+
+void Partition::begin_segment() {
+    OpenSegment& old = active();
+    old.end = closed_.at;
+    old.end_offset = closed_.offset;
+    closed_.at = align_up(closed_.at, block_bytes_);
+    carry_due_ = false;
+    OpenSegment& fresh = *segments_.emplace_back(std::make_unique<OpenSegment>());
+    fresh.base = closed_.offset;
+    fresh.begin = closed_.at;
+    fresh.index = std::make_unique<SegmentIndex>(identity_.directory, fresh.base);
+    boundaries_.push_back(closed_);
+    if (old.seal) { fresh.seal = std::make_unique<SealBuilder>(seal_place(fresh.base)); }  // else the partition is not loaded
+}
+
+BatchBuilder& Partition::open_batch(size_t bytes, int64_t now_ms, BufferPool& pool, const BatchBuilder::Options& producer) {
+    CHECK(!builder_);
+    const size_t needed = batch_header_bytes + bytes;
+    if (roll_due(needed, now_ms)) { roll(); }
+    builder_options_ = producer;
+    builder_options_.base_offset = closed_.offset;
+    builder_options_.epoch = epoch();
+    builder_options_.timestamp_type = config_->timestamp_type;
+    const auto segment_room = static_cast<size_t>(
+        std::max<int64_t>(config_->segment_bytes - static_cast<int64_t>(closed_.at - segments_.back()->begin), static_cast<int64_t>(needed)));
+    builder_in_scratch_ = config_->compression.value_or(Codec::none) != Codec::none;
+    if (builder_in_scratch_) {
+        scratch_.resize(std::max(needed, batch_bytes_target));
+        builder_.emplace(MutableBytes(scratch_.data(), scratch_.size()), builder_options_);
+    } else {
+        // A chunk's last stretch is not worth a batch of its own when more would follow.
+        if (room() < needed || room() < 1024) { new_chunk(needed, pool); }
+        Chunk& chunk = chunks_.back();
+        const size_t space = std::min({room(), segment_room, std::max(needed, batch_bytes_target)});
+        builder_.emplace(MutableBytes(chunk.buffer->data() + (closed_.at - chunk.begin), space), builder_options_);
+    }
+    shard_.note_open(*this);
+    return *builder_;
+}
+
+void Partition::close_batch(BufferPool& pool) {
+    if (!builder_) { return; }
+    if (builder_->count() == 0) {
+        builder_.reset();
+        return;
+    }
+    BatchView batch = builder_->close();
+    builder_.reset();
+    if (builder_in_scratch_) {
+        std::vector<std::byte> packed;
+        const auto small = recompress(batch, *config_->compression, packed);
+        put_batch(small ? small->bytes() : batch.bytes(), batch.base_timestamp_ms(), pool);
+        return;
+    }
+    appended(batch);
+}
+
+Offset Partition::put_batch(Bytes bytes, int64_t now_ms, BufferPool& pool) {
+    CHECK(!builder_);
+    if (roll_due(bytes.size(), now_ms)) { roll(); }
+    if (room() < bytes.size()) { new_chunk(bytes.size(), pool); }
+    Chunk& chunk = chunks_.back();
+    const MutableBytes place(chunk.buffer->data() + (closed_.at - chunk.begin), bytes.size());
+    std::memcpy(place.data(), bytes.data(), bytes.size());
+    patch_base_offset(place, closed_.offset);
+    patch_epoch(place, epoch());
+    const auto batch = BatchView::parse(place);
+    CHECK(batch.has_value());
+    appended(*batch);
+    return batch->base_offset();
+}
+
+void Partition::appended(BatchView batch) {
+    OpenSegment& segment = active();
+    if (segment.first_timestamp_ms < 0) { segment.first_timestamp_ms = batch.base_timestamp_ms(); }
+    segment.index->note(batch, segment.in_file(closed_.at));
+    if (segment.seal) { segment.seal->update(batch.bytes()); }
+    const Mark begin = closed_;
+    closed_ = {begin.at + batch.size(), batch.next_offset()};
+    chunks_.back().end = closed_.at;
+    producers_.applied(batch, batch.max_timestamp_ms());
+    note_boundary(begin);
+    queue_range(EntryKind::batches, begin.at, closed_.at, begin.offset, closed_.offset);
+}
+
+void Partition::queue_range(EntryKind kind, uint64_t begin, uint64_t end, Offset base, Offset next) {
+    shard_.queue({this, kind, begin, end, base, next, epoch(), group});
+}
+
+void Partition::set_visible(Mark mark) {
+    if (mark.offset <= visible_.offset && mark.at <= visible_.at) { return; }
+    visible_ = mark;
+    hooks.visible_word.fetch_add(1, std::memory_order_release);
+    if (hooks.readers_waiting > 0) { wake_all(hooks.visible_word); }
+}
+
+// --- the recent bytes ------------------------------------------------------------------------------------------------
+
+const Chunk* Partition::chunk_of(uint64_t at) const {
+    // Chunks overlap by one unfinished block: of two, the later has everything.
+    for (auto chunk = chunks_.rbegin(); chunk != chunks_.rend(); ++chunk) {
+        if (chunk->begin <= at) { return at < chunk->end ? &*chunk : nullptr; }
+    }
+    return nullptr;
+}
+
+const Chunk* Partition::chunk_with(uint64_t begin, uint64_t end) const {
+    for (auto chunk = chunks_.rbegin(); chunk != chunks_.rend(); ++chunk) {
+        if (chunk->begin <= begin && end <= chunk->end) { return &*chunk; }
+        if (chunk->end <= begin) { break; }
+    }
+    return nullptr;
+}
+
+void Partition::pieces(uint64_t begin, uint64_t end, Cut cut, std::vector<Bytes>& out, std::vector<BufferRef>& pins) const {
+    for (size_t i = 0; i < chunks_.size() && begin < end; ++i) {
+        const Chunk& chunk = chunks_[i];
+        const uint64_t last = cut == Cut::blocks ? duty_end(i) : chunk.end;
+        if (last <= begin || chunk.begin > begin) { continue; }
+        const uint64_t until = std::min(end, last);
+        out.emplace_back(chunk.at(begin), until - begin);
+        pins.push_back(chunk.buffer);
+        begin = until;
+    }
+    CHECK(begin == end);
+}
+
+uint64_t Partition::duty_end(size_t index) const {
+    const Chunk& chunk = chunks_[index];
+    const bool continued = index + 1 < chunks_.size() && chunks_[index + 1].begin <= chunk.end;
+    return continued ? align_down(chunk.end, block_bytes_) : chunk.end;
+}
+
+uint64_t Partition::filled_from(uint64_t at) const {
+    for (size_t i = 0; i < chunks_.size(); ++i) {
+        const uint64_t end = duty_end(i);
+        if (end > at && chunks_[i].filled < end) { return std::max(at, chunks_[i].filled); }
+    }
+    return std::max(at, closed_.at);
+}
+
+bool Partition::fill_due(uint64_t limit) const {
+    for (size_t i = 0; i < chunks_.size(); ++i) {
+        if (align_down(std::min(duty_end(i), limit), block_bytes_) > chunks_[i].filled) { return true; }
+    }
+    return false;
+}
+
+OpenSegment& Partition::segment_of(uint64_t at) {
+    for (auto segment = segments_.rbegin(); segment != segments_.rend(); ++segment) {
+        if ((*segment)->begin <= at) { return **segment; }
+    }
+    CHECK(false);
+}
+
+// --- what the journal holds --------------------------------------------------------------------------------------------
+
+void Partition::note_commit(uint64_t begin, uint64_t sequence) {
+    // One mark for 32 KiB or 1,024 commits is enough: a mark too old only keeps the ring a little longer.
+    constexpr uint64_t bytes_apart = 32u << 10;
+    constexpr uint64_t commits_apart = 1024;
+    if (!commits_.empty() && begin - commits_.back().begin < bytes_apart && sequence - commits_.back().sequence < commits_apart) { return; }
+    commits_.push_back({begin, sequence});
+}
+
+std::optional<uint64_t> Partition::needed_from(uint64_t at) const {
+    if (commits_.empty()) { return std::nullopt; }
+    for (auto mark = commits_.rbegin(); mark != commits_.rend(); ++mark) {
+        if (mark->begin <= at) { return mark->sequence; }
+    }
+    return commits_.front().sequence;
+}
+
+void Partition::note_boundary(Mark begin) {
+    constexpr uint64_t bytes_apart = 32u << 10;
+    if (boundaries_.empty() || begin.at - boundaries_.back().at >= bytes_apart) { boundaries_.push_back(begin); }
+}
+
+Mark Partition::boundary_at(uint64_t at) {
+    CHECK(!boundaries_.empty() && boundaries_.front().at <= at);
+    size_t last = 0;
+    while (last + 1 < boundaries_.size() && boundaries_[last + 1].at <= at) { ++last; }
+    boundaries_.erase(boundaries_.begin(), boundaries_.begin() + static_cast<ptrdiff_t>(last));
+    return boundaries_.front();
+}
+
+void Partition::forget_commits_below(uint64_t at) {
+    size_t keep = 0;
+    while (keep + 1 < commits_.size() && commits_[keep + 1].begin <= at) { ++keep; }
+    commits_.erase(commits_.begin(), commits_.begin() + static_cast<ptrdiff_t>(keep));
+    if (at >= closed_.at) { commits_.clear(); }
+}
+
+void Partition::adopt_fragment(Bytes bytes, BufferPool& pool) {
+    CHECK(chunks_.empty() && bytes.size() == closed_.at % block_bytes_);
+    Chunk chunk;
+    chunk.buffer = pool.take(bytes.size());
+    chunk.begin = closed_.at - bytes.size();
+    chunk.end = closed_.at;
+    chunk.filled = closed_.at;
+    chunk.first_batch = closed_.at;
+    chunk.first_offset = closed_.offset;
+    std::memcpy(chunk.buffer->data(), bytes.data(), bytes.size());
+    chunks_.push_back(std::move(chunk));
+    shard_.note_chunk(*this, chunks_.back());
+    carry_due_ = true;
+}
+
+// --- recovery ------------------------------------------------------------------------------------------------------------
+
+void Partition::restore(Bytes bytes, BufferPool& pool) {
+    while (!bytes.empty()) {
+        if (room() == 0) {
+            Chunk chunk;
+            chunk.buffer = pool.take(std::min<size_t>(chunk_bytes_max, std::max<size_t>(bytes.size() + block_bytes_, chunk_bytes_min)));
+            chunk.begin = align_down(closed_.at, block_bytes_);
+            chunk.end = closed_.at;
+            chunk.filled = chunk.begin;
+            chunk.first_batch = UINT64_MAX;  // until restored_batch() finds one
+            const size_t unfinished = closed_.at - chunk.begin;
+            if (unfinished > 0) {
+                const Chunk* before = chunk_of(chunk.begin);
+                CHECK(before != nullptr && before->end >= closed_.at);
+                std::memcpy(chunk.buffer->data(), before->at(chunk.begin), unfinished);
+            }
+            chunks_.push_back(std::move(chunk));
+            shard_.note_chunk(*this, chunks_.back());
+        }
+        Chunk& last = chunks_.back();
+        const size_t part = std::min(room(), bytes.size());
+        std::memcpy(last.buffer->data() + (closed_.at - last.begin), bytes.data(), part);
+        closed_.at += part;
+        last.end = closed_.at;
+        bytes = bytes.subspan(part);
+    }
+}
+
+void Partition::restored_batch(BatchView batch, uint64_t at, bool known_to_producers) {
+    OpenSegment& segment = segment_of(at);
+    segment.index->note(batch, segment.in_file(at));
+    if (segment.first_timestamp_ms < 0) { segment.first_timestamp_ms = batch.base_timestamp_ms(); }
+    if (!known_to_producers) { producers_.applied(batch, batch.max_timestamp_ms()); }
+    if (epochs_.empty() || batch.epoch() > epochs_.back().epoch) { epochs_.push_back({batch.epoch(), batch.base_offset()}); }
+    note_boundary({at, batch.base_offset()});
+    for (Chunk& chunk : chunks_) {
+        if (at >= chunk.begin && at < chunk.end && chunk.first_batch >= chunk.end) {
+            chunk.first_batch = at;
+            chunk.first_offset = batch.base_offset();
+        }
+    }
+}
+
+}  // namespace flowstone

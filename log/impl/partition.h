@@ -1,0 +1,252 @@
+// One partition in memory: what was appended, how far it has come, and the recent bytes.
+//
+// A partition's batches form one stream of bytes across its segments. A *stream position* counts these bytes; a segment
+// begins at a multiple of the disk block, so a stream position is aligned exactly when the file position is:
+//
+//      segment 0                segment 4096
+//      |=======================|...|==================|        ... is padding that exists in no file
+//      0                    end    begin          closed_
+//
+// The recent bytes lie in chunks: block-aligned memory that continues one another. A new chunk begins with a copy of the
+// unfinished block before it, so each chunk can be written to the file by itself. Bytes that no chunk holds are in the
+// file. Marks, each a stream position and the offset there:
+//
+//      filled <= journaled (visible for `durable`) <= closed <= open batch
+//
+// No I/O, no lock: guarded by its shard's lock, decided here, driven by Shard.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <flowstone/ids.h>
+#include <flowstone/log.h>
+#include <flowstone/result.h>
+
+#include "log/producer_state.h"
+#include "log/topic_config.h"
+#include "storage/batch.h"
+#include "storage/buffer.h"
+#include "storage/disk.h"
+#include "storage/journal_format.h"
+#include "storage/meta_files.h"
+#include "storage/seal.h"
+#include "storage/segment_index.h"
+
+namespace flowstone {
+
+class Shard;
+class Partition;
+
+constexpr size_t batch_bytes_target = 64u << 10;   // a batch being built is closed here
+constexpr size_t chunk_bytes_min = 16u << 10;
+constexpr size_t chunk_bytes_max = 1u << 20;
+
+struct Mark {
+    uint64_t at = 0;
+    Offset offset{0};
+};
+
+// Closed batches, or a change of shape, on their way to the topic's level. In the order in which they happened.
+struct Range {
+    Partition* partition = nullptr;
+    EntryKind kind = EntryKind::batches;
+    uint64_t begin = 0;  // stream positions
+    uint64_t end = 0;
+    Offset base_offset{0};
+    Offset next_offset{0};
+    Epoch epoch{0};
+    uint32_t group = 0;  // ranges of one group that is not 0 become durable together
+};
+
+// A segment that is not finished: the active one, or one that was rolled and is not yet cut, synced and sealed.
+struct OpenSegment {
+    Offset base{0};
+    uint64_t begin = 0;              // stream position
+    std::optional<uint64_t> end;     // once rolled
+    Offset end_offset{0};            // once rolled
+    bool rolled = false;             // and the journal knows
+    int64_t first_timestamp_ms = -1; // of its first batch: decides segment.ms
+    std::shared_ptr<File> file;      // owners: this, and readers under way; null until bytes must be written
+    uint64_t allocated = 0;          // file space reserved so far
+    bool names_unsynced = false;     // the file's name is not yet known to survive
+    std::unique_ptr<SegmentIndex> index;
+    std::unique_ptr<SealBuilder> seal;  // null until the partition is loaded for appending
+    BytePos in_file(uint64_t at) const { return BytePos{static_cast<int64_t>(at - begin)}; }
+};
+
+// A segment that is finished and only read.
+struct ClosedSegment {
+    Offset base{0};
+    Offset end{0};
+    uint64_t bytes = 0;
+    int64_t timestamp_ms_max = -1;
+};
+
+struct Chunk {
+    BufferRef buffer;
+    uint64_t begin = 0;        // of the buffer's first byte; block aligned
+    uint64_t end = 0;          // of the bytes of closed batches
+    uint64_t filled = 0;       // below it the file has the bytes
+    uint64_t first_batch = 0;  // where the first batch that begins here begins; == end if none does
+    Offset first_offset{0};    // its base offset
+    const std::byte* at(uint64_t position) const { return buffer->data() + (position - begin); }
+};
+
+class Partition {
+public:
+    struct Identity {
+        std::string topic;
+        Uuid topic_id;
+        int32_t number = 0;
+        std::string directory;
+        Uuid cluster;
+    };
+    Partition(Shard& shard, Identity identity, std::shared_ptr<const TopicConfig> config, uint32_t block_bytes);
+
+    const Identity& identity() const { return identity_; }
+    SealPlace seal_place(Offset base) const { return {identity_.cluster, identity_.topic_id, identity_.number, base}; }
+    Shard& shard() const { return shard_; }
+    const TopicConfig& config() const { return *config_; }
+    void set_config(std::shared_ptr<const TopicConfig> config) { config_ = std::move(config); }
+    Durability durability() const { return config_->durability; }
+
+    // --- appending -------------------------------------------------------------------------------------------
+    // Room for at least `bytes` in the open batch, or a fresh one; rolls when the segment is full.
+    // The batch then takes the record by builder().append().
+    BatchBuilder& open_batch(size_t bytes, int64_t now_ms, BufferPool& pool, const BatchBuilder::Options& producer = {});
+    BatchBuilder* builder() { return builder_ ? &*builder_ : nullptr; }
+    // Closes the open batch, if there is one, and hands its range to the shard.
+    void close_batch(BufferPool& pool);
+    // Copies a ready batch in as the next one. Returns its base offset. Checked by the caller.
+    Offset put_batch(Bytes batch, int64_t now_ms, BufferPool& pool);
+    Offset next_offset() const { return builder_ ? builder_->next_offset() : closed_.offset; }
+    void start_epoch(Epoch epoch);
+    Epoch epoch() const { return epochs_.empty() ? Epoch{0} : epochs_.back().epoch; }
+
+    // --- marks ------------------------------------------------------------------------------------------------
+    const Mark& closed() const { return closed_; }
+    const Mark& visible() const { return visible_; }
+    void set_visible(Mark mark);
+    Offset log_start() const { return log_start_; }
+    void set_log_start(Offset offset) { log_start_ = std::max(log_start_, offset); }
+    const std::vector<EpochStart>& epochs() const { return epochs_; }
+    ProducerState& producers() { return producers_; }
+    uint32_t group = 0;  // of the ranges being closed now; set and cleared by an atomic append
+
+    // --- the recent bytes -----------------------------------------------------------------------------------------
+    std::vector<Chunk>& chunks() { return chunks_; }
+    // The chunk that holds [begin, end) whole, or null.
+    const Chunk* chunk_with(uint64_t begin, uint64_t end) const;
+    const Chunk* chunk_of(uint64_t at) const;  // that holds the byte at `at`
+    // The bytes of [begin, end) as pieces of chunks, with references that keep them. Requires that chunks hold them.
+    // `batches`: cut between batches, as they were appended. `blocks`: cut at multiples of the disk block.
+    enum class Cut : uint8_t { batches, blocks };
+    void pieces(uint64_t begin, uint64_t end, Cut cut, std::vector<Bytes>& out, std::vector<BufferRef>& pins) const;
+    // Where the part that this chunk must bring to the file ends: its last, unfinished block belongs to the chunk that
+    // continues it, unless none does yet or another segment follows.
+    uint64_t duty_end(size_t chunk) const;
+    // The first position at or after `at` whose byte no file has yet.
+    uint64_t filled_from(uint64_t at) const;
+    // Whole blocks below `limit` that are still to be filled.
+    bool fill_due(uint64_t limit) const;
+
+    OpenSegment& active() { return *segments_.back(); }
+    std::vector<std::unique_ptr<OpenSegment>>& segments() { return segments_; }  // rolled ones first, the active one last
+    OpenSegment& segment_of(uint64_t at);
+
+    // --- what the journal holds -----------------------------------------------------------------------------------
+    // A batch boundary at or below `at`, not far from it; those before it are forgotten.
+    Mark boundary_at(uint64_t at);
+    // The commit `sequence` holds bytes from `begin` on.
+    void note_commit(uint64_t begin, uint64_t sequence);
+    // The first commit that is needed for bytes at or above `at`; empty when none is.
+    std::optional<uint64_t> needed_from(uint64_t at) const;
+    void forget_commits_below(uint64_t at);
+    // The commit `sequence` repeated everything from `begin` on that no file has: earlier ones are not needed.
+    void note_carried(uint64_t begin, uint64_t sequence) { commits_.assign(1, {begin, sequence}); }
+    // The unfinished block before closed_ is not in the journal (it was written by an exact checkpoint): the next entry
+    // is preceded by a carry, because its block is about to be written again (JOURNAL 2.2).
+    bool carry_due() const { return carry_due_; }
+    void set_carry_due(bool due) { carry_due_ = due; }
+
+    // Where recovery left it.
+    struct Start {
+        Offset segment_base{0};
+        uint64_t bytes = 0;  // of the active segment
+        Offset next_offset{0};
+        Offset log_start{0};
+        std::vector<EpochStart> epochs;
+    };
+    void start(Start start, std::unique_ptr<SegmentIndex> index);
+    // Recovery: puts bytes that the journal holds behind what is there.
+    void restore(Bytes bytes, BufferPool& pool);
+    // One of them, once all are there: what appended() would have noted, but for the queue.
+    void restored_batch(BatchView batch, uint64_t at, bool known_to_producers);
+    // Loading: the unfinished block before closed(), read from the file.
+    void adopt_fragment(Bytes bytes, BufferPool& pool);
+    void restored(Offset next_offset) { closed_.offset = next_offset; }
+    void skip_to(uint64_t at) { closed_.at = at; }  // bytes that a direct write put into the file
+    void rewind_to(uint64_t at) { closed_.at = at; }  // a carry repeats them
+    void begin_segment();  // the active segment is full: the next begins at next_offset()
+    void roll();           // the same, on the way to the journal
+
+    // Shard's bookkeeping, in its own lists.
+    struct Hooks {
+        bool in_open_list = false;
+        bool in_dirty_list = false;
+        bool deleted = false;
+        std::atomic<bool> loaded{false};      // the unfinished block and the seal are in memory
+        bool filling = false;      // a fill of this partition is in flight
+        std::atomic<bool> needs_epoch{true};  // no append since the log was opened
+        uint64_t committing_to = 0;
+        std::atomic<uint32_t> visible_word{0};
+        uint32_t readers_waiting = 0;
+    } hooks;
+
+    std::vector<ClosedSegment> closed_segments;  // older ones, by base
+    bool closed_segments_known = false;          // listed from the directory when first needed
+    Offset compacted_end{0};
+
+private:
+    size_t room() const;
+    void appended(BatchView batch);
+    void new_chunk(size_t bytes, BufferPool& pool);
+    void queue_range(EntryKind kind, uint64_t begin, uint64_t end, Offset base, Offset next);
+    bool roll_due(size_t bytes, int64_t now_ms) const;
+
+    Shard& shard_;
+    Identity identity_;
+    std::shared_ptr<const TopicConfig> config_;
+    uint32_t block_bytes_;
+
+    Mark closed_;
+    Mark visible_;
+    Offset log_start_{0};
+    std::vector<EpochStart> epochs_;
+    ProducerState producers_;
+
+    std::optional<BatchBuilder> builder_;
+    BatchBuilder::Options builder_options_;
+    std::vector<std::byte> scratch_;     // holds the open batch of a compressed topic
+    bool builder_in_scratch_ = false;
+
+    std::vector<Chunk> chunks_;
+    size_t next_chunk_bytes_ = chunk_bytes_min;
+    std::vector<std::unique_ptr<OpenSegment>> segments_;  // owned one by one: references outlive a roll
+
+    struct CommitMark {
+        uint64_t begin;
+        uint64_t sequence;
+    };
+    std::vector<CommitMark> commits_;  // sparse: a byte is in the commit of the last mark at or below it, or a later one
+    bool carry_due_ = false;
+    void note_boundary(Mark begin);
+    std::vector<Mark> boundaries_;  // where batches begin, one in 32 KiB
+};
+
+}  // namespace flowstone

@@ -1,0 +1,488 @@
+// Opening a directory: the newest checkpoint, then what the journal holds past it, then what the files hold past that.
+//
+// docs/DURABILITY.md says which bytes are believed and why. In short: below a checkpoint everything is proven and
+// whatever is bad there is damage; past it the journal is believed commit by commit, in order; past the journal a
+// whole batch that continues the log is kept (a direct write whose commit never came), and anything else is cut.
+#include "log/impl/recovery.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "log/impl/cursor.h"
+#include "storage/check.h"
+#include "storage/meta_files.h"
+#include "storage/segment_files.h"
+#include "storage/segment_scan.h"
+#include "storage/try.h"
+
+namespace flowstone {
+namespace {
+
+constexpr Uuid metadata_topic_id{{std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
+                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{1}}};  // Kafka's
+constexpr char metadata_topic_name[] = "__cluster_metadata";
+constexpr char lock_file_name[] = ".lock";
+
+bool ours_at_root(const std::string& name) {
+    return name == lock_file_name || name == "lost+found" || name == "flowstone-reserve" || is_checkpoint_file(name) || Journal::is_journal_file(name);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(const Environment& environment, std::string path, Options options, const Tuning& tuning) {
+    std::unique_ptr<Store> store(new Store(environment, std::move(path), std::move(options), tuning));
+    Recovery recovery(*store);
+    TRY_VOID(recovery.run());
+    store->start_threads();
+    return store;
+}
+
+Result<void> Recovery::run() {
+    TRY_VOID(enter_directory());
+    auto properties = read_meta_properties(disk(), store_.path());
+    if (!properties && properties.error().code == Code::not_found) {
+        TRY_VOID(make_directory());
+        properties = read_meta_properties(disk(), store_.path());
+    }
+    if (!properties) { return std::unexpected(properties.error()); }
+    TRY(store_.cluster_, Uuid::parse(properties->cluster_id));
+    store_.directory_id_ = properties->directory_id;
+
+    TRY(auto slots, read_checkpoint(disk(), store_.path()));
+    if (!slots.newest) {
+        if (slots.any_slot) { return fail(Code::corrupt, "log.open", fmt::format("neither checkpoint slot of {} holds", store_.path())); }
+        return fail(Code::unsupported, "log.open", fmt::format("{} was written by Kafka, which this release does not open yet", store_.path()));
+    }
+    checkpoint_ = std::move(*slots.newest);
+    if (slots.slot_damaged) { store_.log(fmt::format("{}: one checkpoint slot does not hold; the other is used", store_.path())); }
+    if (checkpoint_.cluster != store_.cluster_) { return fail(Code::corrupt, "log.open", fmt::format("meta.properties and the checkpoint of {} name different clusters", store_.path())); }
+    for (PartitionCheckpoint& partition : checkpoint_.partitions) {
+        store_.persisted_.emplace(PartitionKey{partition.topic_id, partition.partition}, std::move(partition));
+    }
+    store_.checkpoint_number_ = checkpoint_.number;
+    store_.generation_ = checkpoint_.generation + 1;
+    store_.clock_guard_.emplace(store_.clock().wall_ms(), store_.clock().monotonic_ns(), checkpoint_.wall_ms);
+
+    TRY_VOID(open_rings());
+    TRY_VOID(replay());
+    if (store_.read_only()) { return {}; }
+    return begin_writing();
+}
+
+Result<void> Recovery::enter_directory() {
+    const std::string& path = store_.path();
+    auto info = disk().info(path);
+    if (!info) {
+        if (info.error().code != Code::not_found || store_.read_only() || !store_.options().create) { return std::unexpected(info.error()); }
+        TRY_VOID(disk().make_directory(path));
+        TRY_VOID(disk().sync_directory(parent_path(path)));
+    } else if (!info->directory) {
+        return fail(Code::invalid, "log.open", fmt::format("{} is not a directory", path));
+    }
+    TRY(store_.engine_.block_bytes, disk().block_bytes(path));
+    if (store_.read_only()) { return {}; }
+    TRY(store_.directory_lock_, disk().lock(join_path(path, lock_file_name)));
+    return {};
+}
+
+// A new log, in an empty directory or where a crash left one half made: meta.properties comes last.
+Result<void> Recovery::make_directory() {
+    const std::string& path = store_.path();
+    TRY(const auto entries, disk().list(path));
+    for (const DirectoryEntry& entry : entries) {
+        if (!ours_at_root(entry.name) && entry.name != std::string(meta_properties_file_name) + ".tmp") {
+            return fail(Code::invalid, "log.open", fmt::format("{} is not a Flowstone directory: it holds {} and no meta.properties", path, entry.name));
+        }
+    }
+    if (store_.read_only() || !store_.options().create) { return fail(Code::not_found, "log.open", fmt::format("{} holds no log", path)); }
+    for (const DirectoryEntry& entry : entries) {
+        if (is_checkpoint_file(entry.name) || Journal::is_journal_file(entry.name)) { TRY_VOID(disk().remove(join_path(path, entry.name))); }
+    }
+    Checkpoint first;
+    first.number = 1;
+    first.cluster = store_.random_.uuid();
+    first.wall_ms = store_.clock().wall_ms();
+    first.clean = true;
+    for (uint32_t shard = 0; shard < shard_count(); ++shard) {
+        TRY(const auto journal, Journal::create(disk(), journal_options(shard), store_.random_.uuid()));
+        first.rings.push_back({journal->ring(), shard, 1, 0, false});
+    }
+    TRY_VOID(write_checkpoint(disk(), path, first));
+    TRY_VOID(disk().sync_directory(path));
+    MetaProperties properties;
+    properties.cluster_id = first.cluster.to_string();
+    properties.node_id = 1;
+    properties.directory_id = store_.random_.uuid();
+    return write_meta_properties(disk(), path, properties);
+}
+
+uint32_t Recovery::shard_count() const { return std::max(1u, store_.options().threads); }
+
+Journal::Options Recovery::journal_options(uint32_t shard) const {
+    return {store_.path(), shard, store_.options().journal_bytes_max, store_.engine_.block_bytes, store_.read_only()};
+}
+
+// Every ring there is, whatever the shard count is now (JOURNAL 1.6).
+Result<void> Recovery::open_rings() {
+    TRY(const auto present, Journal::shards(disk(), store_.path()));
+    for (const uint32_t shard : present) {
+        TRY(auto journal, Journal::open(disk(), journal_options(shard)));
+        const auto known = std::ranges::find(checkpoint_.rings, journal->ring(), &RingCheckpoint::ring);
+        if (known == checkpoint_.rings.end()) {
+            // Made just before a crash, before any checkpoint spoke of it: nothing in it was acknowledged.
+            store_.log(fmt::format("journal {} of {} is not in the checkpoint and is made anew", shard, store_.path()));
+            continue;
+        }
+        Ring ring{std::move(journal), *known, {}, known->first_sequence, 0};
+        if (!checkpoint_.clean) {
+            TRY(ring.scan, ring.journal->scan(store_.pool_, known->first_sequence));
+            TRY_VOID(check_chain(ring));
+        }
+        rings_.push_back(std::move(ring));
+    }
+    for (const RingCheckpoint& ring : checkpoint_.rings) {
+        if (std::ranges::find(rings_, ring.ring, [](const Ring& r) { return r.known.ring; }) == rings_.end() && !checkpoint_.clean) {
+            return fail(Code::corrupt, "log.open", fmt::format("journal {} of {} is missing", ring.shard, store_.path()));
+        }
+    }
+    return {};
+}
+
+// Commits must follow one another without a gap. What ends early is a crash tail; a gap with commits behind it is damage.
+Result<void> Recovery::check_chain(Ring& ring) {
+    uint64_t expected = ring.known.first_sequence;
+    std::optional<uint64_t> sum;
+    auto& commits = ring.scan.commits;
+    for (size_t i = 0; i < commits.size(); ++i) {
+        const CommitView& view = commits[i].view;
+        if (view.place.sequence != expected || (sum && view.place.prior_sum != *sum)) {
+            return fail(Code::corrupt, "log.open",
+                        fmt::format("journal {} of {} is damaged: commit {} is missing before {}", ring.known.shard, store_.path(), expected, view.place.sequence));
+        }
+        sum = view.sum;
+        expected = view.place.sequence + 1;
+    }
+    ring.next_sequence = expected;
+    ring.last_sum = sum.value_or(0);
+    if (ring.scan.broken_tail) {
+        store_.log(fmt::format("{}: the last commit does not hold ({} bytes), torn by a crash or damaged since; it was not acknowledged unless the disk lost it",
+                               ring.scan.broken_tail_path, ring.scan.broken_tail_bytes));
+    }
+    return {};
+}
+
+Result<void> Recovery::replay() {
+    for (uint32_t shard = 0; shard < shard_count(); ++shard) { store_.shards_.push_back(std::make_unique<Shard>(store_.engine_, shard, nullptr)); }
+    // The metadata log first: it says which topics there are.
+    auto topic = std::make_shared<TopicTable>();
+    topic->name = metadata_topic_name;
+    topic->id = metadata_topic_id;
+    topic->internal = true;
+    topic->count = 1;
+    TopicConfig config;
+    config.retention_ms = -1;
+    topic->config = std::make_shared<const TopicConfig>(config);
+    store_.metadata_topic_ = topic;
+    TRY_VOID(replay_entries(true));
+    TRY(Partition* const metadata, store_.partition(*topic, 0));
+    TRY_VOID(settle(*metadata));
+    TRY_VOID(read_metadata(*metadata));
+    TRY_VOID(replay_entries(false));
+    if (!checkpoint_.clean) { TRY_VOID(settle_all()); }
+    return {};
+}
+
+Result<void> Recovery::read_metadata(Partition& partition) {
+    Cursor cursor(store_, partition);
+    TRY_VOID(cursor.seek(partition.log_start()));
+    std::vector<std::byte> scratch;
+    for (;;) {
+        TRY(const auto batch, cursor.next());
+        if (!batch) { return {}; }
+        if (batch->control()) { continue; }
+        TRY(auto records, RecordCursor::open(*batch, scratch));
+        for (;;) {
+            TRY(const auto record, records.next());
+            if (!record) { break; }
+            if (record->value) { TRY_VOID(store_.metadata_.apply(as_bytes(*record->value))); }
+        }
+    }
+}
+
+Result<void> Recovery::replay_entries(bool metadata) {
+    for (Ring& ring : rings_) {
+        for (const JournalScan::Commit& commit : ring.scan.commits) {
+            for (const Entry& entry : commit.view.entries) {
+                if ((entry.head.topic_id == metadata_topic_id) != metadata) { continue; }
+                TRY_VOID(replay_entry(entry));
+            }
+        }
+    }
+    return {};
+}
+
+Result<Partition*> Recovery::partition_of(const EntryHead& head) {
+    if (head.topic_id == metadata_topic_id) { return store_.partition(*store_.metadata_topic_, 0); }
+    const TopicState* topic = store_.metadata_.topic(head.topic_id);
+    if (topic == nullptr) {
+        if (store_.metadata_.is_deleted(head.topic_id)) { return nullptr; }
+        return fail(Code::corrupt, "log.open", fmt::format("the journal of {} holds topic id {}, which no metadata record knows", store_.path(), head.topic_id.to_string()));
+    }
+    return store_.partition(*store_.table_of(*topic), head.partition);
+}
+
+Result<void> Recovery::replay_entry(const Entry& entry) {
+    TRY(Partition* const partition, partition_of(entry.head));
+    if (partition == nullptr) { return {}; }
+    const EntryHead& head = entry.head;
+    const auto gap = [&] {
+        return fail(Code::corrupt, "log.open",
+                    fmt::format("the journal goes on at byte {} of {}/{}, which ends at {}", head.position.value, partition->identity().directory,
+                                segment_file_name(head.segment_base, SegmentFile::log), partition->closed().at - partition->active().begin));
+    };
+    if (head.kind == EntryKind::trim) {
+        partition->set_log_start(head.base_offset);
+        return {};
+    }
+    if (head.segment_base < partition->active().base) { return {}; }  // in a segment that was finished since
+    if (head.segment_base > partition->active().base) { return gap(); }
+    touched_.insert(partition);
+    const uint64_t begin = partition->active().begin + static_cast<uint64_t>(head.position.value);
+    const uint64_t have = partition->closed().at;
+    switch (head.kind) {
+        case EntryKind::roll:
+            if (begin != have) { return begin < have ? Result<void>{} : gap(); }
+            if (head.base_offset > partition->active().base) {
+                partition->restored(head.base_offset);
+                partition->active().rolled = true;
+                partition->begin_segment();
+            }
+            return {};
+        case EntryKind::carry:
+        case EntryKind::batches: {
+            const uint64_t end = begin + entry.payload.size();
+            if (end < have || (end == have && head.kind == EntryKind::batches)) { return {}; }
+            if (begin > have) { return gap(); }
+            // A carry repeats the unfinished block from its beginning; the file may hold it torn.
+            const bool no_chunk = partition->chunk_of(have == 0 ? 0 : have - 1) == nullptr;
+            if (head.kind == EntryKind::carry && no_chunk && begin % store_.engine_.block_bytes == 0) { partition->rewind_to(begin); }
+            const uint64_t from = partition->closed().at;
+            if (from % store_.engine_.block_bytes != 0 && partition->chunk_of(from - 1) == nullptr) { return gap(); }
+            partition->restore(entry.payload.subspan(from - begin), store_.pool_);
+            if (head.kind == EntryKind::batches || partition->closed().offset < head.next_offset) { partition->restored(head.next_offset); }
+            return {};
+        }
+        case EntryKind::direct: return replay_direct(*partition, entry, begin);
+        case EntryKind::trim:
+        case EntryKind::truncate:
+        case EntryKind::swap: break;
+    }
+    return fail(Code::unsupported, "log.open", fmt::format("a journal entry of kind {} in {}", static_cast<int>(head.kind), store_.path()));
+}
+
+// The bytes are in the segment since before the journal spoke of them: a mismatch is damage, never a torn write.
+Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, uint64_t begin) {
+    const auto direct = parse_direct(entry.payload);
+    if (!direct) { return fail(Code::corrupt, "log.open", "a journal entry of a direct write is too short"); }
+    const uint64_t direct_end = begin + direct->bytes;
+    const Bytes tail = entry.payload.subspan(direct_payload_bytes);
+    const uint64_t end = direct_end + tail.size();
+    if (end <= partition.closed().at) { return {}; }
+    OpenSegment& segment = partition.active();
+    std::vector<std::byte> bytes(direct->bytes);
+    TRY(const auto file, store_.open_segment(partition, segment.base));
+    TRY_VOID(read_range(*file, static_cast<uint64_t>(entry.head.position.value), bytes));
+    bytes.insert(bytes.end(), tail.begin(), tail.end());
+    if (direct_sum(bytes, true) != direct->sum) {
+        return fail(Code::corrupt, "log.open",
+                    fmt::format("{}: bytes {} to {} are not what was acknowledged", file->path(), entry.head.position.value, entry.head.position.value + static_cast<int64_t>(direct->bytes)));
+    }
+    // Everything before its end is in the file: the write began with whatever no file had.
+    const uint64_t from = std::max(partition.closed().at, direct_end);
+    if (partition.closed().at < direct_end) {
+        partition.chunks().clear();
+        store_.shards_[partition.shard().number()]->forget_chunks(partition);
+        partition.skip_to(direct_end);
+    }
+    partition.restore(tail.subspan(from - direct_end), store_.pool_);
+    partition.restored(entry.head.next_offset);
+    return {};
+}
+
+Result<void> Recovery::read_range(File& file, uint64_t at, MutableBytes into) {
+    const uint64_t block = store_.engine_.block_bytes;
+    const BufferRef buffer = store_.pool_.take(1u << 20);
+    while (!into.empty()) {
+        const uint64_t from = align_down(at, block);
+        TRY(const uint64_t got, read_at(disk(), file, BytePos{static_cast<int64_t>(from)}, MutableBytes(buffer->data(), buffer->capacity())));
+        if (from + got <= at) { return fail(Code::corrupt, "log.open", fmt::format("{} is cut short", file.path())); }
+        const size_t part = std::min<size_t>(into.size(), from + got - at);
+        std::memcpy(into.data(), buffer->data() + (at - from), part);
+        at += part;
+        into = into.subspan(part);
+    }
+    return {};
+}
+
+// After an unclean end, every partition that has or may have bytes past its checkpoint.
+Result<void> Recovery::settle_all() {
+    for (const auto& [name, topic] : store_.metadata_.topics()) {
+        const auto table = store_.table_of(*topic);
+        for (int32_t i = 0; i < table->count; ++i) {
+            const std::string directory = join_path(store_.path(), partition_directory_name({name, i}));
+            if (Partition* made = table->find(i); made == nullptr && !disk().info(directory)) { continue; }
+            TRY(Partition* const partition, store_.partition(*table, i));
+            TRY_VOID(settle(*partition));
+        }
+    }
+    return {};
+}
+
+// Looks past what is proven: whole batches that continue the log are kept, the rest is cut; then notes every batch since
+// the checkpoint, so that indexes and producers are as if nothing had happened.
+Result<void> Recovery::settle(Partition& partition) {
+    if (checkpoint_.clean) {
+        partition.set_visible(partition.closed());
+        return {};
+    }
+    const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
+    const PartitionCheckpoint said = known == store_.persisted_.end() ? PartitionCheckpoint{} : known->second;
+    TRY_VOID(keep_unfinished_write(partition));
+    TRY_VOID(note_batches(partition, said));
+    partition.set_visible(partition.closed());
+    if (touched_.contains(&partition)) {
+        partition.note_commit(0, 0);
+        partition.shard().note_journaled(partition);
+    }
+    return {};
+}
+
+Result<void> Recovery::keep_unfinished_write(Partition& partition) {
+    for (;;) {
+        OpenSegment& segment = partition.active();
+        auto file = store_.open_segment(partition, segment.base);
+        if (!file) {
+            if (file.error().code == Code::not_found) { return {}; }
+            return std::unexpected(file.error());
+        }
+        TRY(const uint64_t size, disk().size(**file));
+        const bool durable = partition.durability() == Durability::durable;
+        const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
+        const bool from_boundary = !touched_.contains(&partition) && known != store_.persisted_.end() && known->second.segment_base == segment.base;
+        // Nothing of it in the journal: the last batch below the checkpoint may go on past it.
+        if (from_boundary && partition.closed().at > segment.begin + known->second.boundary) {
+            partition.skip_to(segment.begin + known->second.boundary);
+            partition.restored(known->second.boundary_offset);
+        }
+        const uint64_t at = partition.closed().at - segment.begin;
+        if (size <= at) { return {}; }
+        SegmentScanner scanner(disk(), **file, {.begin = BytePos{static_cast<int64_t>(at)}, .offset = partition.closed().offset,
+                                                .batch_bytes_max = static_cast<uint64_t>(partition.config().max_message_bytes) + (1u << 20)});
+        for (;;) {
+            TRY(const auto batch, scanner.next());
+            if (!batch || batch->batch.base_offset() != partition.closed().offset) { break; }
+            if (durable && partition.durability() == Durability::durable && !partition.chunks().empty()) {
+                partition.restore(batch->batch.bytes(), store_.pool_);
+            } else {
+                partition.skip_to(partition.closed().at + batch->batch.size());
+            }
+            partition.restored(batch->batch.next_offset());
+            touched_.insert(&partition);
+            unproven_ = true;
+        }
+        if (!store_.read_only() && partition.closed().at - segment.begin < size) {
+            TRY(const auto writable, store_.segment_file(partition, segment));
+            TRY_VOID(disk().truncate(*writable, partition.closed().at - segment.begin));
+            unproven_ = true;
+        }
+        // A segment that begins where this one ends: rolls of topics below `durable` are not in the journal.
+        const std::string next = join_path(partition.identity().directory, segment_file_name(partition.closed().offset, SegmentFile::log));
+        if (durable || partition.closed().offset == segment.base || !disk().info(next)) { return {}; }
+        segment.rolled = true;
+        partition.begin_segment();
+    }
+}
+
+Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpoint& said) {
+    if (partition.closed().offset < said.producers_end) { partition.producers().truncate(partition.closed().offset); }
+    bool first = true;
+    for (const auto& segment : partition.segments()) {
+        const bool was_active = first && segment->base == said.segment_base;
+        first = false;
+        uint64_t at = segment->begin + (was_active ? said.boundary : 0);
+        const uint64_t end = segment->end.value_or(partition.closed().at);
+        const Offset offset = was_active ? said.boundary_offset : segment->base;
+        if (was_active && at > segment->begin) {
+            const SegmentEnd proven{offset, segment->in_file(at)};
+            auto index = SegmentIndex::open(disk(), partition.identity().directory, segment->base, proven);
+            if (!index && !store_.read_only()) { index = rebuild_index(disk(), partition.identity().directory, segment->base, proven, scan_batch_bytes_limit); }
+            if (!index && index.error().code != Code::corrupt) { return std::unexpected(index.error()); }
+            segment->index = index ? std::make_unique<SegmentIndex>(std::move(*index)) : std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
+        } else {
+            segment->index = std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
+        }
+        std::vector<std::byte> bytes;
+        TRY_VOID(store_.read_back(partition, *segment, at - segment->begin, end - segment->begin, [&](Bytes part) {
+            bytes.insert(bytes.end(), part.begin(), part.end());
+            Bytes rest(bytes);
+            while (rest.size() >= batch_header_bytes) {
+                const auto batch = BatchView::parse(rest);
+                if (!batch) { break; }
+                partition.restored_batch(*batch, at, batch->base_offset() < said.producers_end);
+                at += batch->size();
+                rest = rest.subspan(batch->size());
+            }
+            bytes.erase(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(rest.size()));
+        }));
+        if (at != end) {
+            return fail(Code::corrupt, "log.open",
+                        fmt::format("{}/{} holds no whole batch at byte {}, below what was proven", partition.identity().directory,
+                                    segment_file_name(segment->base, SegmentFile::log), at - segment->begin));
+        }
+    }
+    return {};
+}
+
+// The rings go on, one for each shard; what recovery could not leave to the journal is brought to the files first.
+Result<void> Recovery::begin_writing() {
+    bool same_shards = rings_.size() == shard_count();
+    for (uint32_t shard = 0; shard < shard_count(); ++shard) {
+        auto ring = std::ranges::find(rings_, shard, [](const Ring& r) { return r.known.shard; });
+        if (ring == rings_.end()) {
+            same_shards = false;
+            TRY(auto journal, Journal::create(disk(), journal_options(shard), store_.random_.uuid()));
+            TRY_VOID(disk().sync_directory(store_.path()));
+            journal->resume({}, store_.generation_, 1, 0);
+            store_.shards_[shard]->set_journal(std::move(journal));
+            store_.last_first_needed_.push_back(1);
+            continue;
+        }
+        ring->journal->resume(ring->scan, store_.generation_, ring->next_sequence, ring->last_sum);
+        ring->journal->release(ring->known.first_sequence);
+        store_.last_first_needed_.push_back(ring->known.first_sequence);
+        store_.shards_[shard]->set_journal(std::move(ring->journal));
+    }
+    for (auto& shard : store_.shards_) {
+        shard->relieve_ring = [store = &store_, raw = shard.get()](bool must) { return store->relieve_ring(*raw, must); };
+    }
+    // The opening itself goes on record: it numbers epochs and generations.
+    const bool exact = !same_shards || unproven_;
+    TRY_VOID(store_.checkpoint(exact));
+    for (Ring& ring : rings_) {
+        if (ring.known.shard >= shard_count()) { TRY_VOID(remove_ring(ring.known.shard)); }
+    }
+    return {};
+}
+
+Result<void> Recovery::remove_ring(uint32_t shard) {
+    TRY_VOID(store_.checkpoint(true));  // so that neither slot speaks of it
+    TRY(const auto entries, disk().list(store_.path()));
+    const std::string prefix = fmt::format("flowstone-journal-{}.", shard);
+    for (const DirectoryEntry& entry : entries) {
+        if (entry.name.starts_with(prefix)) { TRY_VOID(disk().remove(join_path(store_.path(), entry.name))); }
+    }
+    return disk().sync_directory(store_.path());
+}
+
+}  // namespace flowstone

@@ -1,0 +1,641 @@
+#include "log/impl/shard.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "storage/check.h"
+#include "storage/limits.h"
+#include "storage/try.h"
+
+namespace flowstone {
+
+Shard::Shard(Engine& engine, uint32_t number, std::unique_ptr<Journal> journal)
+    : engine_(engine), number_(number), journal_(std::move(journal)) {}
+
+// --- from the partitions -----------------------------------------------------------------------------------------------
+
+void Shard::queue(const Range& range) {
+    Partition& partition = *range.partition;
+    if (range.kind == EntryKind::batches) {
+        dirty_bytes_ += range.end - range.begin;
+        if (!partition.hooks.in_dirty_list) {
+            partition.hooks.in_dirty_list = true;
+            dirty_.push_back(&partition);
+        }
+    }
+    const bool shape = range.kind == EntryKind::trim || range.kind == EntryKind::truncate || range.kind == EntryKind::swap;
+    if (partition.durability() == Durability::memory && !shape) {
+        if (range.kind == EntryKind::roll) { partition.segment_of(range.begin).rolled = true; }
+        partition.set_visible({range.end, range.next_offset});  // the appended end is what readers are promised
+        return;
+    }
+    queue_.push_back(range);
+    queued_bytes_ += range.end - range.begin;
+}
+
+void Shard::note_open(Partition& partition) {
+    if (partition.hooks.in_open_list) { return; }
+    partition.hooks.in_open_list = true;
+    open_.push_back(&partition);
+}
+
+void Shard::note_chunk(Partition& partition, const Chunk& chunk) {
+    tail_bytes_ += chunk.buffer->capacity();
+    if (partition.chunks().size() == 1) { ++partitions_with_chunks_; }
+    tail_.emplace_back(&partition, chunk.begin);
+    trim_tail();
+}
+
+size_t Shard::chunk_bytes_limit() const {
+    // With many partitions a chunk is a small share of the budget: the size of a fill is budget / partitions.
+    const uint64_t share = engine_.options.dirty_bytes_max / (2 * std::max<size_t>(partitions_with_chunks_, 1));
+    for (size_t bytes = chunk_bytes_max; bytes > chunk_bytes_min; bytes /= 4) {
+        if (bytes <= share) { return bytes; }
+    }
+    return chunk_bytes_min;
+}
+
+// Lets go of the oldest chunks that the file has whole, beyond the budget for readers.
+void Shard::trim_tail() {
+    while (tail_bytes_ > engine_.options.tail_bytes_max && !tail_.empty()) {
+        auto [partition, begin] = tail_.front();
+        auto& chunks = partition->chunks();
+        const auto chunk = std::ranges::find(chunks, begin, &Chunk::begin);
+        if (chunk == chunks.end()) {
+            tail_.pop_front();
+            continue;
+        }
+        const auto index = static_cast<size_t>(chunk - chunks.begin());
+        if (chunk->filled < partition->duty_end(index) || index + 1 == chunks.size()) { return; }
+        tail_bytes_ -= chunk->buffer->capacity();
+        chunks.erase(chunk);
+        tail_.pop_front();
+    }
+}
+
+void Shard::note_journaled(Partition& partition) {
+    if (std::ranges::find(journaled_, &partition) == journaled_.end()) { journaled_.push_back(&partition); }
+}
+
+void Shard::forget_journaled(const std::function<bool(Partition&)>& done) {
+    std::erase_if(journaled_, [&](Partition* partition) { return done(*partition); });
+}
+
+void Shard::go_offline(const Error& error) {
+    if (failure_) { return; }
+    failure_ = error;
+    failure_->code = error.code == Code::no_space ? Code::no_space : Code::offline;
+    for (auto& word : commit_word_) {
+        word.fetch_add(1);
+        wake_all(word);
+    }
+    fill_word_.fetch_add(1);
+    wake_all(fill_word_);
+}
+
+// --- appending -----------------------------------------------------------------------------------------------------------
+
+Result<void> Shard::admit(Guard& guard) {
+    for (;;) {
+        if (failure_) { return std::unexpected(failure_->with_fate(Fate::not_appended)); }
+        if (shut_) { return std::unexpected(fail(Code::closed, "topic.append").error().with_fate(Fate::not_appended)); }
+        if (dirty_bytes_ < engine_.options.dirty_bytes_max) { return {}; }
+        if (commit_due() && !committing_) {
+            if (auto done = commit(guard); !done) { return std::unexpected(done.error().with_fate(Fate::not_appended)); }
+            continue;
+        }
+        if (!filling_) {
+            auto filled = fill(guard);
+            if (!filled) { return std::unexpected(filled.error().with_fate(Fate::not_appended)); }
+            if (*filled) { continue; }
+        }
+        // What is left are unfinished blocks, which only grow by more records.
+        if (!committing_ && !filling_) { return {}; }
+        wait_on(guard, filling_ ? fill_word_ : commit_word_[commits_done_ & 1]);
+    }
+}
+
+bool Shard::fill_wanted() const { return dirty_bytes_ * 2 >= engine_.options.dirty_bytes_max; }
+
+void Shard::appended(Guard& guard) {
+    if (wake_threads) {
+        if (commit_due() || fill_wanted()) { wake_threads(); }
+        return;
+    }
+    if (queued_bytes_ >= commit_bytes_max && !committing_ && !failure_) { (void)commit(guard); }
+    if (fill_wanted() && !filling_ && !failure_) { (void)fill(guard); }
+}
+
+// --- waiting ---------------------------------------------------------------------------------------------------------------
+
+void Shard::wait_on(Guard& guard, std::atomic<uint32_t>& word) {
+    const uint32_t seen = word.load();
+    guard.unlock();
+    sleep_while(word, seen);
+    guard.lock();
+}
+
+Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next) {
+    while (partition.visible().offset < next) {
+        if (failure_) { return std::unexpected(failure_->with_fate(Fate::unknown_until_reopen)); }
+        if (partition.durability() == Durability::memory) {
+            partition.close_batch(engine_.pool);
+            continue;
+        }
+        if (committing_) {
+            const bool served = partition.hooks.committing_to >= static_cast<uint64_t>(next.value);
+            wait_on(guard, commit_word_[(commits_done_ + (served ? 0 : 1)) & 1]);
+            continue;
+        }
+        if (wake_threads) {
+            wake_threads();
+            wait_on(guard, commit_word_[commits_done_ & 1]);
+            continue;
+        }
+        if (auto done = commit(guard); !done) { return std::unexpected(done.error().with_fate(Fate::unknown_until_reopen)); }
+    }
+    return {};
+}
+
+Result<void> Shard::flush(Guard& guard, bool relieve) {
+    close_open_batches();
+    while (!queue_.empty() || committing_) {
+        if (failure_) { return std::unexpected(failure_->with_fate(Fate::unknown_until_reopen)); }
+        if (committing_) {
+            wait_on(guard, commit_word_[commits_done_ & 1]);
+            continue;
+        }
+        TRY(const bool room, commit(guard, relieve));
+        if (!room) { return fail(Code::busy, "log.flush", "the journal is full"); }
+    }
+    return {};
+}
+
+// --- committing --------------------------------------------------------------------------------------------------------------
+
+void Shard::close_open_batches() {
+    for (Partition* partition : open_) {
+        partition->hooks.in_open_list = false;
+        partition->close_batch(engine_.pool);
+    }
+    open_.clear();
+}
+
+Result<bool> Shard::commit(Guard& guard, bool relieve) {
+    CHECK(!committing_);
+    if (failure_) { return std::unexpected(*failure_); }
+    committing_ = true;
+    Plan now;
+    const bool room = plan(now);
+    Result<void> result;
+    if (room) {
+        guard.unlock();
+        result = perform(now);
+        guard.lock();
+        if (result) {
+            publish(now);
+        } else if (result.error().code == Code::no_space) {
+            // Only a direct write can meet a full disk, before the journal speaks of it: the records stay queued.
+            for (const Range& range : now.taken) { queued_bytes_ += range.end - range.begin; }
+            queue_.insert(queue_.begin(), now.taken.begin(), now.taken.end());
+        } else {
+            go_offline(result.error());
+        }
+    }
+    committing_ = false;
+    commits_done_ += 1;
+    std::atomic<uint32_t>& served = commit_word_[(commits_done_ - 1) & 1];
+    std::atomic<uint32_t>& next = commit_word_[commits_done_ & 1];
+    served.fetch_add(1);
+    wake_all(served);
+    if (commit_due() || !room) {
+        next.fetch_add(1);
+        wake_one(next);
+    }
+    if (!result) { return std::unexpected(result.error()); }
+    if (!relieve || (room && journal_->bytes_used() * 2 <= journal_->bytes())) { return room; }
+    guard.unlock();
+    result = relieve_ring(!room);
+    guard.lock();
+    if (!result) { return std::unexpected(result.error()); }
+    return true;
+}
+
+Result<void> Shard::commit_if_free(Guard& guard) {
+    if (!committing_) {
+        TRY_VOID(commit(guard));
+        return {};
+    }
+    wait_on(guard, commit_word_[commits_done_ & 1]);
+    return {};
+}
+
+void Shard::forget_chunks(Partition& partition) {
+    // Their memory is counted until the entries reach the front and are found gone; recovery has few of them.
+    std::erase_if(tail_, [&](const auto& chunk) { return chunk.first == &partition; });
+}
+
+void Shard::drop(Guard& guard, Partition& partition) {
+    partition.hooks.deleted = true;
+    while (committing_ || filling_) { wait_on(guard, committing_ ? commit_word_[commits_done_ & 1] : fill_word_); }
+    partition.close_batch(engine_.pool);
+    std::erase_if(queue_, [&](const Range& range) {
+        if (range.partition != &partition) { return false; }
+        queued_bytes_ -= range.end - range.begin;
+        return true;
+    });
+    std::erase(open_, &partition);
+    std::erase(journaled_, &partition);
+    std::erase(dirty_, &partition);
+    std::erase_if(tail_, [&](const auto& chunk) { return chunk.first == &partition; });
+    for (const Chunk& chunk : partition.chunks()) {
+        tail_bytes_ -= chunk.buffer->capacity();
+        dirty_bytes_ -= std::min(dirty_bytes_, chunk.end - std::min(chunk.end, chunk.filled));
+    }
+    partition.chunks().clear();
+    partition.hooks.visible_word.fetch_add(1);
+    wake_all(partition.hooks.visible_word);
+}
+
+size_t Shard::cost(const Run& run) const {
+    size_t bytes = 0;
+    const uint64_t payload = run.direct ? direct_payload_bytes + (run.range.end - run.direct_end) : run.range.end - run.range.begin;
+    if (run.range.kind == EntryKind::batches) { bytes += CommitWriter::entry_bytes(payload); }
+    if (run.range.kind == EntryKind::carry) { bytes += CommitWriter::entry_bytes(run.range.end - run.range.begin); }
+    if (run.range.kind != EntryKind::batches && run.range.kind != EntryKind::carry) { bytes += CommitWriter::entry_bytes(0); }
+    if (run.carry) { bytes += CommitWriter::entry_bytes(run.range.begin - run.carry_begin); }
+    return bytes;
+}
+
+// Takes ranges from the front of the queue while they fit into one commit; groups whole or not at all.
+void Shard::plan_runs(Plan& out) {
+    const size_t budget = commit_bytes_max - commit_header_bytes - prior_places_.size() * commit_place_bytes;
+    size_t total = 0;
+    size_t taken = 0;
+    while (taken < queue_.size()) {
+        size_t count = 1;
+        size_t bytes = 0;
+        const uint32_t group = queue_[taken].group;
+        while (group != 0 && taken + count < queue_.size() && queue_[taken + count].group == group) { ++count; }
+        for (size_t i = taken; i < taken + count; ++i) {
+            const uint64_t size = queue_[i].kind == EntryKind::roll ? 0 : queue_[i].end - queue_[i].begin;
+            bytes += CommitWriter::entry_bytes(size) + (queue_[i].partition->carry_due() ? CommitWriter::entry_bytes(engine_.block_bytes) : 0);
+        }
+        if (taken > 0 && total + bytes > budget) { break; }
+        total += bytes;
+        for (size_t i = taken; i < taken + count; ++i) {
+            const Range& range = queue_[i];
+            Run* before = nullptr;
+            for (auto run = out.runs.rbegin(); run != out.runs.rend(); ++run) {
+                if (run->range.partition == range.partition) {
+                    before = &*run;
+                    break;
+                }
+                if (run - out.runs.rbegin() > 16) { break; }  // with many partitions a run rarely has a second range
+            }
+            if (before != nullptr && before->range.kind == EntryKind::batches && range.kind == EntryKind::batches &&
+                before->range.end == range.begin) {
+                before->range.end = range.end;
+                before->range.next_offset = range.next_offset;
+            } else {
+                out.runs.push_back({.range = range});
+            }
+        }
+        taken += count;
+    }
+    out.ranges = taken;
+}
+
+// Large writes go to the segment once and leave only place and sum in the journal (JOURNAL 2.3).
+void Shard::plan_direct(Run& run) {
+    Partition& partition = *run.range.partition;
+    if (run.range.kind != EntryKind::batches || partition.durability() != Durability::durable || partition.carry_due() ||
+        partition.hooks.filling) {
+        return;
+    }
+    const bool oversize = CommitWriter::entry_bytes(run.range.end - run.range.begin) > commit_bytes_max / 2;
+    const OpenSegment& segment = partition.segment_of(run.range.begin);
+    const uint64_t filled = std::max(partition.filled_from(0), segment.begin);
+    if (filled > run.range.begin || (run.range.begin - filled > direct_backlog_bytes_max && !oversize)) { return; }
+    const uint64_t begin = align_down(filled, engine_.block_bytes);
+    const uint64_t end = align_down(run.range.end, engine_.block_bytes);
+    if (end <= run.range.begin || (end - begin < engine_.direct_bytes_min && !oversize)) { return; }
+    run.direct = true;
+    run.direct_begin = begin;
+    run.direct_end = end;
+}
+
+bool Shard::plan(Plan& out) {
+    if (queued_bytes_ < commit_bytes_max) { close_open_batches(); }
+    plan_runs(out);
+    size_t bytes = commit_header_bytes + prior_places_.size() * commit_place_bytes;
+    // A fragment that was completed and filled since it was queued needs no carrying.
+    std::erase_if(out.runs, [&](const Run& run) {
+        return run.range.kind == EntryKind::carry && run.range.partition->filled_from(0) >= run.range.begin + engine_.block_bytes;
+    });
+    for (Run& run : out.runs) {
+        Partition& partition = *run.range.partition;
+        const bool durable = partition.durability() == Durability::durable;
+        plan_direct(run);
+        if (run.range.kind == EntryKind::batches && partition.carry_due()) {
+            run.carry = true;
+            run.carry_begin = align_down(run.range.begin, engine_.block_bytes);
+        }
+        const bool bytes_run = run.range.kind == EntryKind::batches || run.range.kind == EntryKind::carry;
+        const bool shape = !bytes_run && (durable || run.range.kind != EntryKind::roll);
+        if (!shape && !(bytes_run && (durable || run.range.kind == EntryKind::carry)) && !run.carry) { continue; }
+        out.journaled = true;
+        bytes += durable || !bytes_run ? cost(run) : CommitWriter::entry_bytes(run.range.begin - run.carry_begin);
+    }
+    if (bytes > commit_bytes_max) {
+        // One batch that only a direct write can carry, but whose block the journal must hold first: the carry alone.
+        CHECK(out.runs.size() == 1 && (out.runs[0].carry || out.runs[0].range.partition->hooks.filling));
+        out.ranges = 0;
+        Run& run = out.runs[0];
+        if (!run.carry) { return true; }  // a fill of this partition is under way: come again
+        run.range.kind = EntryKind::carry;
+        run.range.end = run.range.begin;
+        run.range.begin = run.carry_begin;
+        run.range.next_offset = run.range.base_offset;
+        run.carry = false;
+        bytes = commit_header_bytes + prior_places_.size() * commit_place_bytes + cost(run);
+    }
+    if (out.journaled) {
+        out.place = journal_->take(bytes);
+        if (!out.place) { return false; }
+    }
+    out.journal_bytes = bytes;
+    for (Run& run : out.runs) {
+        Partition& partition = *run.range.partition;
+        if (run.range.kind == EntryKind::batches || run.range.kind == EntryKind::carry) {
+            partition.pieces(run.range.begin, run.range.end, Partition::Cut::batches, run.pieces, out.pins);
+        }
+        if (run.carry) { partition.pieces(run.carry_begin, run.range.begin, Partition::Cut::batches, run.carry_pieces, out.pins); }
+        if (run.direct) { partition.pieces(run.direct_begin, run.direct_end, Partition::Cut::blocks, run.direct_pieces, out.pins); }
+        partition.hooks.committing_to = static_cast<uint64_t>(run.range.next_offset.value);
+    }
+    for (size_t i = 0; i < out.ranges; ++i) {
+        queued_bytes_ -= queue_.front().end - queue_.front().begin;
+        out.taken.push_back(queue_.front());
+        queue_.pop_front();
+    }
+    return true;
+}
+
+Result<void> Shard::perform(Plan& now) {
+    TRY_VOID(write_direct(now));
+    if (now.journaled) { TRY_VOID(write_commit(now)); }
+    return {};
+}
+
+// What must be in the segments before the journal may speak of it, and the writes of `written` topics.
+Result<void> Shard::write_direct(Plan& now) {
+    std::vector<Write> writes;
+    for (Run& run : now.runs) {
+        Partition& partition = *run.range.partition;
+        if (run.range.kind != EntryKind::batches) { continue; }
+        const bool written = partition.durability() == Durability::written;
+        if (!run.direct && !written) { continue; }
+        OpenSegment& segment = partition.segment_of(run.range.begin);
+        const uint64_t begin = run.direct ? run.direct_begin : run.range.begin;
+        const uint64_t end = run.direct ? run.direct_end : run.range.end;
+        Write write{&segment, &partition, begin, end, {}, run.direct};
+        for (const Bytes& piece : run.direct ? run.direct_pieces : run.pieces) {
+            write.pieces.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
+        }
+        writes.push_back(std::move(write));
+    }
+    return writes.empty() ? Result<void>{} : run_writes(writes);
+}
+
+Result<void> Shard::run_writes(std::vector<Write>& writes) {
+    std::vector<Io> requests;
+    std::vector<std::shared_ptr<File>> files;
+    for (Write& write : writes) {
+        TRY(auto file, engine_.segment_file(*write.partition, *write.segment));
+        uint64_t at = write.begin;
+        for (const iovec& piece : write.pieces) {
+            requests.push_back({.kind = write.durable ? Io::Kind::write_durable : Io::Kind::write,
+                                .file = file.get(),
+                                .at = write.segment->in_file(at),
+                                .pieces = {&piece, 1}});
+            at += piece.iov_len;
+        }
+        files.push_back(std::move(file));
+    }
+    engine_.disk.run(requests);
+    for (const Io& request : requests) {
+        if (request.os_errno != 0) { return fail_errno(request.os_errno, "segment.write", request.file->path()); }
+    }
+    return {};
+}
+
+// What the journal keeps of a direct write: its length and sum, and the bytes of the block it did not finish.
+std::vector<Bytes> Shard::direct_parts(const Run& run, std::byte* payload) {
+    uint64_t sum = 0;
+    for (const Bytes& piece : run.pieces) { sum = direct_sum(piece, false, sum).value(); }
+    store_le<uint64_t>(payload, run.direct_end - run.range.begin);
+    store_le<uint64_t>(payload + 8, sum);
+    std::vector<Bytes> parts{Bytes(payload, direct_payload_bytes)};
+    uint64_t at = run.range.begin;
+    for (const Bytes& piece : run.pieces) {
+        const uint64_t end = at + piece.size();
+        if (end > run.direct_end) { parts.push_back(piece.last(std::min<uint64_t>(piece.size(), end - run.direct_end))); }
+        at = end;
+    }
+    return parts;
+}
+
+Result<void> Shard::write_commit(Plan& now) {
+    if (!journal_buffer_) { journal_buffer_ = engine_.pool.take(commit_bytes_max); }
+    CommitWriter writer(MutableBytes(journal_buffer_->data(), commit_bytes_max), *now.place, prior_places_);
+    for (const Run& run : now.runs) {
+        const Range& range = run.range;
+        Partition& partition = *range.partition;
+        const bool durable = partition.durability() == Durability::durable;
+        const OpenSegment& segment = partition.segment_of(range.begin);
+        EntryHead head{range.kind, partition.identity().topic_id, partition.identity().number, range.epoch, segment.base,
+                       segment.in_file(range.begin), range.base_offset, range.next_offset};
+        if (run.carry) {
+            EntryHead carry = head;
+            carry.kind = EntryKind::carry;
+            carry.position = segment.in_file(run.carry_begin);
+            carry.next_offset = range.base_offset;
+            writer.add(carry, run.carry_pieces);
+        }
+        if (range.kind == EntryKind::batches && !durable) { continue; }
+        if (range.kind == EntryKind::roll) {
+            if (!durable) { continue; }
+            head.position = segment.in_file(range.end);
+            writer.add(head, {});
+            continue;
+        }
+        if (run.direct) {
+            std::byte payload[direct_payload_bytes];
+            head.kind = EntryKind::direct;
+            writer.add(head, direct_parts(run, payload));
+            continue;
+        }
+        writer.add(head, run.pieces);
+    }
+    const Bytes bytes = writer.finish(false, engine_.block_bytes);
+    TRY_VOID(journal_->write(*now.place, bytes));
+    journal_->wrote(*now.place, bytes, writer.sum());
+    prior_places_ = writer.take_places();
+    return {};
+}
+
+void Shard::publish(Plan& now) {
+    for (Run& run : now.runs) {
+        const Range& range = run.range;
+        Partition& partition = *range.partition;
+        const bool durable = partition.durability() == Durability::durable;
+        switch (range.kind) {
+            case EntryKind::batches:
+            case EntryKind::direct:
+                if (durable) {
+                    partition.note_commit(run.carry ? run.carry_begin : range.begin, now.place->sequence);
+                    note_journaled(partition);
+                }
+                if (run.carry) { partition.set_carry_due(false); }
+                if (run.direct) { note_filled(partition, run.direct_begin, run.direct_end); }
+                if (partition.durability() == Durability::written) { note_filled(partition, range.begin, range.end); }
+                partition.set_visible({range.end, range.next_offset});
+                break;
+            case EntryKind::carry:
+                partition.note_carried(range.begin, now.place->sequence);
+                partition.set_carry_due(false);
+                note_journaled(partition);
+                break;
+            case EntryKind::roll:
+                partition.segment_of(range.begin).rolled = true;
+                break;
+            case EntryKind::trim:
+                partition.note_commit(partition.closed().at, now.place->sequence);
+                note_journaled(partition);
+                partition.set_log_start(range.base_offset);
+                break;
+            case EntryKind::truncate:
+            case EntryKind::swap:
+                break;
+        }
+        partition.hooks.committing_to = 0;
+    }
+    trim_tail();
+}
+
+// --- filling -----------------------------------------------------------------------------------------------------------------
+
+uint64_t Shard::fill_limit(const Partition& partition) const {
+    return partition.durability() == Durability::memory ? partition.closed().at : partition.visible().at;
+}
+
+void Shard::note_filled(Partition& partition, uint64_t begin, uint64_t end) {
+    auto& chunks = partition.chunks();
+    for (size_t i = 0; i < chunks.size(); ++i) {
+        Chunk& chunk = chunks[i];
+        const uint64_t until = std::min(end, partition.duty_end(i));
+        if (begin > chunk.filled) { continue; }  // not this chunk's turn
+        if (until > chunk.filled) {
+            dirty_bytes_ -= std::min(dirty_bytes_, until - chunk.filled);
+            chunk.filled = until;
+        }
+    }
+}
+
+// The next writes that bring [filled, limit) to the file: whole blocks, and with `exact` the last fragment too, padded
+// with zeros that the cut to the exact size takes away again.
+void Shard::collect_fill(Partition& partition, uint64_t limit, bool exact, uint64_t piece, size_t pieces_max,
+                         std::vector<Write>& writes, std::vector<BufferRef>& pins) {
+    const auto& chunks = partition.chunks();
+    for (size_t i = 0; i < chunks.size() && writes.size() < pieces_max; ++i) {
+        const Chunk& chunk = chunks[i];
+        const uint64_t duty = std::min(partition.duty_end(i), limit);
+        if (duty <= chunk.filled) { continue; }
+        OpenSegment& segment = partition.segment_of(chunk.begin);
+        const bool last_of_segment = segment.end && duty == *segment.end;
+        uint64_t begin = align_down(chunk.filled, engine_.block_bytes);
+        const uint64_t end = exact || last_of_segment ? duty : align_down(duty, engine_.block_bytes);
+        while (begin < end && end > chunk.filled && writes.size() < pieces_max) {
+            const uint64_t until = std::min(end, begin + piece);
+            const uint64_t padded = align_up(until, engine_.block_bytes);
+            CHECK(padded - chunk.begin <= chunk.buffer->capacity());
+            std::byte* from = chunk.buffer->data() + (begin - chunk.begin);
+            writes.push_back({&segment, &partition, begin, until, {{from, padded - begin}}, false});
+            pins.push_back(chunk.buffer);
+            begin = until;
+        }
+        if (end < duty && !exact) { return; }
+    }
+}
+
+Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
+    const bool stream = partition.durability() == Durability::memory;
+    std::vector<Write> writes;
+    std::vector<BufferRef> pins;
+    collect_fill(partition, fill_limit(partition), exact, stream ? stream_piece_bytes : fill_piece_bytes,
+                 stream ? stream_pieces_max : 1, writes, pins);
+    if (writes.empty()) { return false; }
+    const bool padded = exact && !writes.empty() && writes.back().end % engine_.block_bytes != 0;
+    if (padded) {
+        // The open batch may be growing in the same block: the fragment is written from a copy.
+        iovec& last = writes.back().pieces.back();
+        BufferRef copy = engine_.pool.take(last.iov_len);
+        const size_t bytes = writes.back().end - writes.back().begin;
+        std::memcpy(copy->data(), last.iov_base, bytes);
+        std::memset(copy->data() + bytes, 0, last.iov_len - bytes);
+        last.iov_base = copy->data();
+        pins.push_back(copy);
+    }
+    partition.hooks.filling = true;
+    guard.unlock();
+    auto result = run_writes(writes);
+    guard.lock();
+    partition.hooks.filling = false;
+    if (!result) {
+        // A full disk takes nothing away: the bytes stay here and in the journal. Anything else ends this directory.
+        if (result.error().code != Code::no_space) { go_offline(result.error()); }
+        return std::unexpected(result.error());
+    }
+    for (const Write& write : writes) { note_filled(partition, write.begin, write.end); }
+    trim_tail();
+    return true;
+}
+
+Result<bool> Shard::fill(Guard& guard) {
+    CHECK(!filling_);
+    filling_ = true;
+    Result<bool> result = false;
+    size_t looked = 0;
+    const size_t count = dirty_.size();
+    while (looked++ < count && !dirty_.empty()) {
+        Partition* partition = dirty_.front();
+        dirty_.pop_front();
+        result = fill_some(guard, *partition, false);
+        const bool more = partition->fill_due(partition->closed().at) || partition->builder() != nullptr;
+        if (more || (result && *result)) {
+            dirty_.push_back(partition);
+        } else {
+            partition->hooks.in_dirty_list = false;
+        }
+        if (!result || *result) { break; }
+    }
+    filling_ = false;
+    fill_word_.fetch_add(1);
+    wake_all(fill_word_);
+    return result;
+}
+
+Result<void> Shard::fill_partition(Guard& guard, Partition& partition, bool exact) {
+    while (filling_) { wait_on(guard, fill_word_); }
+    filling_ = true;
+    Result<bool> more = true;
+    while (more && *more) { more = fill_some(guard, partition, exact); }
+    filling_ = false;
+    fill_word_.fetch_add(1);
+    wake_all(fill_word_);
+    if (!more) { return std::unexpected(more.error()); }
+    return {};
+}
+
+}  // namespace flowstone

@@ -1,0 +1,195 @@
+// A journal and the partitions that wait for it, guarded by one lock.
+//
+// Appending threads copy records into their partition's chunks under the lock. Closed batches queue here, in the order
+// of their closing. Whoever must wait becomes the committer: it takes what has gathered, gives the lock up, writes one
+// commit, takes the lock again, moves the high watermarks and wakes those it served and one who waits for the next
+// commit. Behind the journal, one filler at a time writes whole blocks into the segment files.
+//
+// Both roles are taken by the calling thread (`threads = 0`) or belong to threads of their own; the code is the same.
+// Functions that take a Guard are called with the lock held and may give it up meanwhile.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <flowstone/log.h>
+#include <flowstone/result.h>
+
+#include "log/impl/partition.h"
+#include "storage/buffer.h"
+#include "storage/clock.h"
+#include "storage/disk.h"
+#include "storage/journal.h"
+#include "storage/lock.h"
+
+namespace flowstone {
+
+using Guard = std::unique_lock<Lock>;
+
+constexpr uint64_t direct_write_bytes_min = 64u << 10;  // JOURNAL 2.3: from 16 KiB hurts small loads, from 256 KiB 1 GB/s
+constexpr uint64_t direct_backlog_bytes_max = 1u << 20;  // inline bytes that a direct write brings to the file with it
+constexpr uint64_t fill_piece_bytes = 256u << 10;        // JOURNAL 2.4
+constexpr uint64_t stream_piece_bytes = 1u << 20;        // `memory` topics: nobody waits for their writes
+constexpr size_t stream_pieces_max = 4;
+constexpr uint64_t atomic_append_bytes_max = 512u << 10;
+
+// What all shards of one open directory share. Outlives them.
+struct Engine {
+    Disk& disk;
+    Clock& clock;
+    BufferPool& pool;
+    std::string directory;
+    uint32_t block_bytes = 4096;
+    uint64_t direct_bytes_min = direct_write_bytes_min;  // UINT64_MAX: never, but for batches no commit could carry
+    Options options;
+    // Opens or makes the file of a segment, its directory too. Safe from any thread; blocks.
+    std::function<Result<std::shared_ptr<File>>(Partition&, OpenSegment&)> segment_file;
+};
+
+class Shard {
+public:
+    Shard(Engine& engine, uint32_t number, std::unique_ptr<Journal> journal);
+
+    Lock& lock() { return lock_; }
+    uint32_t number() const { return number_; }
+    Journal& journal() { return *journal_; }
+    void set_journal(std::unique_ptr<Journal> journal) { journal_ = std::move(journal); }
+    Engine& engine() { return engine_; }
+
+    // --- from the partitions, under the lock ---
+    void queue(const Range& range);
+    void note_open(Partition& partition);
+    void note_chunk(Partition& partition, const Chunk& chunk);
+    size_t chunk_bytes_limit() const;
+    uint32_t next_group() { return ++group_; }
+
+    // --- appending ---
+    // To be called before each append: waits while the dirty budget is spent. Errors: offline, closed, no_space.
+    Result<void> admit(Guard& guard);
+    // To be called after each append: what the calling thread owes (`threads = 0`), or a wake-up.
+    void appended(Guard& guard);
+
+    // --- waiting ---
+    // Until the partition is visible up to `next`. Errors: offline (unknown until reopen), closed.
+    Result<void> wait_visible(Guard& guard, Partition& partition, Offset next);
+    Result<void> flush(Guard& guard, bool relieve = true);  // until everything queued or open now is visible
+
+    // --- the roles ---
+    bool commit_due() const { return !queue_.empty() || !open_.empty(); }
+    // One commit; the role must be free. False when the ring was full and `relieve` did not help it: only a checkpoint,
+    // which is itself what helps, passes no.
+    Result<bool> commit(Guard& guard, bool relieve = true);
+    Result<void> commit_if_free(Guard& guard);  // or waits for the one in flight
+    bool filling() const { return filling_; }
+    // Writes one piece of the oldest dirty partition. False when there is nothing to fill.
+    Result<bool> fill(Guard& guard);
+    // Fills this partition up to what is visible: whole blocks, or with `exact` everything.
+    Result<void> fill_partition(Guard& guard, Partition& partition, bool exact);
+    bool fill_wanted() const;
+
+    // Partitions with bytes that the journal may still be needed for.
+    const std::vector<Partition*>& journaled() const { return journaled_; }
+    void forget_journaled(const std::function<bool(Partition&)>& done);
+    void note_journaled(Partition& partition);
+
+    void forget_chunks(Partition& partition);  // they were taken away: recovery only
+    // The partition's topic was deleted: what is queued of it is forgotten, its memory given back.
+    void drop(Guard& guard, Partition& partition);
+
+    void go_offline(const Error& error);
+    const std::optional<Error>& failure() const { return failure_; }
+    void shut() { shut_ = true; }
+    bool is_shut() const { return shut_; }
+
+    // Set by the store: called without the lock when the ring is half full, to grow it or to make a checkpoint. With
+    // `must` it returns only after the ring has room.
+    std::function<Result<void>(bool must)> relieve_ring;
+    std::function<void()> wake_threads;  // null with `threads = 0`
+
+    uint64_t dirty_bytes() const { return dirty_bytes_; }
+    uint64_t tail_bytes() const { return tail_bytes_; }
+    uint64_t commits() const { return commits_done_; }
+
+private:
+    // Ranges of one partition that lie behind one another in one segment: one entry of the commit.
+    struct Run {
+        Range range;
+        bool direct = false;
+        bool carry = false;
+        uint64_t carry_begin = 0;
+        uint64_t direct_begin = 0;  // of the block-aligned part that goes to the segment
+        uint64_t direct_end = 0;
+        std::vector<Bytes> pieces{};  // of range, whole batches each
+        std::vector<Bytes> carry_pieces{};   // of [carry_begin, range.begin)
+        std::vector<Bytes> direct_pieces{};  // of [direct_begin, direct_end), block aligned
+    };
+    struct Plan {
+        std::vector<Run> runs;
+        std::vector<BufferRef> pins;
+        size_t ranges = 0;           // to take from the queue
+        std::vector<Range> taken;
+        size_t journal_bytes = 0;
+        bool journaled = false;      // anything for the journal at all
+        std::optional<CommitPlace> place;
+    };
+    struct Write {
+        OpenSegment* segment;
+        Partition* partition;
+        uint64_t begin;  // stream positions
+        uint64_t end;
+        std::vector<iovec> pieces;
+        bool durable;
+    };
+
+    void close_open_batches();
+    bool plan(Plan& plan);  // false: the ring is full
+    void plan_runs(Plan& plan);
+    void plan_direct(Run& run);
+    size_t cost(const Run& run) const;
+    Result<void> perform(Plan& plan);
+    Result<void> write_direct(Plan& plan);
+    static std::vector<Bytes> direct_parts(const Run& run, std::byte* payload);
+    Result<void> write_commit(Plan& plan);
+    void publish(Plan& plan);
+    Result<void> run_writes(std::vector<Write>& writes);
+    void note_filled(Partition& partition, uint64_t begin, uint64_t end);
+    void collect_fill(Partition& partition, uint64_t limit, bool exact, uint64_t piece, size_t pieces_max,
+                      std::vector<Write>& writes, std::vector<BufferRef>& pins);
+    Result<bool> fill_some(Guard& guard, Partition& partition, bool exact);
+    void trim_tail();
+    uint64_t fill_limit(const Partition& partition) const;
+    void wait_on(Guard& guard, std::atomic<uint32_t>& word);
+
+    Engine& engine_;
+    uint32_t number_;
+    std::unique_ptr<Journal> journal_;
+    Lock lock_;
+
+    std::deque<Range> queue_;
+    uint64_t queued_bytes_ = 0;
+    std::vector<Partition*> open_;      // with an open batch
+    std::deque<Partition*> dirty_;      // with chunks to fill, oldest first
+    std::vector<Partition*> journaled_;
+    std::deque<std::pair<Partition*, uint64_t>> tail_;  // chunks, oldest first, by where they begin
+    uint64_t dirty_bytes_ = 0;          // of chunks that no file has yet
+    uint64_t tail_bytes_ = 0;           // memory of all chunks
+    size_t partitions_with_chunks_ = 0;
+    uint32_t group_ = 0;
+
+    bool committing_ = false;
+    bool filling_ = false;
+    uint64_t commits_done_ = 0;
+    // Those who wait for the commit in flight sleep on one word, those for the next on the other, in turns.
+    std::atomic<uint32_t> commit_word_[2];
+    std::atomic<uint32_t> fill_word_;
+    std::vector<EntryPlace> prior_places_;
+    BufferRef journal_buffer_;
+
+    std::optional<Error> failure_;
+    bool shut_ = false;
+};
+
+}  // namespace flowstone

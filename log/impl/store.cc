@@ -1,0 +1,439 @@
+#include "log/impl/store.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "log/impl/cursor.h"
+#include "storage/check.h"
+#include "storage/segment_files.h"
+#include "storage/segment_scan.h"
+#include "storage/try.h"
+
+namespace flowstone {
+
+Store::Store(const Environment& environment, std::string path, Options options, const Tuning& tuning)
+    : engine_{*environment.disk, *environment.clock, pool_, std::move(path), 4096, tuning.direct_bytes_min, std::move(options), {}},
+      random_(*environment.random),
+      process_id_(getpid()) {
+    engine_.segment_file = [this](Partition& partition, OpenSegment& segment) { return segment_file(partition, segment); };
+}
+
+Store::~Store() {
+    stopping_ = true;
+    for (auto* word : {&commit_work_, &fill_work_}) {
+        word->fetch_add(1);
+        wake_all(*word);
+    }
+    threads_.clear();
+}
+
+bool Store::owned_here() const { return getpid() == process_id_; }
+
+void Store::log(std::string_view line) const {
+    if (engine_.options.on_log) { engine_.options.on_log(line); }
+}
+
+// --- topics ----------------------------------------------------------------------------------------------------------------
+
+void TopicTable::put(int32_t number, Partition* partition) {
+    const auto needed = static_cast<size_t>(number) + 1;
+    Slots* slots = slots_.load();
+    if (slots == nullptr || slots->size() < needed) {
+        auto grown = std::make_unique<Slots>(std::max<size_t>(needed, static_cast<size_t>(count.load())));
+        for (size_t i = 0; slots != nullptr && i < slots->size(); ++i) { (*grown)[i].store((*slots)[i].load()); }
+        slots = grown.get();
+        generations_.push_back(std::move(grown));
+        slots_.store(slots, std::memory_order_release);
+    }
+    (*slots)[static_cast<size_t>(number)].store(partition, std::memory_order_release);
+}
+
+std::shared_ptr<TopicTable> Store::table_of(const TopicState& topic) {
+    auto& table = tables_[topic.name];
+    if (!table || table->id != topic.id) {
+        table = std::make_shared<TopicTable>();
+        table->name = topic.name;
+        table->id = topic.id;
+        table->internal = topic.internal;
+        auto config = TopicConfig::parse(topic.config_map());
+        // A config that this release does not accept was written by another: the defaults hold, and nothing is deleted.
+        if (!config) {
+            log(fmt::format("topic {}: {}; its records are kept", topic.name, config.error().message()));
+            config = TopicConfig{};
+            config->retention_ms = -1;
+        }
+        table->config = std::make_shared<const TopicConfig>(std::move(*config));
+    }
+    table->count = static_cast<int32_t>(topic.partitions.size());
+    return table;
+}
+
+std::shared_ptr<TopicTable> Store::find_topic(std::string_view name) {
+    std::lock_guard guard(meta_lock_);
+    if (name == metadata_topic_->name) { return metadata_topic_; }
+    const TopicState* topic = metadata_.topic(name);
+    return topic == nullptr ? nullptr : table_of(*topic);
+}
+
+Result<void> Store::append_metadata(const std::vector<MetadataRecord>& records) {
+    if (read_only()) { return fail(Code::read_only, "log.alter", path()); }
+    if (records.empty()) { return {}; }
+    std::vector<std::vector<std::byte>> values;
+    size_t bytes = 0;
+    for (const MetadataRecord& record : records) {
+        values.push_back(encode(record));
+        bytes += values.back().size() + 64;
+    }
+    TRY(Partition* const partition, this->partition(*metadata_topic_, 0));
+    TRY_VOID(load(*partition));
+    // One batch: the records hold together or not at all.
+    std::vector<std::byte> space(bytes + batch_header_bytes);
+    BatchBuilder builder(space, {});
+    for (const auto& value : values) {
+        const bool fits = builder.append({.key = std::nullopt, .value = as_text(value)}, now_ms());
+        CHECK(fits);
+    }
+    const BatchView batch = builder.close();
+    Guard guard(partition->shard().lock());
+    TRY_VOID(partition->shard().admit(guard));
+    partition->put_batch(batch.bytes(), now_ms(), pool_);
+    const Offset next = partition->closed().offset;
+    TRY_VOID(partition->shard().wait_visible(guard, *partition, next));
+    guard.unlock();
+    for (const MetadataRecord& record : records) { TRY_VOID(metadata_.apply(record)); }
+    return {};
+}
+
+Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, const TopicOptions& options, bool internal) {
+    std::lock_guard guard(meta_lock_);
+    if (const TopicState* topic = metadata_.topic(name)) {
+        if (options.exists_ok) { return table_of(*topic); }
+        return fail(Code::exists, "topic.create", fmt::format("topic {}", name));
+    }
+    if (!internal && is_internal_topic(name)) { return fail(Code::invalid, "topic.create", fmt::format("topic {} is internal", name)); }
+    ConfigMap configs = options.configs;
+    const bool told = std::ranges::any_of(configs, [](const auto& config) { return config.first.starts_with("retention.") || config.first == "cleanup.policy"; });
+    if (!told) { configs.emplace_back("retention.ms", "-1"); }  // nothing is deleted that nobody asked to delete
+    TRY(const auto records, metadata_.create_topic({.name = name, .id = random_.uuid(), .partitions = options.partitions, .configs = configs,
+                                                    .placement = {.broker = 1, .directory = directory_id_}}));
+    TRY_VOID(append_metadata(records));
+    return table_of(*metadata_.topic(name));
+}
+
+Result<void> Store::delete_topic(std::string_view name) {
+    std::shared_ptr<TopicTable> table;
+    std::vector<Partition*> gone;
+    {
+        std::lock_guard guard(meta_lock_);
+        TRY(const auto records, metadata_.delete_topic(name));
+        if (is_internal_topic(name)) { return fail(Code::invalid, "topic.delete", fmt::format("topic {} is internal", name)); }
+        table = table_of(*metadata_.topic(name));
+        TRY_VOID(append_metadata(records));
+        tables_.erase(table->name);
+        table->deleted = true;
+        for (int32_t i = 0; i < table->count; ++i) {
+            if (Partition* partition = table->find(i)) { gone.push_back(partition); }
+        }
+    }
+    // The deletion is on record. Directories follow it; what a crash leaves of them, the next open removes.
+    for (Partition* partition : gone) {
+        Guard guard(partition->shard().lock());
+        partition->shard().drop(guard, *partition);
+    }
+    std::lock_guard checkpoint(checkpoint_lock_);
+    for (int32_t i = 0; i < table->count; ++i) {
+        persisted_.erase({table->id, i});
+        TRY_VOID(remove_directory(partition_directory_name({table->name, i})));
+    }
+    return disk().sync_directory(path());
+}
+
+// Retention's care about large unlinks applies here too: see maintenance.cc.
+Result<void> Store::remove_directory(const std::string& name) {
+    const std::string directory = join_path(path(), name);
+    auto entries = disk().list(directory);
+    if (!entries) { return entries.error().code == Code::not_found ? Result<void>{} : std::unexpected(entries.error()); }
+    for (const DirectoryEntry& entry : *entries) {
+        if (!entry.directory) { TRY_VOID(remove_file(join_path(directory, entry.name))); }
+    }
+    return disk().remove(directory);
+}
+
+Result<void> Store::add_partitions(std::string_view name, int32_t total) {
+    std::lock_guard guard(meta_lock_);
+    TRY(const auto records, metadata_.add_partitions(name, total, {.broker = 1, .directory = directory_id_}));
+    TRY_VOID(append_metadata(records));
+    table_of(*metadata_.topic(name));
+    return {};
+}
+
+Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
+    std::shared_ptr<TopicTable> table;
+    std::shared_ptr<const TopicConfig> config;
+    bool raised = false;
+    {
+        std::lock_guard guard(meta_lock_);
+        TRY(const auto records, metadata_.alter_configs(name, set, unset));
+        table = table_of(*metadata_.topic(name));
+        const Durability before = table->config->durability;
+        TRY_VOID(append_metadata(records));
+        TRY(auto parsed, TopicConfig::parse(metadata_.topic(name)->config_map()));
+        raised = parsed.durability < before;
+        config = std::make_shared<const TopicConfig>(std::move(parsed));
+    }
+    // Raising the level syncs what is below first (JOURNAL 4.2).
+    if (raised) { TRY_VOID(checkpoint(true)); }
+    std::lock_guard guard(meta_lock_);
+    table->config = config;
+    for (int32_t i = 0; i < table->count; ++i) {
+        if (Partition* partition = table->find(i)) {
+            Guard shard_guard(partition->shard().lock());
+            TRY_VOID(partition->shard().flush(shard_guard));
+            partition->close_batch(pool_);
+            partition->set_config(config);
+        }
+    }
+    if (raised) { return {}; }
+    return {};
+}
+
+std::vector<TopicInfo> Store::topics() {
+    std::lock_guard guard(meta_lock_);
+    std::vector<TopicInfo> out;
+    for (const auto& [name, topic] : metadata_.topics()) {
+        const auto table = table_of(*topic);
+        out.push_back({name, topic->id, static_cast<int32_t>(topic->partitions.size()), table->config->durability, topic->config_map(), topic->internal});
+    }
+    return out;
+}
+
+Result<int64_t> Store::new_producer_id() {
+    std::lock_guard guard(meta_lock_);
+    if (producer_id_next_ == producer_id_end_) {
+        const int64_t first = metadata_.next_producer_id();
+        TRY(const auto records, metadata_.allocate_producer_ids(1, 1));
+        TRY_VOID(append_metadata(records));
+        producer_id_next_ = first;
+        producer_id_end_ = first + producer_id_block;
+    }
+    return producer_id_next_++;
+}
+
+// --- partitions --------------------------------------------------------------------------------------------------------------
+
+Shard& Store::shard_of(const Uuid& topic, int32_t partition) {
+    const auto mixed = static_cast<uint64_t>(std::to_integer<uint32_t>(topic.bytes[15])) + static_cast<uint64_t>(partition);
+    return *shards_[mixed % shards_.size()];
+}
+
+Result<Partition*> Store::partition(TopicTable& topic, int32_t number) {
+    if (Partition* found = topic.find(number)) { return found; }
+    if (number < 0 || number >= topic.count) {
+        return fail(Code::out_of_range, "topic.partition", fmt::format("topic {} has partitions 0 to {}, not {}", topic.name, topic.count.load() - 1, number));
+    }
+    if (topic.deleted) { return fail(Code::not_found, "topic.partition", fmt::format("topic {} was deleted", topic.name)); }
+    std::lock_guard guard(files_lock_);
+    if (Partition* found = topic.find(number)) { return found; }
+    return make_partition(topic, number);
+}
+
+Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
+    const std::string directory = join_path(path(), partition_directory_name({topic.name, number}));
+    auto partition = std::make_unique<Partition>(shard_of(topic.id, number), Partition::Identity{topic.name, topic.id, number, directory, cluster_},
+                                                 topic.config, engine_.block_bytes);
+    const auto known = persisted_.find({topic.id, number});
+    Partition::Start start;
+    std::unique_ptr<SegmentIndex> index;
+    if (known == persisted_.end()) {
+        index = std::make_unique<SegmentIndex>(directory, Offset{0});
+        partition->hooks.loaded = true;
+        partition->closed_segments_known = true;
+    } else {
+        const PartitionCheckpoint& checkpoint = known->second;
+        start = {checkpoint.segment_base, checkpoint.synced_bytes, checkpoint.boundary_offset, checkpoint.log_start, checkpoint.epochs};
+        index = std::make_unique<SegmentIndex>(directory, checkpoint.segment_base, checkpoint.index);
+        partition->compacted_end = checkpoint.compacted_end;
+        TRY_VOID(partition->producers().decode_window(checkpoint.producers));
+    }
+    partition->start(std::move(start), std::move(index));
+    if (known == persisted_.end()) { partition->active().seal = std::make_unique<SealBuilder>(partition->seal_place(Offset{0})); }
+    Partition* made = partition.get();
+    partitions_.push_back(std::move(partition));
+    topic.put(number, made);
+    return made;
+}
+
+Result<void> Store::load(Partition& partition) {
+    if (partition.hooks.loaded.load(std::memory_order_acquire) && !partition.hooks.needs_epoch.load(std::memory_order_acquire)) { return {}; }
+    std::lock_guard files(files_lock_);
+    if (!partition.hooks.loaded) {
+        OpenSegment& active = partition.active();
+        const auto known = persisted_.find({partition.identity().topic_id, partition.identity().number});
+        std::vector<Hash128> pieces = known == persisted_.end() || known->second.segment_base != active.base ? std::vector<Hash128>{} : known->second.seal_pieces;
+        const uint64_t bytes = partition.closed().at - active.begin;
+        const uint64_t hashed = std::min<uint64_t>(pieces.size() * seal_piece_bytes, align_down(bytes, seal_piece_bytes));
+        pieces.resize(hashed / seal_piece_bytes);
+        auto seal = std::make_unique<SealBuilder>(partition.seal_place(active.base), std::move(pieces));
+        TRY_VOID(read_back(partition, active, hashed, bytes, [&](Bytes part) { seal->update(part); }));
+        const uint64_t unfinished = align_down(bytes, engine_.block_bytes);
+        std::vector<std::byte> fragment;
+        if (unfinished < bytes && partition.chunks().empty()) {
+            TRY_VOID(read_back(partition, active, unfinished, bytes, [&](Bytes part) { fragment.insert(fragment.end(), part.begin(), part.end()); }));
+        }
+        Guard guard(partition.shard().lock());
+        active.seal = std::move(seal);
+        if (!fragment.empty()) { partition.adopt_fragment(fragment, pool_); }
+        partition.hooks.loaded = true;
+    }
+    Guard guard(partition.shard().lock());
+    if (partition.hooks.needs_epoch && !read_only()) {
+        // The first append after each opening starts a new leader epoch, so whoever read what a crash took back learns of it.
+        partition.start_epoch(Epoch{std::max<int64_t>(generation_, partition.epochs().empty() ? 0 : partition.epochs().back().epoch.value + 1)});
+        partition.hooks.needs_epoch = false;
+    }
+    return {};
+}
+
+// The bytes [begin, end) of an unfinished segment, from its file and, behind what is filled, from memory.
+Result<void> Store::read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end, const std::function<void(Bytes)>& take) {
+    if (begin == end) { return {}; }
+    std::vector<Bytes> pieces;
+    std::vector<BufferRef> pins;
+    uint64_t filled;
+    {
+        Guard guard(partition.shard().lock());
+        filled = std::clamp(partition.filled_from(0), segment.begin + begin, segment.begin + end) - segment.begin;
+        if (filled < end) { partition.pieces(segment.begin + filled, segment.begin + end, Partition::Cut::batches, pieces, pins); }
+    }
+    if (begin < filled) {
+        TRY(const auto file, open_segment(partition, segment.base));
+        const uint64_t from = align_down(begin, engine_.block_bytes);
+        const BufferRef buffer = pool_.take(1u << 20);
+        for (uint64_t at = from; at < filled; at += buffer->capacity()) {
+            const uint64_t size = std::min<uint64_t>(buffer->capacity(), align_up(filled, engine_.block_bytes) - at);
+            TRY(const uint64_t got, read_at(disk(), *file, BytePos{static_cast<int64_t>(at)}, MutableBytes(buffer->data(), size)));
+            const uint64_t until = std::min(filled, at + size);
+            if (at + got < until) { return fail(Code::corrupt, "partition.load", fmt::format("{} is cut short: {} bytes were proven", file->path(), filled)); }
+            const uint64_t skip = std::max(begin, at) - at;
+            take(Bytes(buffer->data() + skip, until - at - skip));
+        }
+    }
+    for (const Bytes& piece : pieces) { take(piece); }
+    return {};
+}
+
+Result<std::shared_ptr<File>> Store::open_segment(const Partition& partition, Offset base) {
+    const std::string name = join_path(partition.identity().directory, segment_file_name(base, SegmentFile::log));
+    TRY(auto file, disk().open(name, {.direct = partition.durability() != Durability::written}));
+    return std::shared_ptr<File>(std::move(file));
+}
+
+Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegment& segment) {
+    std::lock_guard guard(files_lock_);
+    if (segment.file) { return segment.file; }
+    const Partition::Identity& identity = partition.identity();
+    const std::string name = join_path(identity.directory, segment_file_name(segment.base, SegmentFile::log));
+    const bool direct = partition.durability() != Durability::written;
+    auto file = disk().open(name, {.write = true, .direct = direct});
+    if (!file && file.error().code == Code::not_found) {
+        if (auto made = disk().make_directory(identity.directory); made) {
+            TRY_VOID(write_partition_metadata(disk(), identity.directory, identity.topic_id));
+        } else if (made.error().code != Code::exists) {
+            return std::unexpected(made.error());
+        }
+        file = disk().open(name, {.write = true, .create = true, .direct = direct});
+        segment.names_unsynced = true;
+    }
+    if (!file) { return std::unexpected(file.error()); }
+    segment.file = std::shared_ptr<File>(std::move(*file));
+    return segment.file;
+}
+
+Result<void> Store::know_closed_segments(Partition& partition) {
+    {
+        Guard guard(partition.shard().lock());
+        if (partition.closed_segments_known) { return {}; }
+    }
+    auto listing = list_segments(disk(), partition.identity().directory);
+    if (!listing && listing.error().code != Code::not_found) { return std::unexpected(listing.error()); }
+    std::vector<ClosedSegment> found;
+    if (listing) {
+        for (const SegmentListing& segment : listing->segments) {
+            TRY(const FileInfo info, disk().info(join_path(partition.identity().directory, segment_file_name(segment.base, SegmentFile::log))));
+            found.push_back({segment.base, {}, info.bytes, -1});
+        }
+    }
+    Guard guard(partition.shard().lock());
+    if (partition.closed_segments_known) { return {}; }
+    const Offset first_open = partition.segments().front()->base;
+    std::erase_if(found, [&](const ClosedSegment& segment) { return segment.base >= first_open; });
+    for (size_t i = 0; i < found.size(); ++i) { found[i].end = i + 1 < found.size() ? found[i + 1].base : first_open; }
+    partition.closed_segments = std::move(found);
+    partition.closed_segments_known = true;
+    return {};
+}
+
+// --- threads -------------------------------------------------------------------------------------------------------------------
+
+void Store::start_threads() {
+    if (engine_.options.threads == 0 || read_only()) { return; }
+    for (auto& shard : shards_) {
+        shard->wake_threads = [this] {
+            if (commit_asleep_.exchange(false)) {
+                commit_work_.fetch_add(1);
+                wake_all(commit_work_);
+            }
+            if (fill_asleep_.load(std::memory_order_relaxed)) { wake_filler(); }
+        };
+    }
+    for (auto& shard : shards_) {
+        threads_.emplace_back(fmt::format("flowstone-{}", shard->number()), [this, raw = shard.get()] { run_committer(*raw); });
+    }
+    threads_.emplace_back("flowstone-fill", [this] { run_filler(); });
+}
+
+void Store::wake_filler() {
+    if (fill_asleep_.exchange(false)) {
+        fill_work_.fetch_add(1);
+        wake_all(fill_work_);
+    }
+}
+
+void Store::run_committer(Shard& shard) {
+    while (!stopping_) {
+        const uint32_t seen = commit_work_.load();
+        commit_asleep_ = true;
+        Guard guard(shard.lock());
+        if (!shard.failure() && shard.commit_due()) {
+            commit_asleep_ = false;
+            (void)shard.commit_if_free(guard);
+            continue;
+        }
+        guard.unlock();
+        sleep_while(commit_work_, seen);
+    }
+}
+
+void Store::run_filler() {
+    while (!stopping_) {
+        const uint32_t seen = fill_work_.load();
+        fill_asleep_ = true;
+        bool worked = false;
+        for (auto& shard : shards_) {
+            Guard guard(shard->lock());
+            if (shard->failure() || shard->filling() || !shard->fill_wanted()) { continue; }
+            const auto filled = shard->fill(guard);
+            worked = worked || (filled && *filled);
+        }
+        if (relief_due_.exchange(false)) {
+            for (auto& shard : shards_) { (void)relieve_now(*shard, false); }
+            worked = true;
+        }
+        if (!worked) { sleep_while(fill_work_, seen, 1'000'000'000); }
+    }
+}
+
+}  // namespace flowstone

@@ -1,0 +1,166 @@
+// One open data directory: its lock, journal, topics, partitions and checkpoints.
+//
+// Made by open() (recovery.cc), which replays the journal over the newest checkpoint. Owns everything below Log.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <flowstone/log.h>
+
+#include "log/environment.h"
+#include "log/impl/partition.h"
+#include "log/impl/shard.h"
+#include "log/metadata.h"
+#include "log/retention.h"
+#include "log/topic_config.h"
+#include "storage/checkpoint.h"
+#include "storage/thread.h"
+
+namespace flowstone {
+
+class Store;
+
+// A topic as handles see it. Never freed while the store lives.
+struct TopicTable {
+    std::string name;
+    Uuid id;
+    bool internal = false;
+    std::atomic<bool> deleted{false};
+    std::atomic<int32_t> count{0};
+    std::atomic<uint32_t> sticky{0};
+    std::shared_ptr<const TopicConfig> config;  // under Store::meta_lock
+
+    // The partition if it was made already, without a lock; else null.
+    Partition* find(int32_t number) const {
+        const Slots* slots = slots_.load(std::memory_order_acquire);
+        return slots == nullptr || number < 0 || static_cast<size_t>(number) >= slots->size() ? nullptr : (*slots)[static_cast<size_t>(number)].load(std::memory_order_acquire);
+    }
+    void put(int32_t number, Partition* partition);  // under Store::meta_lock
+
+private:
+    using Slots = std::vector<std::atomic<Partition*>>;
+    std::atomic<Slots*> slots_{nullptr};
+    std::vector<std::unique_ptr<Slots>> generations_;  // older tables stay: a reader may be in one
+};
+
+using PartitionKey = std::pair<Uuid, int32_t>;
+
+class Store {
+public:
+    static Result<std::unique_ptr<Store>> open(const Environment& environment, std::string path, Options options, const Tuning& tuning);
+    ~Store();
+
+    const std::string& path() const { return engine_.directory; }
+    const Options& options() const { return engine_.options; }
+    Engine& engine() { return engine_; }
+    Disk& disk() { return engine_.disk; }
+    Clock& clock() { return engine_.clock; }
+    bool read_only() const { return engine_.options.read_only; }
+    bool owned_here() const;  // false in a child after fork
+    int64_t now_ms() { return engine_.clock.wall_ms(); }
+    void log(std::string_view line) const;
+
+    // --- topics ---
+    std::shared_ptr<TopicTable> find_topic(std::string_view name);  // null when there is none
+    Result<std::shared_ptr<TopicTable>> create_topic(std::string_view name, const TopicOptions& options, bool internal);
+    Result<void> delete_topic(std::string_view name);
+    Result<void> add_partitions(std::string_view name, int32_t total);
+    Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset);
+    std::vector<TopicInfo> topics();
+    Result<int64_t> new_producer_id();
+
+    // The partition, made on first use. Errors: out_of_range, not_found, io.
+    Result<Partition*> partition(TopicTable& topic, int32_t number);
+    // Ready to append: its unfinished block and seal are in memory. Blocks on first use.
+    Result<void> load(Partition& partition);
+
+    std::vector<std::unique_ptr<Shard>>& shards() { return shards_; }
+
+    // --- checkpoints ---
+    // `exact`: every file ends with its last batch and the ring is empty afterwards, if nobody appends meanwhile.
+    Result<void> checkpoint(bool exact, bool clean = false);
+    Result<void> close(int64_t timeout_ms);
+    Result<void> maintain();
+
+    // The older segments of a partition, listed from its directory on first use. Call without the shard's lock.
+    Result<void> know_closed_segments(Partition& partition);
+    Result<std::shared_ptr<File>> open_segment(const Partition& partition, Offset base);
+
+    std::mutex& offsets_lock() { return offsets_lock_; }
+
+private:
+    friend class Recovery;
+    Store(const Environment& environment, std::string path, Options options, const Tuning& tuning);
+
+    Result<std::shared_ptr<File>> segment_file(Partition& partition, OpenSegment& segment);
+    Result<void> append_metadata(const std::vector<MetadataRecord>& records);
+    std::shared_ptr<TopicTable> table_of(const TopicState& topic);
+    Result<Partition*> make_partition(TopicTable& topic, int32_t number);
+    Shard& shard_of(const Uuid& topic, int32_t partition);
+    void start_threads();
+    void run_committer(Shard& shard);
+    void run_filler();
+    void wake_filler();
+    Result<void> relieve_ring(Shard& shard, bool must);
+    Result<void> relieve_now(Shard& shard, bool must);
+    Result<void> remove_directory(const std::string& name);
+    Result<void> remove_file(const std::string& path);
+    Result<void> read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end, const std::function<void(Bytes)>& take);
+
+    // Steps of a checkpoint (checkpointer.cc).
+    Result<void> checkpoint_locked(bool exact, bool clean);
+    Result<void> fill_journaled(Shard& shard, bool exact, std::vector<Partition*>& touched);
+    Result<void> finish_rolled(Partition& partition);
+    Result<void> sync_partitions(const std::vector<Partition*>& touched);
+    Result<void> carry_fragments(Shard& shard, uint64_t below);
+    Result<void> cut_files(const std::vector<Partition*>& touched);
+    Result<void> flush_index(Partition& partition, OpenSegment& segment);
+    Result<void> chain_seal(Partition& partition, File& file, Seal& seal);
+    void describe_partition(Partition& partition, bool exact, PartitionCheckpoint& out);
+
+    Engine engine_;
+    Random& random_;
+    std::unique_ptr<Disk> own_disk_;
+    BufferPool pool_;
+    std::unique_ptr<DirectoryLock> directory_lock_;
+    int64_t process_id_ = 0;
+    Uuid cluster_;
+    Uuid directory_id_;
+    uint32_t generation_ = 0;
+
+    std::mutex meta_lock_;
+    Metadata metadata_;
+    std::map<std::string, std::shared_ptr<TopicTable>, std::less<>> tables_;
+    std::shared_ptr<TopicTable> metadata_topic_;
+    std::deque<std::unique_ptr<Partition>> partitions_;
+    int64_t producer_id_next_ = 0;
+    int64_t producer_id_end_ = 0;
+
+    std::vector<std::unique_ptr<Shard>> shards_;
+    std::mutex files_lock_;
+    std::mutex offsets_lock_;
+
+    std::mutex checkpoint_lock_;  // one checkpoint at a time
+    uint64_t checkpoint_number_ = 0;
+    std::map<PartitionKey, PartitionCheckpoint> persisted_;  // what the newest slot says
+    std::vector<uint64_t> last_first_needed_;                // per shard, of the newest slot
+
+    std::optional<ClockGuard> clock_guard_;
+    std::atomic<uint32_t> commit_work_{0};
+    std::atomic<uint32_t> fill_work_{0};
+    std::atomic<bool> commit_asleep_{false};
+    std::atomic<bool> fill_asleep_{false};
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> relief_due_{false};
+    bool closed_ = false;
+    std::vector<Thread> threads_;
+};
+
+}  // namespace flowstone

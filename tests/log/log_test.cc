@@ -1,0 +1,201 @@
+#include <flowstone/log.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "log/environment.h"
+#include "tests/sim/world/sim_clock.h"
+#include "tests/sim/world/sim_disk.h"
+#include "tests/sim/world/sim_random.h"
+
+namespace flowstone {
+namespace {
+
+// A log in a world of its own.
+class LogTest : public testing::Test {
+protected:
+    Log open(Options options = {}) {
+        auto log = open_log({&disk_, &clock_, &random_}, "data", std::move(options));
+        EXPECT_TRUE(log) << log.error().message();
+        return std::move(*log);
+    }
+    static std::vector<std::string> values(Topic& topic, int32_t partition = 0, From from = {}) {
+        std::vector<std::string> out;
+        auto reader = topic.read({.partition = partition, .from = from});
+        EXPECT_TRUE(reader) << reader.error().message();
+        for (;;) {
+            auto batch = reader->next();
+            EXPECT_TRUE(batch) << batch.error().message();
+            if (!batch || batch->empty()) { return out; }
+            for (const auto& record : *batch) { out.emplace_back(record.value.value_or("(none)")); }
+        }
+    }
+    static Record record(std::string_view value) { return {.key = std::nullopt, .value = value}; }
+
+    SimDisk disk_;
+    SimClock clock_;
+    SimRandom random_{1};
+};
+
+TEST_F(LogTest, AppendedRecordsAreReadInOrder) {
+    Log log = open();
+    auto topic = log.create_topic("events");
+    ASSERT_TRUE(topic) << topic.error().message();
+    for (int i = 0; i < 3; ++i) {
+        auto at = topic->append({.key = "k", .value = std::to_string(i)});
+        ASSERT_TRUE(at) << at.error().message();
+        EXPECT_EQ(*at, (Position{0, Offset{i}}));
+    }
+    EXPECT_THAT(values(*topic), testing::ElementsAre("0", "1", "2"));
+    EXPECT_THAT(values(*topic, 0, Offset{1}), testing::ElementsAre("1", "2"));
+}
+
+TEST_F(LogTest, RecordsAreThereAfterACleanClose) {
+    {
+        Log log = open();
+        auto topic = log.create_topic("events", {.partitions = 3});
+        ASSERT_TRUE(topic);
+        for (int i = 0; i < 100; ++i) { ASSERT_TRUE(topic->append(record(std::to_string(i)), {.partition = i % 3})); }
+        auto closed = log.close();
+        ASSERT_TRUE(closed) << closed.error().message();
+    }
+    Log log = open();
+    auto topic = log.topic("events");
+    ASSERT_TRUE(topic) << topic.error().message();
+    EXPECT_EQ(values(*topic, 0).size(), 34u);
+    EXPECT_EQ(values(*topic, 1).size(), 33u);
+    ASSERT_TRUE(topic->append(record("after"), {.partition = 0}));
+    EXPECT_EQ(values(*topic, 0).back(), "after");
+}
+
+TEST_F(LogTest, AcknowledgedRecordsAreThereWithoutAClose) {
+    {
+        Log log = open();
+        auto topic = log.create_topic("events", {.partitions = 2});
+        ASSERT_TRUE(topic);
+        for (int i = 0; i < 100; ++i) { ASSERT_TRUE(topic->append(record(std::to_string(i)), {.partition = i % 2})); }
+    }
+    Log log = open();
+    auto topic = log.topic("events");
+    ASSERT_TRUE(topic) << topic.error().message();
+    EXPECT_EQ(values(*topic, 0).size(), 50u);
+    EXPECT_EQ(values(*topic, 1).size(), 50u);
+    ASSERT_TRUE(topic->append(record("after"), {.partition = 1}));
+    EXPECT_EQ(values(*topic, 1).back(), "after");
+}
+
+TEST_F(LogTest, LargeBatchesGoStraightToTheSegment) {
+    const std::string large(200'000, 'x');
+    {
+        Log log = open();
+        auto topic = log.create_topic("events");
+        for (int i = 0; i < 20; ++i) {
+            auto at = topic->append(record(i % 3 == 0 ? "small" : large));
+            ASSERT_TRUE(at) << at.error().message();
+        }
+        EXPECT_EQ(values(*topic).size(), 20u);
+    }
+    Log log = open();
+    auto topic = log.topic("events");
+    const auto all = values(*topic);
+    ASSERT_EQ(all.size(), 20u);
+    for (int i = 0; i < 20; ++i) { EXPECT_EQ(all[static_cast<size_t>(i)], i % 3 == 0 ? "small" : large); }
+}
+
+TEST_F(LogTest, TheRingIsReusedManyTimes) {
+    const std::string value(3000, 'v');
+    {
+        Log log = open({.journal_bytes_max = 16u << 20});
+        auto topic = log.create_topic("events", {.partitions = 4});
+        for (int i = 0; i < 20'000; ++i) {
+            auto at = topic->append(record(value + std::to_string(i)), {.partition = i % 4});
+            ASSERT_TRUE(at) << i << " " << at.error().message();
+        }
+    }
+    Log log = open();
+    auto topic = log.topic("events");
+    for (int p = 0; p < 4; ++p) {
+        const auto all = values(*topic, p);
+        ASSERT_EQ(all.size(), 5'000u);
+        for (size_t i = 0; i < all.size(); ++i) { ASSERT_EQ(all[i], value + std::to_string(i * 4 + static_cast<size_t>(p))); }
+    }
+}
+
+TEST_F(LogTest, SegmentsRollAndAreRead) {
+    const std::string value(1000, 'v');
+    for (const char* level : {"durable", "written", "memory"}) {
+        SCOPED_TRACE(level);
+        {
+            Log log = open();
+            auto topic = log.create_topic(level, {.configs = {{"segment.bytes", "1048576"}, {"flowstone.durability", level}}});
+            ASSERT_TRUE(topic) << topic.error().message();
+            for (int i = 0; i < 5'000; ++i) {
+                auto at = topic->append_async(record(value + std::to_string(i)));
+                ASSERT_TRUE(at) << at.error().message();
+            }
+            ASSERT_TRUE(log.flush());
+            auto info = topic->partition(0);
+            ASSERT_TRUE(info);
+            EXPECT_GE(info->segments, 5u);
+            EXPECT_EQ(values(*topic).size(), 5'000u);
+            auto closed = log.close();
+            ASSERT_TRUE(closed) << closed.error().message();
+        }
+        Log log = open();
+        auto topic = log.topic(level);
+        ASSERT_TRUE(topic);
+        const auto all = values(*topic);
+        ASSERT_EQ(all.size(), 5'000u);
+        for (size_t i = 0; i < all.size(); ++i) { ASSERT_EQ(all[i], value + std::to_string(i)); }
+    }
+}
+
+TEST_F(LogTest, OffsetsOfAGroupAreKept) {
+    {
+        Log log = open();
+        ASSERT_TRUE(log.create_topic("events", {.partitions = 2}));
+        const GroupOffset offsets[] = {{"events", 0, Offset{5}, "note"}, {"events", 1, Offset{7}}};
+        auto done = log.commit_offsets("g", offsets);
+        ASSERT_TRUE(done) << done.error().message();
+    }
+    Log log = open();
+    auto fetched = log.fetch_offsets("g");
+    ASSERT_TRUE(fetched) << fetched.error().message();
+    ASSERT_EQ(fetched->size(), 2u);
+    EXPECT_EQ((*fetched)[0].offset, Offset{5});
+    EXPECT_EQ((*fetched)[0].metadata, "note");
+    EXPECT_EQ((*fetched)[1].offset, Offset{7});
+    EXPECT_THAT(log.groups(), testing::ElementsAre("g"));
+    ASSERT_TRUE(log.delete_offsets("g"));
+    EXPECT_THAT(log.fetch_offsets("g")->size(), 0u);
+}
+
+TEST_F(LogTest, ADuplicateAnswersWithItsFirstOffset) {
+    int64_t id = -1;
+    {
+        Log log = open();
+        auto topic = log.create_topic("events");
+        id = *log.new_producer_id();
+        for (int i = 0; i < 7; ++i) {
+            auto at = topic->append(record(std::to_string(i)), {.partition = 0, .producer = ProducerSequence{id, 0, i}});
+            ASSERT_TRUE(at) << at.error().message();
+            EXPECT_EQ(at->offset, Offset{i});
+        }
+        auto again = topic->append(record("4"), {.partition = 0, .producer = ProducerSequence{id, 0, 4}});
+        ASSERT_TRUE(again);
+        EXPECT_EQ(again->offset, Offset{4});
+    }
+    Log log = open();
+    auto topic = log.topic("events");
+    auto again = topic->append(record("5"), {.partition = 0, .producer = ProducerSequence{id, 0, 5}});
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_EQ(again->offset, Offset{5});
+    auto gap = topic->append(record("9"), {.partition = 0, .producer = ProducerSequence{id, 0, 9}});
+    ASSERT_FALSE(gap);
+    EXPECT_EQ(gap.error().code, Code::out_of_order);
+    EXPECT_EQ(gap.error().fate, Fate::not_appended);
+    EXPECT_GT(*log.new_producer_id(), id);
+}
+
+}  // namespace
+}  // namespace flowstone
