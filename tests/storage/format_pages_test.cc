@@ -1,0 +1,93 @@
+// The examples of docs/formats, held against what the code writes. Their sums and hashes were computed apart from it:
+// bit by bit, and by the system's xxHash.
+#include <gtest/gtest.h>
+
+#include <charconv>
+#include <fstream>
+
+#include "storage/meta_files.h"
+#include "storage/producer_snapshot.h"
+#include "storage/seal.h"
+#include "storage/segment_index.h"
+#include "tests/storage/scratch.h"
+
+namespace flowstone {
+namespace {
+
+// The lines of the nth block of a page that begins with ```KIND.
+std::vector<std::string> block(const std::string& page_name, const std::string& kind, int number = 0) {
+    std::ifstream page(std::string(FLOWSTONE_SOURCE_DIR) + "/docs/formats/" + page_name);
+    std::vector<std::string> lines;
+    std::string line;
+    for (int seen = -1; seen < number && std::getline(page, line);) { seen += line == "```" + kind ? 1 : 0; }
+    while (std::getline(page, line) && line != "```") { lines.push_back(line); }
+    EXPECT_FALSE(lines.empty()) << page_name;
+    return lines;
+}
+
+// Pairs of hexadecimal digits at the start of each line, a comment behind three blanks.
+std::vector<std::byte> hex_block(const std::string& page_name) {
+    std::vector<std::byte> bytes;
+    for (const std::string& line : block(page_name, "hex")) {
+        const std::string_view digits = std::string_view(line).substr(0, line.find("   "));
+        for (size_t at = 0; at + 1 < digits.size(); at += 3) {
+            uint8_t value = 0;
+            std::from_chars(&digits[at], &digits[at] + 2, value, 16);
+            bytes.push_back(static_cast<std::byte>(value));
+        }
+    }
+    return bytes;
+}
+
+std::string text_block(const std::string& page_name, int number) {
+    std::string text;
+    for (const std::string& line : block(page_name, "text", number)) { text += line + '\n'; }
+    return text;
+}
+
+TEST(FormatPages, Seal) {
+    SealPlace place{.cluster = {}, .topic = {}, .partition = 3, .base = Offset{100}};
+    place.cluster.bytes[0] = std::byte{1};
+    place.topic.bytes[15] = std::byte{2};
+    SealBuilder builder(place);
+    builder.update(as_bytes("abc"));
+    EXPECT_EQ(encode_seal(builder.finish(Offset{110}, SealOrigin::append)), hex_block("seal.md"));
+}
+
+TEST(FormatPages, ProducerSnapshot) {
+    ProducerSnapshotEntry entry;
+    entry.producer_id = 4000;
+    entry.producer_epoch = 2;
+    entry.last_sequence = 99;
+    entry.last_offset = Offset{1234};
+    entry.offset_delta = 9;
+    entry.timestamp_ms = 1'700'000'000'000;
+    EXPECT_EQ(encode_producer_snapshot({&entry, 1}), hex_block("producer-snapshot.md"));
+}
+
+TEST(FormatPages, MetaFiles) {
+    const std::vector<EpochStart> epochs = {{Epoch{0}, Offset{0}}, {Epoch{3}, Offset{1700}}};
+    EXPECT_EQ(format_leader_epochs(epochs), text_block("meta-files.md", 0));
+    const Uuid id = *Uuid::parse("ABEiM0RVZneImaq7zN3u_w");
+    EXPECT_EQ(format_partition_metadata(id) + '\n', text_block("meta-files.md", 1));
+    const MetaProperties properties{
+        .cluster_id = "MkU3OEVBNTcwNTJENDM2Qg", .node_id = 1, .directory_id = id, .others = {}};
+    EXPECT_EQ(format_meta_properties(properties), text_block("meta-files.md", 2));
+}
+
+using IndexPage = ScratchTest;
+
+TEST_F(IndexPage, TheExampleIsWhatAnIndexWrites) {
+    SegmentIndex index(root_, Offset{100});
+    index.note(Offset{103}, BytePos{0}, 1000);
+    index.note(Offset{105}, BytePos{3000}, 3000);
+    index.note(Offset{109}, BytePos{5000}, 2000);
+    ASSERT_TRUE(index.flush(*disk_));
+    auto files = read("00000000000000000100.index");
+    const auto times = read("00000000000000000100.timeindex");
+    files.insert(files.end(), times.begin(), times.end());
+    EXPECT_EQ(files, hex_block("segment.md"));
+}
+
+}  // namespace
+}  // namespace flowstone
