@@ -61,6 +61,7 @@ private:
     void check_segment(const SegmentListing& segment, Offset next_base, bool active);
     void check_batch(const std::string& path, const ScannedBatch& scanned);
     void check_epoch(const std::string& path, const ScannedBatch& scanned);
+    void report_epoch_fault();
     void check_records(const std::string& path, const ScannedBatch& scanned);
     void check_damage(const std::string& path, const DamagedRange& range, bool active);
     void check_seal(const SegmentListing& segment, bool active);
@@ -76,6 +77,7 @@ private:
     VerifyCounts counts_;
     std::optional<Uuid> topic_;
     std::vector<EpochStart> epochs_;
+    std::optional<SegmentFault> epoch_fault_;  // a run of batches with the same mismatch is one fault
     std::optional<OffsetIndexCheck> index_;
     std::optional<TimeIndexCheck> times_;
     bool log_damaged_ = false;  // the segment just scanned
@@ -182,6 +184,7 @@ void Verifier::check_log(const std::string& path, Offset base, Offset next_base,
         if (index_) { index_->batch((*scanned)->batch, (*scanned)->at, count_and_pass); }
         if (times_) { times_->batch((*scanned)->batch, count_and_pass); }
     }
+    report_epoch_fault();
     pass_damage_before(salvager.end());
     if (index_) { index_->finish(active, count_and_pass); }
     if (times_) { times_->finish(active, count_and_pass); }
@@ -221,14 +224,27 @@ void Verifier::check_epoch(const std::string& path, const ScannedBatch& scanned)
     if (after == epochs_.begin()) { return; }  // below the log's start: the checkpoint no longer speaks of it
     const EpochStart& expected = *std::prev(after);
     if (expected.epoch == batch.epoch()) { return; }
-    report({.path = path,
-            .what = "epoch_mismatch",
-            .begin = scanned.at,
-            .end = scanned.at + batch.size(),
-            .offset_begin = batch.base_offset(),
-            .offset_end = batch.next_offset(),
-            .detail = fmt::format("epoch {}, but {} says {}", batch.epoch().value, leader_epoch_file_name,
-                                  expected.epoch.value)});
+    std::string detail =
+        fmt::format("epoch {}, but {} says {}", batch.epoch().value, leader_epoch_file_name, expected.epoch.value);
+    const BytePos end = scanned.at + batch.size();
+    if (epoch_fault_ && epoch_fault_->end == scanned.at && epoch_fault_->detail == detail) {
+        epoch_fault_->end = end;
+        epoch_fault_->offset_end = batch.next_offset();
+        return;
+    }
+    report_epoch_fault();
+    epoch_fault_ = {.path = path,
+                    .what = "epoch_mismatch",
+                    .begin = scanned.at,
+                    .end = end,
+                    .offset_begin = batch.base_offset(),
+                    .offset_end = batch.next_offset(),
+                    .detail = std::move(detail)};
+}
+
+void Verifier::report_epoch_fault() {
+    if (epoch_fault_) { report(*epoch_fault_); }
+    epoch_fault_.reset();
 }
 
 void Verifier::check_records(const std::string& path, const ScannedBatch& scanned) {

@@ -79,9 +79,9 @@ void append_batch_json(std::string& out, const SegmentTarget& target, const Scan
 
 void append_batch_text(std::string& out, const ScannedBatch& scanned) {
     const BatchView& batch = scanned.batch;
-    out += fmt::format("offsets [{}, {}) at {}, {} bytes: {} records, {}, epoch {}, max time {}",
-                       batch.base_offset().value, batch.next_offset().value, scanned.at.value, batch.size(),
-                       batch.record_count(), codec_name(batch), batch.epoch().value,
+    out += fmt::format("offsets [{}, {}) at {}, {} bytes: {} {}, {}, epoch {}, max time {}", batch.base_offset().value,
+                       batch.next_offset().value, scanned.at.value, batch.size(), batch.record_count(),
+                       batch.record_count() == 1 ? "record" : "records", codec_name(batch), batch.epoch().value,
                        format_time(batch.max_timestamp_ms()));
     if (batch.producer_id() >= 0) {
         out += fmt::format(", producer {} epoch {} sequence {}", batch.producer_id(), batch.producer_epoch(),
