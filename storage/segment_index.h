@@ -23,11 +23,11 @@
 
 namespace flowstone {
 
-constexpr uint32_t index_interval_bytes = 4096;         // Kafka's index.interval.bytes
+constexpr uint32_t index_interval_bytes = 4096;  // Kafka's index.interval.bytes
 constexpr uint32_t index_entry_bytes = 8;
 constexpr uint32_t time_index_entry_bytes = 12;
-constexpr int64_t segment_offsets_max = INT32_MAX;      // what the i32 of an entry can express
-constexpr int64_t segment_bytes_limit = INT32_MAX;      // likewise; segment.bytes cannot be set higher
+constexpr int64_t segment_offsets_max = INT32_MAX;  // what the i32 of an entry can express
+constexpr int64_t segment_bytes_limit = INT32_MAX;  // likewise; segment.bytes cannot be set higher
 
 // Where a segment ends, as far as it is known to be good.
 struct SegmentEnd {
@@ -50,10 +50,10 @@ public:
     struct State {
         uint32_t entries = 0;
         uint32_t time_entries = 0;
-        BytePos last_entry_at{0};            // position named by the last offset entry; 0 without one
+        BytePos last_entry_at{0};              // position named by the last offset entry; 0 without one
         int64_t last_entry_timestamp_ms = -1;  // of the last time entry; -1 without one
-        int64_t timestamp_ms_max = -1;       // of the segment so far
-        Offset timestamp_offset_max;         // last offset of the first batch that has it
+        int64_t timestamp_ms_max = -1;         // of the segment so far
+        Offset timestamp_offset_max;           // last offset of the first batch that has it
         friend bool operator==(const State&, const State&) = default;
     };
 
@@ -122,10 +122,10 @@ private:
 
     std::string directory_;
     Offset base_;
-    State state_;                         // entries and time_entries count flushed ones, the rest speaks of all
+    State state_;  // entries and time_entries count flushed ones, the rest speaks of all
     std::vector<Entry> pending_;
     std::vector<Entry> pending_times_;
-    bool cut_ = true;                     // the files may hold more than state_ counts
+    bool cut_ = true;  // the files may hold more than state_ counts
 };
 
 // Makes both index files of a segment again from its batches in [0, end), flushed and not synced. For a segment that

@@ -39,7 +39,9 @@ struct SegmentIndex::Column {
         return kind == SegmentFile::index ? entry.key > 0 && entry.value > 0 : entry.key >= 0 && entry.value >= 0;
     }
     bool below(const Entry& entry, Offset base, SegmentEnd end) const {
-        if (kind == SegmentFile::index) { return base.value + entry.key < end.offset.value && entry.value < end.at.value; }
+        if (kind == SegmentFile::index) {
+            return base.value + entry.key < end.offset.value && entry.value < end.at.value;
+        }
         return base.value + entry.value < end.offset.value;
     }
     static const Column offsets;
@@ -119,9 +121,7 @@ Result<TimeLookup> SegmentIndex::lookup_time(Disk& disk, int64_t timestamp_ms) c
     return TimeLookup{at, entry->key, offset};
 }
 
-SegmentIndex SegmentIndex::flushed_part() const {
-    return SegmentIndex(directory_, base_, state_);
-}
+SegmentIndex SegmentIndex::flushed_part() const { return SegmentIndex(directory_, base_, state_); }
 
 Result<void> SegmentIndex::flush(Disk& disk) {
     if (pending_.empty() && pending_times_.empty() && !cut_) { return {}; }
@@ -275,8 +275,7 @@ Result<void> SegmentIndex::load_last(Disk& disk) {
 Result<SegmentIndex> rebuild_index(Disk& disk, const std::string& directory, Offset base, SegmentEnd end,
                                    uint64_t batch_bytes_max) {
     TRY(const auto log, disk.open(join_path(directory, segment_file_name(base, SegmentFile::log)), {}));
-    SegmentScanner scanner(disk, *log,
-                           {.end = end.at, .offset = base, .batch_bytes_max = batch_bytes_max});
+    SegmentScanner scanner(disk, *log, {.end = end.at, .offset = base, .batch_bytes_max = batch_bytes_max});
     SegmentIndex index(directory, base);
     while (true) {
         TRY(const auto scanned, scanner.next());

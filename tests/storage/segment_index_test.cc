@@ -228,8 +228,8 @@ TEST_F(SegmentIndexTest, TruncationAnywhereLeavesWhatAShorterSegmentHas) {
             MadeSegment shorter = segment;
             shorter.batches.resize(keep);
             shorter.next_offset = keep == 0 ? 100 : shorter.batches.back().last_offset + 1;
-            const int64_t at = keep == segment.batches.size() ? static_cast<int64_t>(segment.bytes.size())
-                                                              : segment.batches[keep].at;
+            const int64_t at =
+                keep == segment.batches.size() ? static_cast<int64_t>(segment.bytes.size()) : segment.batches[keep].at;
             ASSERT_TRUE(index.truncate(*disk_, {Offset{shorter.next_offset}, BytePos{at}}));
             for (const MadeBatch& batch : shorter.batches) {
                 if (batch.at < index.last_entry_at().value) { continue; }
