@@ -17,7 +17,7 @@ prefix=$work/installed
 version=$(sed -n 's/^#define FLOWSTONE_VERSION "\(.*\)"/\1/p' "$prefix/include/flowstone/log.h")
 
 # TODO: goes when the log is there to be embedded; until then the example only has to compile.
-if ! nm -DC --defined-only "$prefix/lib/libflowstone.so" | grep -q 'flowstone::Log::open('; then
+if ! nm -DC --defined-only "$prefix/lib/libflowstone.so" | grep 'flowstone::Log::open(' >/dev/null; then
     "$compiler" -std=c++23 -Wall -Wextra -Werror -I "$prefix/include" -fsyntax-only "$example/main.cc"
     echo "the example compiles; not run: this version has no log yet"
     exit 77
@@ -32,7 +32,7 @@ run() {
 # By `yes` or `no`: whether the program needs our shared library.
 needs_shared_library() {
     local found=no
-    if readelf -d "$1" | grep -q 'libflowstone\.so\.0'; then found=yes; fi
+    if readelf -d "$1" | grep 'libflowstone\.so\.0' >/dev/null; then found=yes; fi
     [ "$found" = "$2" ] || { echo "$1 needs the shared library: $found, must: $2"; exit 1; }
 }
 
