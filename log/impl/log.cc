@@ -17,20 +17,23 @@
 #include "storage/limits.h"
 #include "storage/try.h"
 
+// Members of an exported class are exported with it, unless told.
+#define FLOWSTONE_HIDDEN [[gnu::visibility("hidden")]]
+
 namespace flowstone {
 
-struct Topic::Impl {
+struct FLOWSTONE_HIDDEN Topic::Impl {
     Store* store = nullptr;
     std::shared_ptr<TopicTable> table;  // owners: the store's table of topics, and each handle
 };
 
-struct Log::Impl {
+struct FLOWSTONE_HIDDEN Log::Impl {
     std::unique_ptr<Disk> own_disk;  // null in another environment
     std::unique_ptr<Store> store;
     std::unique_ptr<GroupOffsets> offsets;
 };
 
-struct Reader::Impl {
+struct FLOWSTONE_HIDDEN Reader::Impl {
     Store* store;
     Partition* partition;
     Cursor cursor;

@@ -1,13 +1,12 @@
 #include "log/impl/store.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "log/impl/cursor.h"
 #include "storage/check.h"
+#include "storage/fork_guard.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scan.h"
 #include "storage/try.h"
@@ -17,7 +16,7 @@ namespace flowstone {
 Store::Store(const Environment& environment, std::string path, Options options, const Tuning& tuning)
     : engine_{*environment.disk, *environment.clock, pool_, std::move(path), 4096, tuning.direct_bytes_min, std::move(options), {}},
       random_(*environment.random),
-      process_id_(getpid()) {
+      process_id_(process_id()) {
     engine_.segment_file = [this](Partition& partition, OpenSegment& segment) { return segment_file(partition, segment); };
 }
 
@@ -30,7 +29,7 @@ Store::~Store() {
     threads_.clear();
 }
 
-bool Store::owned_here() const { return getpid() == process_id_; }
+bool Store::owned_here() const { return process_id() == process_id_; }
 
 void Store::log(std::string_view line) const {
     if (engine_.options.on_log) { engine_.options.on_log(line); }

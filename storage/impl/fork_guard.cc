@@ -1,6 +1,7 @@
 #include "storage/fork_guard.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -25,5 +26,7 @@ bool in_first_process() {
     static std::atomic<int>* const flag = make_page();
     return flag->load(std::memory_order_relaxed) != 0;
 }
+
+int64_t process_id() { return getpid(); }
 
 }  // namespace flowstone
