@@ -22,7 +22,8 @@ struct Environment {
 
 // Settings that only tests and benchmarks turn.
 struct Tuning {
-    uint64_t direct_bytes_min = 64u << 10;  // whole blocks of one partition from which a commit goes straight to the segment
+    uint64_t direct_bytes_min =
+        64u << 10;  // whole blocks of one partition from which a commit goes straight to the segment
 };
 
 // As Log::open, in another world.

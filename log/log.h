@@ -20,8 +20,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -90,13 +90,13 @@ struct PartitionInfo {
     Offset high_watermark;  // readers see up to here, exclusive: it has reached the topic's level
     Offset log_end;         // the next offset to be given
     Epoch epoch;
-    uint64_t bytes = 0;     // in segments and memory, log start onward, rounded to segments
+    uint64_t bytes = 0;  // in segments and memory, log start onward, rounded to segments
     uint32_t segments = 0;
 };
 
 // An append under way. A value of a few words; nothing is freed and nothing leaks when it is dropped.
 struct Pending {
-    Position at;              // where the (first) record is, once it is acknowledged
+    Position at;  // where the (first) record is, once it is acknowledged
     uint32_t shard = 0;
     const void* owner = nullptr;  // used by Log::wait
 };
@@ -109,8 +109,8 @@ struct ProducerSequence {
 };
 
 struct AppendOptions {
-    std::optional<int32_t> partition{};           // else by key, else sticky
-    std::optional<ProducerSequence> producer{};   // needs `partition`; a duplicate answers with its first offset
+    std::optional<int32_t> partition{};          // else by key, else sticky
+    std::optional<ProducerSequence> producer{};  // needs `partition`; a duplicate answers with its first offset
 };
 
 class From {  // where a reader begins
@@ -123,7 +123,9 @@ public:
 
     struct Beginning {};
     struct End {};
-    struct Time { int64_t ms; };  // the first record at or after it
+    struct Time {
+        int64_t ms;
+    };  // the first record at or after it
     using Value = std::variant<Beginning, End, Time, Offset>;
     const Value& value() const { return value_; }
 

@@ -35,25 +35,25 @@ struct RingCheckpoint {
 struct PartitionCheckpoint {
     Uuid topic_id;
     int32_t partition = 0;
-    Offset segment_base{0};    // the active segment
+    Offset segment_base{0};     // the active segment
     uint64_t synced_bytes = 0;  // of it, proven to be on disk
     Offset log_start{0};
     uint64_t boundary = 0;      // where a batch begins, at or below synced_bytes and equal to it in a clean checkpoint
     Offset boundary_offset{0};  // its base offset: replay and scans begin here
-    Offset compacted_end{0};   // everything below was compacted
+    Offset compacted_end{0};    // everything below was compacted
     SegmentIndex::State index;
-    std::vector<Hash128> seal_pieces;   // finished MiBs of the active segment
-    std::vector<EpochStart> epochs;     // all of the partition, the leader-epoch-checkpoint to be
-    std::vector<std::byte> producers;   // ProducerState::encode_window
-    Offset producers_end{0};            // just before this offset, which may lie past synced_bytes
+    std::vector<Hash128> seal_pieces;  // finished MiBs of the active segment
+    std::vector<EpochStart> epochs;    // all of the partition, the leader-epoch-checkpoint to be
+    std::vector<std::byte> producers;  // ProducerState::encode_window
+    Offset producers_end{0};           // just before this offset, which may lie past synced_bytes
 };
 
 struct Checkpoint {
-    uint64_t number = 0;       // grows by one each time; the slot is its parity
+    uint64_t number = 0;  // grows by one each time; the slot is its parity
     Uuid cluster;
-    uint32_t generation = 0;   // openings for writing so far
-    bool clean = false;        // closed: the ring is empty and every file exact to the byte
-    int64_t wall_ms = 0;       // the last time on record
+    uint32_t generation = 0;  // openings for writing so far
+    bool clean = false;       // closed: the ring is empty and every file exact to the byte
+    int64_t wall_ms = 0;      // the last time on record
     std::vector<RingCheckpoint> rings;
     std::vector<PartitionCheckpoint> partitions;  // by topic id and partition
 };
@@ -65,9 +65,9 @@ Result<Checkpoint> decode_checkpoint(Bytes bytes);
 // The newest slot that holds, and what became of the other.
 struct CheckpointRead {
     std::optional<Checkpoint> newest;
-    uint64_t older_number = 0;      // of the other slot when it holds, else 0
-    bool slot_damaged = false;      // a slot is there but does not hold: a torn write, or damage
-    bool any_slot = false;          // a slot file exists
+    uint64_t older_number = 0;  // of the other slot when it holds, else 0
+    bool slot_damaged = false;  // a slot is there but does not hold: a torn write, or damage
+    bool any_slot = false;      // a slot file exists
 };
 Result<CheckpointRead> read_checkpoint(Disk& disk, const std::string& directory);
 // Durable when it returns. Errors: no_space, io.

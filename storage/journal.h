@@ -21,9 +21,9 @@
 
 namespace flowstone {
 
-constexpr uint64_t commit_bytes_max = 1u << 20;               // JOURNAL 1.2
+constexpr uint64_t commit_bytes_max = 1u << 20;  // JOURNAL 1.2
 constexpr uint64_t journal_extent_bytes = 4u << 20;
-constexpr uint64_t journal_first_file_bytes = 16u << 20;      // pre-written in 12 ms
+constexpr uint64_t journal_first_file_bytes = 16u << 20;  // pre-written in 12 ms
 constexpr uint64_t journal_next_file_bytes = 64u << 20;
 constexpr uint32_t journal_files_max = 1024;
 static_assert(journal_extent_bytes >= 2 * commit_bytes_max, "an extent must be able to carry any one commit");
@@ -33,10 +33,10 @@ static_assert(journal_next_file_bytes % journal_extent_bytes == 0);
 // What a scan of one ring found.
 struct JournalScan {
     struct Commit {
-        CommitView view;   // points into `memory`
+        CommitView view;    // points into `memory`
         size_t extent = 0;  // where it lies, as an index of the ring's extents
     };
-    std::vector<Commit> commits;       // sequence >= the first asked for, ascending, each sequence once
+    std::vector<Commit> commits;  // sequence >= the first asked for, ascending, each sequence once
     std::vector<BufferRef> memory;
     uint64_t bytes_read = 0;
     // A commit that says it is one but does not hold, with a sequence past the last good one: a torn last write, or
@@ -105,7 +105,7 @@ private:
         uint64_t bytes = 0;
     };
     struct Extent {
-        size_t file = 0;          // index in files_
+        size_t file = 0;  // index in files_
         uint32_t begin_block = 0;
         uint32_t end_block = 0;
         bool used = false;

@@ -41,9 +41,9 @@ enum class EntryKind : uint8_t {
     direct = 2,   // batches already in the segment: payload is DirectPayload, then the bytes of the last unfilled block
     carry = 3,    // bytes that the segment is to hold at `position`, repeated because their block is written again
     trim = 4,     // log start moved to base_offset
-    truncate = 5, // log end moved back to base_offset
-    roll = 6,     // a segment of base_offset begins; `position` is the size of the one before
-    swap = 7,     // compacted segments took the place of others: payload is text, docs/formats/journal.md
+    truncate = 5,  // log end moved back to base_offset
+    roll = 6,      // a segment of base_offset begins; `position` is the size of the one before
+    swap = 7,      // compacted segments took the place of others: payload is text, docs/formats/journal.md
 };
 
 // Names its place completely, so that replay needs nothing but the entry.

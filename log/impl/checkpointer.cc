@@ -62,8 +62,11 @@ Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Partiti
         partitions = shard.journaled();
         for (const auto& partition : partitions_) {
             const bool mine = &partition->shard() == &shard && !partition->hooks.deleted;
-            const bool dirty = partition->segments().size() > 1 || partition->segments().back()->file || !partition->chunks().empty();
-            if (mine && dirty && std::ranges::find(partitions, partition.get()) == partitions.end()) { partitions.push_back(partition.get()); }
+            const bool dirty =
+                partition->segments().size() > 1 || partition->segments().back()->file || !partition->chunks().empty();
+            if (mine && dirty && std::ranges::find(partitions, partition.get()) == partitions.end()) {
+                partitions.push_back(partition.get());
+            }
         }
     }
     for (Partition* partition : partitions) {
@@ -83,7 +86,10 @@ Result<void> Store::finish_rolled(Partition& partition) {
             Guard guard(partition.shard().lock());
             if (partition.segments().size() < 2) { return {}; }
             segment = partition.segments().front().get();
-            if (!segment->rolled || partition.filled_from(segment->begin) < *segment->end || partition.visible().at < *segment->end) { return {}; }
+            if (!segment->rolled || partition.filled_from(segment->begin) < *segment->end ||
+                partition.visible().at < *segment->end) {
+                return {};
+            }
         }
         const uint64_t bytes = *segment->end - segment->begin;
         TRY(const auto file, segment_file(partition, *segment));
@@ -102,7 +108,8 @@ Result<void> Store::finish_rolled(Partition& partition) {
         TRY_VOID(disk().sync_directory(partition.identity().directory));
         TRY_VOID(know_closed_segments(partition));
         Guard guard(partition.shard().lock());
-        partition.closed_segments.push_back({segment->base, segment->end_offset, bytes, segment->index->timestamp_ms_max()});
+        partition.closed_segments.push_back(
+            {segment->base, segment->end_offset, bytes, segment->index->timestamp_ms_max()});
         partition.segments().erase(partition.segments().begin());
     }
 }
@@ -136,7 +143,9 @@ Result<void> Store::sync_partitions(const std::vector<Partition*>& touched) {
     }
     for (size_t i = 0; i < files.size(); i += syncs_at_once) {
         std::vector<Io> requests;
-        for (size_t j = i; j < std::min(files.size(), i + syncs_at_once); ++j) { requests.push_back({.kind = Io::Kind::sync, .file = files[j].get()}); }
+        for (size_t j = i; j < std::min(files.size(), i + syncs_at_once); ++j) {
+            requests.push_back({.kind = Io::Kind::sync, .file = files[j].get()});
+        }
         disk().run(requests);
         for (const Io& request : requests) {
             if (request.os_errno != 0) { return fail_errno(request.os_errno, "checkpoint.sync", request.file->path()); }
@@ -159,9 +168,13 @@ Result<void> Store::carry_fragments(Shard& shard, uint64_t below) {
     for (Partition* partition : shard.journaled()) {
         const uint64_t filled = partition->filled_from(0);
         const auto needed = partition->needed_from(filled);
-        if (!needed || *needed >= below || filled >= partition->visible().at || partition->fill_due(partition->visible().at)) { continue; }
+        if (!needed || *needed >= below || filled >= partition->visible().at ||
+            partition->fill_due(partition->visible().at)) {
+            continue;
+        }
         const uint64_t begin = align_down(filled, engine_.block_bytes);
-        shard.queue({partition, EntryKind::carry, begin, partition->visible().at, partition->visible().offset, partition->visible().offset, partition->epoch(), 0});
+        shard.queue({partition, EntryKind::carry, begin, partition->visible().at, partition->visible().offset,
+                     partition->visible().offset, partition->epoch(), 0});
         any = true;
     }
     return any ? shard.flush(guard, false) : Result<void>{};
@@ -173,7 +186,8 @@ void Store::describe_partition(Partition& partition, bool exact, PartitionCheckp
     const uint64_t visible = partition.visible().at;
     uint64_t filled = std::min(partition.filled_from(0), visible);
     // An exact claim holds only if nothing follows in the same block: whoever appends next repeats the block first.
-    const bool at_end = exact && whole && filled == visible && partition.closed().at == visible && partition.hooks.committing_to == 0;
+    const bool at_end =
+        exact && whole && filled == visible && partition.closed().at == visible && partition.hooks.committing_to == 0;
     if (!at_end) { filled = std::max(first.begin, align_down(filled, engine_.block_bytes)); }
     if (!whole) { filled = std::min(filled, align_down(*first.end, engine_.block_bytes)); }
     filled = std::max(filled, first.begin);
@@ -190,7 +204,9 @@ void Store::describe_partition(Partition& partition, bool exact, PartitionCheckp
     out.boundary_offset = boundary.offset;
     out.index = first.index->pending_entries() == 0 ? first.index->state() : SegmentIndex::State{};
     out.seal_pieces = first.seal ? first.seal->pieces() : out.seal_pieces;
-    if (out.seal_pieces.size() > out.synced_bytes / seal_piece_bytes) { out.seal_pieces.resize(out.synced_bytes / seal_piece_bytes); }
+    if (out.seal_pieces.size() > out.synced_bytes / seal_piece_bytes) {
+        out.seal_pieces.resize(out.synced_bytes / seal_piece_bytes);
+    }
     out.producers = partition.producers().encode_window();
     out.producers_end = partition.closed().offset;
     if (at_end && out.synced_bytes % engine_.block_bytes != 0) { partition.set_carry_due(true); }
@@ -231,13 +247,15 @@ Result<void> Store::checkpoint_locked(bool exact, bool clean) {
         Guard guard(shards_[i]->lock());
         for (Partition* partition : touched) {
             if (&partition->shard() != shards_[i].get() || partition->hooks.deleted) { continue; }
-            describe_partition(*partition, exact, persisted_[{partition->identity().topic_id, partition->identity().number}]);
+            describe_partition(*partition, exact,
+                               persisted_[{partition->identity().topic_id, partition->identity().number}]);
         }
         Journal& journal = shards_[i]->journal();
         uint64_t first = first_needed[i];
         shards_[i]->forget_journaled([&](Partition& partition) {
             const auto& said = persisted_[{partition.identity().topic_id, partition.identity().number}];
-            const uint64_t proven = partition.segments().front()->begin + (partition.segments().front()->base == said.segment_base ? said.synced_bytes : 0);
+            const uint64_t proven = partition.segments().front()->begin +
+                                    (partition.segments().front()->base == said.segment_base ? said.synced_bytes : 0);
             partition.forget_commits_below(proven);
             const auto needed = partition.needed_from(proven);
             if (needed) { first = std::min(first, *needed); }
@@ -268,7 +286,10 @@ Result<void> Store::cut_files(const std::vector<Partition*>& touched) {
         {
             Guard guard(partition->shard().lock());
             OpenSegment& active = partition->active();
-            if (!active.file || partition->filled_from(0) != partition->visible().at || partition->closed().at != partition->visible().at) { continue; }
+            if (!active.file || partition->filled_from(0) != partition->visible().at ||
+                partition->closed().at != partition->visible().at) {
+                continue;
+            }
             file = active.file;
             bytes = partition->visible().at - active.begin;
         }
@@ -298,7 +319,9 @@ Result<void> Store::close(int64_t timeout_ms) {
     if (result) { result = checkpoint(true); }
     if (result) { result = checkpoint(true, true); }  // both slots say the same: neither needs the ring
     for (auto& partition : partitions_) {
-        if (result && !partition->hooks.deleted && !partition->hooks.needs_epoch) { result = write_leader_epochs(disk(), partition->identity().directory, partition->epochs()); }
+        if (result && !partition->hooks.deleted && !partition->hooks.needs_epoch) {
+            result = write_leader_epochs(disk(), partition->identity().directory, partition->epochs());
+        }
     }
     directory_lock_.reset();
     return result;

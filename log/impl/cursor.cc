@@ -12,7 +12,8 @@ namespace flowstone {
 namespace {
 
 std::string place_text(const Partition& partition, Offset base, uint64_t at, Offset offset) {
-    return fmt::format("{}/{} at byte {}, offset {}", partition.identity().directory, segment_file_name(base, SegmentFile::log), at, offset.value);
+    return fmt::format("{}/{} at byte {}, offset {}", partition.identity().directory,
+                       segment_file_name(base, SegmentFile::log), at, offset.value);
 }
 
 }  // namespace
@@ -30,7 +31,8 @@ Result<void> Cursor::seek(Offset offset) {
     }
     if (offset < start || offset > end) {
         return fail(Code::out_of_range, "reader.seek",
-                    fmt::format("offset {} of {}-{} is outside [{}, {}]", offset.value, partition_.identity().topic, partition_.identity().number, start.value, end.value));
+                    fmt::format("offset {} of {}-{} is outside [{}, {}]", offset.value, partition_.identity().topic,
+                                partition_.identity().number, start.value, end.value));
     }
     if (offset < active_base) { TRY_VOID(store_.know_closed_segments(partition_)); }
     Offset base;
@@ -64,17 +66,24 @@ Result<BytePos> Cursor::index_position(Offset offset, Offset& base) {
         base = open.base;
         const auto& chunks = partition_.chunks();
         for (auto chunk = chunks.rbegin(); chunk != chunks.rend(); ++chunk) {
-            if (chunk->begin >= open.begin && chunk->first_batch < chunk->end && chunk->first_offset <= offset) { return open.in_file(chunk->first_batch); }
+            if (chunk->begin >= open.begin && chunk->first_batch < chunk->end && chunk->first_offset <= offset) {
+                return open.in_file(chunk->first_batch);
+            }
         }
         return open.index->lookup(store_.disk(), offset);
     }
     auto& closed = partition_.closed_segments;
     auto found = std::ranges::upper_bound(closed, offset, {}, &ClosedSegment::base);
-    if (found == closed.begin()) { return fail(Code::out_of_range, "reader.seek", fmt::format("offset {} is below every segment of {}", offset.value, partition_.identity().directory)); }
+    if (found == closed.begin()) {
+        return fail(
+            Code::out_of_range, "reader.seek",
+            fmt::format("offset {} is below every segment of {}", offset.value, partition_.identity().directory));
+    }
     --found;
     base = found->base;
     guard.unlock();
-    auto index = SegmentIndex::open(store_.disk(), partition_.identity().directory, base, {found->end, BytePos{static_cast<int64_t>(found->bytes)}});
+    auto index = SegmentIndex::open(store_.disk(), partition_.identity().directory, base,
+                                    {found->end, BytePos{static_cast<int64_t>(found->bytes)}});
     if (!index) { return BytePos{0}; }  // no index, no shortcut
     const auto at = index->lookup(store_.disk(), offset);
     return at ? *at : BytePos{0};
@@ -91,7 +100,11 @@ Result<Offset> Cursor::seek_time(int64_t timestamp_ms) {
     {
         Guard guard(partition_.shard().lock());
         for (const ClosedSegment& segment : partition_.closed_segments) {
-            if (segment.timestamp_ms_max >= 0 && segment.timestamp_ms_max < timestamp_ms) { start = std::max(start, segment.end); } else { break; }
+            if (segment.timestamp_ms_max >= 0 && segment.timestamp_ms_max < timestamp_ms) {
+                start = std::max(start, segment.end);
+            } else {
+                break;
+            }
         }
     }
     TRY_VOID(seek(start));
@@ -143,7 +156,9 @@ Result<std::optional<BatchView>> Cursor::next() {
 // Under the lock: a batch in memory, the end, another segment, or what must be read from the file.
 Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end) {
     Guard guard(partition_.shard().lock());
-    if (partition_.hooks.deleted) { return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", partition_.identity().topic)); }
+    if (partition_.hooks.deleted) {
+        return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", partition_.identity().topic));
+    }
     if (partition_.durability() == Durability::memory) { partition_.close_batch(store_.engine().pool); }
     for (const auto& segment : partition_.segments()) {
         if (segment->base != place_.segment_base) { continue; }
@@ -209,8 +224,8 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
         return Step::cold;
     }
     return fail(Code::out_of_range, "reader.next",
-                fmt::format("offset {} of {}-{} was trimmed away, the log starts at {}", next_offset_.value, partition_.identity().topic,
-                            partition_.identity().number, partition_.log_start().value));
+                fmt::format("offset {} of {}-{} was trimmed away, the log starts at {}", next_offset_.value,
+                            partition_.identity().topic, partition_.identity().number, partition_.log_start().value));
 }
 
 Result<void> Cursor::load_cold(File& file, uint64_t file_end) {
@@ -228,18 +243,23 @@ Result<void> Cursor::load_cold(File& file, uint64_t file_end) {
     if (into->data() != buffer_->data()) { std::memcpy(buffer_->data(), into->data(), file_end - begin); }
     if (begin + *got < file_end) {
         buffer_base_ = Offset{-1};
-        return fail(Code::corrupt, "reader.next", place_text(partition_, place_.segment_base, begin + *got, next_offset_) + " is cut short");
+        return fail(Code::corrupt, "reader.next",
+                    place_text(partition_, place_.segment_base, begin + *got, next_offset_) + " is cut short");
     }
     return {};
 }
 
 // The batch at the place, if the buffer has it whole.
 std::optional<Result<BatchView>> Cursor::buffered() {
-    if (buffer_base_ != place_.segment_base || buffer_base_.value < 0 || place_.at < buffer_at_ || place_.at >= buffer_end_) { return std::nullopt; }
+    if (buffer_base_ != place_.segment_base || buffer_base_.value < 0 || place_.at < buffer_at_ ||
+        place_.at >= buffer_end_) {
+        return std::nullopt;
+    }
     const Bytes bytes(buffer_->data() + buffer_skip_ + (place_.at - buffer_at_), buffer_end_ - place_.at);
     const auto damaged = [&](const char* what) -> Result<BatchView> {
         buffer_base_ = Offset{-1};
-        return fail(Code::corrupt, "reader.next", place_text(partition_, place_.segment_base, place_.at, next_offset_) + ": " + what);
+        return fail(Code::corrupt, "reader.next",
+                    place_text(partition_, place_.segment_base, place_.at, next_offset_) + ": " + what);
     };
     if (bytes.size() < batch_header_bytes) {
         if (wanted_ >= batch_header_bytes && buffer_at_ == place_.at) { return damaged("a batch is cut short"); }
@@ -248,7 +268,9 @@ std::optional<Result<BatchView>> Cursor::buffered() {
         return std::nullopt;
     }
     const auto size = BatchView::measure(bytes);
-    if (!size || *size > static_cast<uint64_t>(partition_.config().segment_bytes) + batch_bytes_max_default) { return damaged("a length that no batch has"); }
+    if (!size || *size > static_cast<uint64_t>(partition_.config().segment_bytes) + batch_bytes_max_default) {
+        return damaged("a length that no batch has");
+    }
     if (*size > bytes.size()) {
         if (buffer_at_ == place_.at && wanted_ >= *size) { return damaged("a batch is cut short"); }
         wanted_ = *size;
@@ -266,8 +288,10 @@ std::optional<Result<BatchView>> Cursor::buffered() {
 // Place and order: what the checksum leaves open (JOURNAL 6.1).
 Result<BatchView> Cursor::accept(BatchView batch) {
     if (batch.base_offset() < next_offset_ || batch.next_offset() <= batch.base_offset()) {
-        return fail(Code::corrupt, "reader.next", place_text(partition_, place_.segment_base, place_.at, next_offset_) +
-                                                      fmt::format(": a batch of offsets [{}, {}) does not follow", batch.base_offset().value, batch.next_offset().value));
+        return fail(Code::corrupt, "reader.next",
+                    place_text(partition_, place_.segment_base, place_.at, next_offset_) +
+                        fmt::format(": a batch of offsets [{}, {}) does not follow", batch.base_offset().value,
+                                    batch.next_offset().value));
     }
     place_.at += batch.size();
     next_offset_ = batch.next_offset();

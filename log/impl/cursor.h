@@ -17,7 +17,7 @@
 
 namespace flowstone {
 
-constexpr uint64_t cold_read_bytes = 1u << 20;        // alone
+constexpr uint64_t cold_read_bytes = 1u << 20;           // alone
 constexpr uint64_t cold_read_bytes_shared = 256u << 10;  // while commits wait (JOURNAL 8)
 
 class Cursor {
@@ -59,7 +59,7 @@ private:
     uint64_t buffer_at_ = 0;
     uint64_t buffer_end_ = 0;
     Offset buffer_base_{-1};
-    uint64_t wanted_ = 0;       // a batch larger than the buffer
+    uint64_t wanted_ = 0;  // a batch larger than the buffer
 };
 
 }  // namespace flowstone

@@ -11,23 +11,37 @@
 namespace flowstone {
 
 Result<Partition*> GroupOffsets::partition_for(std::string_view group) {
-    if (group.empty() || group.size() > group_name_bytes_max) { return fail(Code::invalid, "group.commit", fmt::format("a group name of {} bytes", group.size())); }
+    if (group.empty() || group.size() > group_name_bytes_max) {
+        return fail(Code::invalid, "group.commit", fmt::format("a group name of {} bytes", group.size()));
+    }
     auto table = store_.find_topic(consumer_offsets_topic);
     if (!table) {
-        TopicOptions options{.partitions = consumer_offsets_partitions_default, .configs = {{"cleanup.policy", "compact"}, {"segment.bytes", "104857600"}}, .exists_ok = true};
+        TopicOptions options{.partitions = consumer_offsets_partitions_default,
+                             .configs = {{"cleanup.policy", "compact"}, {"segment.bytes", "104857600"}},
+                             .exists_ok = true};
         TRY(table, store_.create_topic(consumer_offsets_topic, options, true));
     }
     return ready_partition(store_, *table, partition_for_group(group, table->count));
 }
 
-Result<std::vector<GroupOffsets::Encoded>> GroupOffsets::encode_commit(std::string_view group, std::span<const GroupOffset> offsets) {
+Result<std::vector<GroupOffsets::Encoded>> GroupOffsets::encode_commit(std::string_view group,
+                                                                       std::span<const GroupOffset> offsets) {
     std::vector<Encoded> out;
     for (const GroupOffset& offset : offsets) {
         const auto table = store_.find_topic(offset.topic);
         if (!table) { return fail(Code::not_found, "group.commit", fmt::format("topic {}", offset.topic)); }
-        if (offset.partition < 0 || offset.partition >= table->count) { return fail(Code::out_of_range, "group.commit", fmt::format("partition {} of topic {}", offset.partition, offset.topic)); }
-        if (offset.offset.value < 0) { return fail(Code::invalid, "group.commit", fmt::format("offset {} of {}-{}", offset.offset.value, offset.topic, offset.partition)); }
-        if (offset.metadata.size() > 4096) { return fail(Code::too_large, "group.commit", fmt::format("metadata of {} bytes, 4096 are allowed", offset.metadata.size())); }
+        if (offset.partition < 0 || offset.partition >= table->count) {
+            return fail(Code::out_of_range, "group.commit",
+                        fmt::format("partition {} of topic {}", offset.partition, offset.topic));
+        }
+        if (offset.offset.value < 0) {
+            return fail(Code::invalid, "group.commit",
+                        fmt::format("offset {} of {}-{}", offset.offset.value, offset.topic, offset.partition));
+        }
+        if (offset.metadata.size() > 4096) {
+            return fail(Code::too_large, "group.commit",
+                        fmt::format("metadata of {} bytes, 4096 are allowed", offset.metadata.size()));
+        }
         OffsetCommit commit;
         commit.offset = offset.offset;
         commit.metadata = offset.metadata;
@@ -44,7 +58,8 @@ Result<void> GroupOffsets::append(std::string_view group, const std::vector<Enco
     TRY(Partition* const partition, partition_for(group));
     std::vector<Record> views;
     for (const Encoded& record : records) {
-        views.push_back({.key = as_text(record.key), .value = record.value ? std::optional(as_text(*record.value)) : std::nullopt});
+        views.push_back(
+            {.key = as_text(record.key), .value = record.value ? std::optional(as_text(*record.value)) : std::nullopt});
     }
     Guard guard(partition->shard().lock());
     TRY_VOID(partition->shard().admit(guard));
@@ -78,7 +93,9 @@ Result<GroupOffsets::Part*> GroupOffsets::caught_up(int32_t number) {
         for (;;) {
             TRY(const auto record, records.next());
             if (!record) { break; }
-            if (auto applied = part.table.apply(*record); !applied && applied.error().code != Code::unsupported) { return std::unexpected(applied.error()); }
+            if (auto applied = part.table.apply(*record); !applied && applied.error().code != Code::unsupported) {
+                return std::unexpected(applied.error());
+            }
         }
     }
 }
@@ -113,7 +130,9 @@ Result<void> GroupOffsets::remove(std::string_view group) {
     TRY(const auto offsets, fetch(group));
     if (offsets.empty()) { return fail(Code::not_found, "group.delete", fmt::format("group {}", group)); }
     std::vector<Encoded> records;
-    for (const GroupOffset& offset : offsets) { TRY(records.emplace_back().key, encode(OffsetCommitKey{std::string(group), offset.topic, offset.partition})); }
+    for (const GroupOffset& offset : offsets) {
+        TRY(records.emplace_back().key, encode(OffsetCommitKey{std::string(group), offset.topic, offset.partition}));
+    }
     return append(group, records);
 }
 

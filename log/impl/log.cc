@@ -67,9 +67,7 @@ const std::string& Topic::name() const { return impl_->table->name; }
 int32_t Topic::partitions() const { return impl_->table->count; }
 
 Result<Pending> Topic::append_async(const Record& record, const AppendOptions& options) {
-    if (options.producer) {
-        return append_idempotent({&record, 1}, options);
-    }
+    if (options.producer) { return append_idempotent({&record, 1}, options); }
     Store& store = *impl_->store;
     TopicTable& table = *impl_->table;
     const int32_t number = choose_partition(table, record, options);
@@ -82,7 +80,9 @@ Result<Pending> Topic::append_async(const Record& record, const AppendOptions& o
     const int64_t now = store.now_ms();
     if (auto good = check_record(**partition, record, bytes, now); !good) { return not_appended(good.error()); }
     const Offset offset = put_record(store, **partition, record, bytes, now);
-    if (!record.key && (*partition)->builder() != nullptr && (*partition)->builder()->count() == 1) { table.sticky.fetch_add(1, std::memory_order_relaxed); }
+    if (!record.key && (*partition)->builder() != nullptr && (*partition)->builder()->count() == 1) {
+        table.sticky.fetch_add(1, std::memory_order_relaxed);
+    }
     shard.appended(guard);
     return Pending{{number, offset}, shard.number(), *partition};
 }
@@ -104,15 +104,23 @@ Result<std::vector<Position>> Topic::append(std::span<const Record> records, con
     std::vector<Pending> last;  // one for each partition that took any
     if (options.producer) {
         TRY(const Pending first, append_idempotent(records, options));
-        TRY_VOID(wait_for({{first.at.partition, first.at.offset + (static_cast<int64_t>(records.size()) - 1)}, first.shard, first.owner}));
-        for (size_t i = 0; i < records.size(); ++i) { positions.push_back({first.at.partition, first.at.offset + static_cast<int64_t>(i)}); }
+        TRY_VOID(wait_for({{first.at.partition, first.at.offset + (static_cast<int64_t>(records.size()) - 1)},
+                           first.shard,
+                           first.owner}));
+        for (size_t i = 0; i < records.size(); ++i) {
+            positions.push_back({first.at.partition, first.at.offset + static_cast<int64_t>(i)});
+        }
         return positions;
     }
     for (const Record& record : records) {
         TRY(const Pending pending, append_async(record, options));
         positions.push_back(pending.at);
         auto same = std::ranges::find(last, pending.owner, &Pending::owner);
-        if (same == last.end()) { last.push_back(pending); } else { *same = pending; }
+        if (same == last.end()) {
+            last.push_back(pending);
+        } else {
+            *same = pending;
+        }
     }
     for (const Pending& pending : last) { TRY_VOID(wait_for(pending)); }
     return positions;
@@ -121,7 +129,9 @@ Result<std::vector<Position>> Topic::append(std::span<const Record> records, con
 // Records of one producer become a batch of their own, so that the batch can be recognised when it comes again.
 Result<Pending> Topic::append_idempotent(std::span<const Record> records, const AppendOptions& options) {
     Store& store = *impl_->store;
-    if (!options.partition || records.empty()) { return not_appended(fail(Code::invalid, "topic.append", "a producer needs a partition and records").error()); }
+    if (!options.partition || records.empty()) {
+        return not_appended(fail(Code::invalid, "topic.append", "a producer needs a partition and records").error());
+    }
     auto partition = ready_partition(store, *impl_->table, *options.partition);
     if (!partition) { return not_appended(partition.error()); }
     size_t bytes = batch_header_bytes;
@@ -132,10 +142,13 @@ Result<Pending> Topic::append_idempotent(std::span<const Record> records, const 
     TRY_VOID(shard.admit(guard));
     const int64_t now = store.now_ms();
     for (const Record& record : records) {
-        if (auto good = check_record(target, record, bytes - batch_header_bytes, now); !good) { return not_appended(good.error()); }
+        if (auto good = check_record(target, record, bytes - batch_header_bytes, now); !good) {
+            return not_appended(good.error());
+        }
     }
     target.close_batch(store.engine().pool);
-    auto known = target.producers().check({options.producer->producer_id, options.producer->epoch, options.producer->sequence, static_cast<int32_t>(records.size())});
+    auto known = target.producers().check({options.producer->producer_id, options.producer->epoch,
+                                           options.producer->sequence, static_cast<int32_t>(records.size())});
     if (!known) { return not_appended(known.error()); }
     if (*known) { return Pending{{*options.partition, (*known)->base_offset}, shard.number(), &target}; }
     BatchBuilder::Options producer;
@@ -152,17 +165,27 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
     const auto refuse = [&](const Error& error) { return not_appended(error); };
     auto batch = BatchView::parse(bytes);
     if (!batch) { return refuse(batch.error()); }
-    if (batch->size() != bytes.size()) { return refuse(fail(Code::corrupt, "topic.append_batch", "bytes behind the batch").error()); }
+    if (batch->size() != bytes.size()) {
+        return refuse(fail(Code::corrupt, "topic.append_batch", "bytes behind the batch").error());
+    }
     if (auto good = batch->check_header(); !good) { return refuse(good.error()); }
-    if (!batch->crc_matches()) { return refuse(fail(Code::corrupt, "topic.append_batch", "the batch does not match its checksum").error()); }
-    if (batch->control() || batch->transactional()) { return refuse(fail(Code::unsupported, "topic.append_batch", "transactions").error()); }
-    if (batch->record_count() == 0) { return refuse(fail(Code::invalid, "topic.append_batch", "a batch without records").error()); }
+    if (!batch->crc_matches()) {
+        return refuse(fail(Code::corrupt, "topic.append_batch", "the batch does not match its checksum").error());
+    }
+    if (batch->control() || batch->transactional()) {
+        return refuse(fail(Code::unsupported, "topic.append_batch", "transactions").error());
+    }
+    if (batch->record_count() == 0) {
+        return refuse(fail(Code::invalid, "topic.append_batch", "a batch without records").error());
+    }
     auto partition = ready_partition(store, *impl_->table, number);
     if (!partition) { return refuse(partition.error()); }
     Partition& target = **partition;
     if (bytes.size() > static_cast<size_t>(target.config().max_message_bytes)) {
         return refuse(fail(Code::too_large, "topic.append_batch",
-                           fmt::format("a batch of {} bytes for topic {}, whose max.message.bytes is {}", bytes.size(), target.identity().topic, target.config().max_message_bytes)).error());
+                           fmt::format("a batch of {} bytes for topic {}, whose max.message.bytes is {}", bytes.size(),
+                                       target.identity().topic, target.config().max_message_bytes))
+                          .error());
     }
     // Every record is walked once: a batch that lies about its records would only be found by its readers.
     std::vector<std::byte> scratch;
@@ -172,14 +195,20 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
         const auto record = records->next();
         if (!record) { return refuse(record.error()); }
         if (!*record) { break; }
-        if (target.config().cleanup_policy.compact && !(*record)->key) { return refuse(fail(Code::invalid, "topic.append_batch", fmt::format("a record without a key for the compacted topic {}", target.identity().topic)).error()); }
+        if (target.config().cleanup_policy.compact && !(*record)->key) {
+            return refuse(
+                fail(Code::invalid, "topic.append_batch",
+                     fmt::format("a record without a key for the compacted topic {}", target.identity().topic))
+                    .error());
+        }
     }
     Shard& shard = target.shard();
     Guard guard(shard.lock());
     TRY_VOID(shard.admit(guard));
     target.close_batch(store.engine().pool);
     if (batch->producer_id() >= 0) {
-        auto known = target.producers().check({batch->producer_id(), batch->producer_epoch(), batch->base_sequence(), batch->record_count()});
+        auto known = target.producers().check(
+            {batch->producer_id(), batch->producer_epoch(), batch->base_sequence(), batch->record_count()});
         if (!known) { return refuse(known.error()); }
         if (*known) { return Pending{{number, (*known)->base_offset}, shard.number(), &target}; }
     }
@@ -191,7 +220,8 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
 Result<Reader> Topic::read(const ReadOptions& options) const {
     Store& store = *impl_->store;
     TRY(Partition* const partition, store.partition(*impl_->table, options.partition));
-    Reader reader(std::unique_ptr<Reader::Impl>(new Reader::Impl{&store, partition, Cursor(store, *partition), Offset{0}, {}, {}, {}, {}}));
+    Reader reader(std::unique_ptr<Reader::Impl>(
+        new Reader::Impl{&store, partition, Cursor(store, *partition), Offset{0}, {}, {}, {}, {}}));
     TRY_VOID(reader.seek(options.from));
     return reader;
 }
@@ -201,10 +231,13 @@ Result<PartitionInfo> Topic::partition(int32_t number) const {
     TRY(Partition* const partition, store.partition(*impl_->table, number));
     TRY_VOID(store.know_closed_segments(*partition));
     Guard guard(partition->shard().lock());
-    PartitionInfo info{partition->log_start(), partition->visible().offset, partition->next_offset(), partition->epoch()};
+    PartitionInfo info{partition->log_start(), partition->visible().offset, partition->next_offset(),
+                       partition->epoch()};
     if (partition->durability() == Durability::memory) { info.high_watermark = info.log_end; }
     for (const ClosedSegment& segment : partition->closed_segments) { info.bytes += segment.bytes; }
-    for (const auto& segment : partition->segments()) { info.bytes += segment->end.value_or(partition->closed().at) - segment->begin; }
+    for (const auto& segment : partition->segments()) {
+        info.bytes += segment->end.value_or(partition->closed().at) - segment->begin;
+    }
     info.segments = static_cast<uint32_t>(partition->closed_segments.size() + partition->segments().size());
     return info;
 }
@@ -222,10 +255,12 @@ Result<Offset> Topic::delete_records(int32_t number, Offset before) {
     TRY_VOID(partition->shard().admit(guard));
     if (before > partition->visible().offset || before.value < 0) {
         return fail(Code::out_of_range, "topic.delete_records",
-                    fmt::format("offset {} of {}-{} is above the high watermark {}", before.value, name(), number, partition->visible().offset.value));
+                    fmt::format("offset {} of {}-{} is above the high watermark {}", before.value, name(), number,
+                                partition->visible().offset.value));
     }
     if (before <= partition->log_start()) { return partition->log_start(); }
-    partition->shard().queue({partition, EntryKind::trim, partition->closed().at, partition->closed().at, before, before, partition->epoch(), 0});
+    partition->shard().queue({partition, EntryKind::trim, partition->closed().at, partition->closed().at, before,
+                              before, partition->epoch(), 0});
     TRY_VOID(partition->shard().flush(guard));
     return partition->log_start();
 }
@@ -247,7 +282,9 @@ Result<void> Reader::seek(From from) {
         Guard guard(self.partition->shard().lock());
         if (std::holds_alternative<From::Beginning>(from.value())) { target = self.partition->log_start(); }
         if (std::holds_alternative<From::End>(from.value())) {
-            if (self.partition->durability() == Durability::memory) { self.partition->close_batch(self.store->engine().pool); }
+            if (self.partition->durability() == Durability::memory) {
+                self.partition->close_batch(self.store->engine().pool);
+            }
             target = self.partition->visible().offset;
         }
         if (const auto* offset = std::get_if<Offset>(&from.value())) { target = *offset; }
@@ -292,9 +329,13 @@ Result<void> Reader::Impl::wait(uint32_t seen, int64_t timeout_ns) {
     {
         Guard guard(shard.lock());
         if (partition->hooks.visible_word.load() != seen) { return {}; }
-        if (partition->hooks.deleted) { return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", partition->identity().topic)); }
+        if (partition->hooks.deleted) {
+            return fail(Code::not_found, "reader.next",
+                        fmt::format("topic {} was deleted", partition->identity().topic));
+        }
         if (shard.is_shut()) { return fail(Code::closed, "reader.next", store->path()); }
-        if (!shard.wake_threads && !store->read_only() && partition->next_offset() > partition->visible().offset && !shard.failure()) {
+        if (!shard.wake_threads && !store->read_only() && partition->next_offset() > partition->visible().offset &&
+            !shard.failure()) {
             return shard.commit_if_free(guard);
         }
         partition->hooks.readers_waiting += 1;
@@ -374,7 +415,9 @@ Result<Topic> Log::create_topic(std::string_view name, const TopicOptions& optio
 }
 
 Result<void> Log::delete_topic(std::string_view name) { return impl_->store->delete_topic(name); }
-Result<void> Log::add_partitions(std::string_view name, int32_t total) { return impl_->store->add_partitions(name, total); }
+Result<void> Log::add_partitions(std::string_view name, int32_t total) {
+    return impl_->store->add_partitions(name, total);
+}
 Result<void> Log::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
     return impl_->store->alter_topic(name, set, unset);
 }
@@ -387,7 +430,8 @@ Result<TopicInfo> Log::describe(std::string_view name) const {
     return fail(Code::not_found, "log.describe", fmt::format("topic {} in {}", name, path()));
 }
 
-Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::string_view group, std::span<const GroupOffset> offsets) {
+Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::string_view group,
+                                   std::span<const GroupOffset> offsets) {
     Store& store = *impl_->store;
     struct Step {
         Partition* partition;
@@ -414,7 +458,9 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
         auto records = impl_->offsets->encode_commit(group, offsets);
         if (!records) { return not_appended(records.error()); }
         encoded = std::move(*records);
-        for (const auto& record : encoded) { offset_records.push_back({.key = as_text(record.key), .value = as_text(*record.value)}); }
+        for (const auto& record : encoded) {
+            offset_records.push_back({.key = as_text(record.key), .value = as_text(*record.value)});
+        }
         auto partition = impl_->offsets->partition_for(group);
         if (!partition) { return not_appended(partition.error()); }
         steps.push_back({*partition, offset_records});
@@ -424,16 +470,30 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
     const int64_t now = store.now_ms();
     for (const Step& step : steps) {
         const std::string& name = step.partition->identity().topic;
-        if (&step.partition->shard() != &shard) { return not_appended(fail(Code::invalid, "log.append_atomic", fmt::format("{}-{} is on another shard than the first part", name, step.partition->identity().number)).error()); }
-        if (step.partition->durability() != Durability::durable) { return not_appended(fail(Code::invalid, "log.append_atomic", fmt::format("topic {} is not durable", name)).error()); }
+        if (&step.partition->shard() != &shard) {
+            return not_appended(fail(Code::invalid, "log.append_atomic",
+                                     fmt::format("{}-{} is on another shard than the first part", name,
+                                                 step.partition->identity().number))
+                                    .error());
+        }
+        if (step.partition->durability() != Durability::durable) {
+            return not_appended(
+                fail(Code::invalid, "log.append_atomic", fmt::format("topic {} is not durable", name)).error());
+        }
         for (const Record& record : step.records) {
             const size_t size = BatchBuilder::record_bytes_max(record);
-            if (auto good = check_record(*step.partition, record, size, now); !good) { return not_appended(good.error()); }
+            if (auto good = check_record(*step.partition, record, size, now); !good) {
+                return not_appended(good.error());
+            }
             bytes += size;
         }
         bytes += 256;  // batch and entry heads
     }
-    if (bytes > atomic_append_bytes_max) { return not_appended(fail(Code::too_large, "log.append_atomic", fmt::format("{} bytes together, {} are allowed", bytes, atomic_append_bytes_max)).error()); }
+    if (bytes > atomic_append_bytes_max) {
+        return not_appended(fail(Code::too_large, "log.append_atomic",
+                                 fmt::format("{} bytes together, {} are allowed", bytes, atomic_append_bytes_max))
+                                .error());
+    }
 
     Guard guard(shard.lock());
     TRY_VOID(shard.admit(guard));
@@ -442,7 +502,9 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
     for (const Step& step : steps) {
         step.partition->close_batch(store.engine().pool);
         if (step.producer.producer_id < 0) { continue; }
-        auto known = step.partition->producers().check({step.producer.producer_id, step.producer.producer_epoch, step.producer.base_sequence, static_cast<int32_t>(step.records.size())});
+        auto known =
+            step.partition->producers().check({step.producer.producer_id, step.producer.producer_epoch,
+                                               step.producer.base_sequence, static_cast<int32_t>(step.records.size())});
         if (!known) { return not_appended(known.error()); }
         if (*known) {
             ++duplicates;
@@ -483,8 +545,12 @@ Result<void> Log::poll() {
     return {};
 }
 
-Result<void> Log::commit_offsets(std::string_view group, std::span<const GroupOffset> offsets) { return impl_->offsets->commit(group, offsets); }
-Result<std::vector<GroupOffset>> Log::fetch_offsets(std::string_view group) const { return impl_->offsets->fetch(group); }
+Result<void> Log::commit_offsets(std::string_view group, std::span<const GroupOffset> offsets) {
+    return impl_->offsets->commit(group, offsets);
+}
+Result<std::vector<GroupOffset>> Log::fetch_offsets(std::string_view group) const {
+    return impl_->offsets->fetch(group);
+}
 std::vector<std::string> Log::groups() const { return impl_->offsets->groups(); }
 Result<void> Log::delete_offsets(std::string_view group) { return impl_->offsets->remove(group); }
 Result<int64_t> Log::new_producer_id() { return impl_->store->new_producer_id(); }

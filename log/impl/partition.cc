@@ -69,7 +69,9 @@ bool Partition::roll_due(size_t bytes, int64_t now_ms) const {
     if (used == 0) { return false; }
     const auto limit = static_cast<uint64_t>(config_->segment_bytes);
     if (used + bytes > limit) { return true; }
-    if (closed_.offset - segment.base > segment_offsets_max - static_cast<int64_t>(records_per_batch_max)) { return true; }
+    if (closed_.offset - segment.base > segment_offsets_max - static_cast<int64_t>(records_per_batch_max)) {
+        return true;
+    }
     return segment.first_timestamp_ms >= 0 && now_ms - segment.first_timestamp_ms > config_->segment_ms;
 }
 
@@ -92,10 +94,13 @@ void Partition::begin_segment() {
     fresh.begin = closed_.at;
     fresh.index = std::make_unique<SegmentIndex>(identity_.directory, fresh.base);
     boundaries_.push_back(closed_);
-    if (old.seal) { fresh.seal = std::make_unique<SealBuilder>(seal_place(fresh.base)); }  // else the partition is not loaded
+    if (old.seal) {
+        fresh.seal = std::make_unique<SealBuilder>(seal_place(fresh.base));
+    }  // else the partition is not loaded
 }
 
-BatchBuilder& Partition::open_batch(size_t bytes, int64_t now_ms, BufferPool& pool, const BatchBuilder::Options& producer) {
+BatchBuilder& Partition::open_batch(size_t bytes, int64_t now_ms, BufferPool& pool,
+                                    const BatchBuilder::Options& producer) {
     CHECK(!builder_);
     const size_t needed = batch_header_bytes + bytes;
     if (roll_due(needed, now_ms)) { roll(); }
@@ -104,7 +109,8 @@ BatchBuilder& Partition::open_batch(size_t bytes, int64_t now_ms, BufferPool& po
     builder_options_.epoch = epoch();
     builder_options_.timestamp_type = config_->timestamp_type;
     const auto segment_room = static_cast<size_t>(
-        std::max<int64_t>(config_->segment_bytes - static_cast<int64_t>(closed_.at - segments_.back()->begin), static_cast<int64_t>(needed)));
+        std::max<int64_t>(config_->segment_bytes - static_cast<int64_t>(closed_.at - segments_.back()->begin),
+                          static_cast<int64_t>(needed)));
     builder_in_scratch_ = config_->compression.value_or(Codec::none) != Codec::none;
     if (builder_in_scratch_) {
         scratch_.resize(std::max(needed, batch_bytes_target));
@@ -194,7 +200,8 @@ const Chunk* Partition::chunk_with(uint64_t begin, uint64_t end) const {
     return nullptr;
 }
 
-void Partition::pieces(uint64_t begin, uint64_t end, Cut cut, std::vector<Bytes>& out, std::vector<BufferRef>& pins) const {
+void Partition::pieces(uint64_t begin, uint64_t end, Cut cut, std::vector<Bytes>& out,
+                       std::vector<BufferRef>& pins) const {
     for (size_t i = 0; i < chunks_.size() && begin < end; ++i) {
         const Chunk& chunk = chunks_[i];
         const uint64_t last = cut == Cut::blocks ? duty_end(i) : chunk.end;
@@ -241,7 +248,10 @@ void Partition::note_commit(uint64_t begin, uint64_t sequence) {
     // One mark for 32 KiB or 1,024 commits is enough: a mark too old only keeps the ring a little longer.
     constexpr uint64_t bytes_apart = 32u << 10;
     constexpr uint64_t commits_apart = 1024;
-    if (!commits_.empty() && begin - commits_.back().begin < bytes_apart && sequence - commits_.back().sequence < commits_apart) { return; }
+    if (!commits_.empty() && begin - commits_.back().begin < bytes_apart &&
+        sequence - commits_.back().sequence < commits_apart) {
+        return;
+    }
     commits_.push_back({begin, sequence});
 }
 
@@ -294,7 +304,8 @@ void Partition::restore(Bytes bytes, BufferPool& pool) {
     while (!bytes.empty()) {
         if (room() == 0) {
             Chunk chunk;
-            chunk.buffer = pool.take(std::min<size_t>(chunk_bytes_max, std::max<size_t>(bytes.size() + block_bytes_, chunk_bytes_min)));
+            chunk.buffer = pool.take(
+                std::min<size_t>(chunk_bytes_max, std::max<size_t>(bytes.size() + block_bytes_, chunk_bytes_min)));
             chunk.begin = align_down(closed_.at, block_bytes_);
             chunk.end = closed_.at;
             chunk.filled = chunk.begin;
@@ -322,7 +333,9 @@ void Partition::restored_batch(BatchView batch, uint64_t at, bool known_to_produ
     segment.index->note(batch, segment.in_file(at));
     if (segment.first_timestamp_ms < 0) { segment.first_timestamp_ms = batch.base_timestamp_ms(); }
     if (!known_to_producers) { producers_.applied(batch, batch.max_timestamp_ms()); }
-    if (epochs_.empty() || batch.epoch() > epochs_.back().epoch) { epochs_.push_back({batch.epoch(), batch.base_offset()}); }
+    if (epochs_.empty() || batch.epoch() > epochs_.back().epoch) {
+        epochs_.push_back({batch.epoch(), batch.base_offset()});
+    }
     note_boundary({at, batch.base_offset()});
     for (Chunk& chunk : chunks_) {
         if (at >= chunk.begin && at < chunk.end && chunk.first_batch >= chunk.end) {

@@ -42,7 +42,7 @@ namespace flowstone {
 class Shard;
 class Partition;
 
-constexpr size_t batch_bytes_target = 64u << 10;   // a batch being built is closed here
+constexpr size_t batch_bytes_target = 64u << 10;  // a batch being built is closed here
 constexpr size_t chunk_bytes_min = 16u << 10;
 constexpr size_t chunk_bytes_max = 1u << 20;
 
@@ -66,14 +66,14 @@ struct Range {
 // A segment that is not finished: the active one, or one that was rolled and is not yet cut, synced and sealed.
 struct OpenSegment {
     Offset base{0};
-    uint64_t begin = 0;              // stream position
-    std::optional<uint64_t> end;     // once rolled
-    Offset end_offset{0};            // once rolled
-    bool rolled = false;             // and the journal knows
-    int64_t first_timestamp_ms = -1; // of its first batch: decides segment.ms
-    std::shared_ptr<File> file;      // owners: this, and readers under way; null until bytes must be written
-    uint64_t allocated = 0;          // file space reserved so far
-    bool names_unsynced = false;     // the file's name is not yet known to survive
+    uint64_t begin = 0;               // stream position
+    std::optional<uint64_t> end;      // once rolled
+    Offset end_offset{0};             // once rolled
+    bool rolled = false;              // and the journal knows
+    int64_t first_timestamp_ms = -1;  // of its first batch: decides segment.ms
+    std::shared_ptr<File> file;       // owners: this, and readers under way; null until bytes must be written
+    uint64_t allocated = 0;           // file space reserved so far
+    bool names_unsynced = false;      // the file's name is not yet known to survive
     std::unique_ptr<SegmentIndex> index;
     std::unique_ptr<SealBuilder> seal;  // null until the partition is loaded for appending
     BytePos in_file(uint64_t at) const { return BytePos{static_cast<int64_t>(at - begin)}; }
@@ -118,7 +118,8 @@ public:
     // --- appending -------------------------------------------------------------------------------------------
     // Room for at least `bytes` in the open batch, or a fresh one; rolls when the segment is full.
     // The batch then takes the record by builder().append().
-    BatchBuilder& open_batch(size_t bytes, int64_t now_ms, BufferPool& pool, const BatchBuilder::Options& producer = {});
+    BatchBuilder& open_batch(size_t bytes, int64_t now_ms, BufferPool& pool,
+                             const BatchBuilder::Options& producer = {});
     BatchBuilder* builder() { return builder_ ? &*builder_ : nullptr; }
     // Closes the open batch, if there is one, and hands its range to the shard.
     void close_batch(BufferPool& pool);
@@ -156,7 +157,9 @@ public:
     bool fill_due(uint64_t limit) const;
 
     OpenSegment& active() { return *segments_.back(); }
-    std::vector<std::unique_ptr<OpenSegment>>& segments() { return segments_; }  // rolled ones first, the active one last
+    std::vector<std::unique_ptr<OpenSegment>>& segments() {
+        return segments_;
+    }  // rolled ones first, the active one last
     OpenSegment& segment_of(uint64_t at);
 
     // --- what the journal holds -----------------------------------------------------------------------------------
@@ -190,10 +193,10 @@ public:
     // Loading: the unfinished block before closed(), read from the file.
     void adopt_fragment(Bytes bytes, BufferPool& pool);
     void restored(Offset next_offset) { closed_.offset = next_offset; }
-    void skip_to(uint64_t at) { closed_.at = at; }  // bytes that a direct write put into the file
+    void skip_to(uint64_t at) { closed_.at = at; }    // bytes that a direct write put into the file
     void rewind_to(uint64_t at) { closed_.at = at; }  // a carry repeats them
-    void begin_segment();  // the active segment is full: the next begins at next_offset()
-    void roll();           // the same, on the way to the journal
+    void begin_segment();                             // the active segment is full: the next begins at next_offset()
+    void roll();                                      // the same, on the way to the journal
 
     // Shard's bookkeeping, in its own lists.
     struct Hooks {
@@ -201,7 +204,7 @@ public:
         bool in_dirty_list = false;
         bool deleted = false;
         std::atomic<bool> loaded{false};      // the unfinished block and the seal are in memory
-        bool filling = false;      // a fill of this partition is in flight
+        bool filling = false;                 // a fill of this partition is in flight
         std::atomic<bool> needs_epoch{true};  // no append since the log was opened
         uint64_t committing_to = 0;
         std::atomic<uint32_t> visible_word{0};
@@ -232,7 +235,7 @@ private:
 
     std::optional<BatchBuilder> builder_;
     BatchBuilder::Options builder_options_;
-    std::vector<std::byte> scratch_;     // holds the open batch of a compressed topic
+    std::vector<std::byte> scratch_;  // holds the open batch of a compressed topic
     bool builder_in_scratch_ = false;
 
     std::vector<Chunk> chunks_;
@@ -243,7 +246,8 @@ private:
         uint64_t begin;
         uint64_t sequence;
     };
-    std::vector<CommitMark> commits_;  // sparse: a byte is in the commit of the last mark at or below it, or a later one
+    std::vector<CommitMark>
+        commits_;  // sparse: a byte is in the commit of the last mark at or below it, or a later one
     bool carry_due_ = false;
     void note_boundary(Mark begin);
     std::vector<Mark> boundaries_;  // where batches begin, one in 32 KiB

@@ -12,7 +12,9 @@ namespace flowstone {
 Result<Partition*> ready_partition(Store& store, TopicTable& table, int32_t number) {
     if (!in_first_process()) { return fail(Code::closed, "topic.append", "the log belongs to the parent process"); }
     if (store.read_only()) { return fail(Code::read_only, "topic.append", store.path()); }
-    if (table.deleted) { return fail(Code::not_found, "topic.append", fmt::format("topic {} was deleted", table.name)); }
+    if (table.deleted) {
+        return fail(Code::not_found, "topic.append", fmt::format("topic {} was deleted", table.name));
+    }
     Partition* partition = table.find(number);
     if (partition == nullptr) { TRY(partition, store.partition(table, number)); }
     if (!partition->hooks.loaded || partition->hooks.needs_epoch) { TRY_VOID(store.load(*partition)); }
@@ -23,18 +25,25 @@ Result<void> check_record(const Partition& partition, const Record& record, size
     const TopicConfig& config = partition.config();
     const std::string& topic = partition.identity().topic;
     if (batch_header_bytes + bytes > static_cast<size_t>(config.max_message_bytes)) {
-        return fail(Code::too_large, "topic.append", fmt::format("a record of {} bytes for topic {}, whose max.message.bytes is {}", bytes, topic, config.max_message_bytes));
+        return fail(Code::too_large, "topic.append",
+                    fmt::format("a record of {} bytes for topic {}, whose max.message.bytes is {}", bytes, topic,
+                                config.max_message_bytes));
     }
     if (config.cleanup_policy.compact && !record.key) {
-        return fail(Code::invalid, "topic.append", fmt::format("a record without a key for the compacted topic {}", topic));
+        return fail(Code::invalid, "topic.append",
+                    fmt::format("a record without a key for the compacted topic {}", topic));
     }
     if (record.headers.size() > headers_per_record_max) {
-        return fail(Code::too_large, "topic.append", fmt::format("{} headers for topic {}, {} are allowed", record.headers.size(), topic, headers_per_record_max));
+        return fail(Code::too_large, "topic.append",
+                    fmt::format("{} headers for topic {}, {} are allowed", record.headers.size(), topic,
+                                headers_per_record_max));
     }
     if (record.timestamp_ms) {
         const int64_t time = *record.timestamp_ms;
-        if (time < -1 || time - now_ms > config.timestamp_after_max_ms || (time >= 0 && now_ms - time > config.timestamp_before_max_ms)) {
-            return fail(Code::invalid, "topic.append", fmt::format("timestamp {} of a record is outside what topic {} allows", time, topic));
+        if (time < -1 || time - now_ms > config.timestamp_after_max_ms ||
+            (time >= 0 && now_ms - time > config.timestamp_before_max_ms)) {
+            return fail(Code::invalid, "topic.append",
+                        fmt::format("timestamp {} of a record is outside what topic {} allows", time, topic));
         }
     }
     return {};
@@ -52,8 +61,8 @@ Offset put_record(Store& store, Partition& partition, const Record& record, size
     return Offset{fresh.next_offset().value - 1};
 }
 
-Offset put_records(Store& store, Partition& partition, std::span<const Record> records, const BatchBuilder::Options& producer,
-                   uint32_t group, int64_t now_ms) {
+Offset put_records(Store& store, Partition& partition, std::span<const Record> records,
+                   const BatchBuilder::Options& producer, uint32_t group, int64_t now_ms) {
     CHECK(partition.builder() == nullptr);
     const Offset first = partition.next_offset();
     size_t bytes = 0;

@@ -21,7 +21,7 @@ Offset put_record(Store& store, Partition& partition, const Record& record, size
 
 // Into batches of their own, closed; with `group` not 0 they commit together with others of that group.
 // Returns the first offset. Call with the lock held and no batch open.
-Offset put_records(Store& store, Partition& partition, std::span<const Record> records, const BatchBuilder::Options& producer,
-                   uint32_t group, int64_t now_ms);
+Offset put_records(Store& store, Partition& partition, std::span<const Record> records,
+                   const BatchBuilder::Options& producer, uint32_t group, int64_t now_ms);
 
 }  // namespace flowstone

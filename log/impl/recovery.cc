@@ -19,18 +19,21 @@
 namespace flowstone {
 namespace {
 
-constexpr Uuid metadata_topic_id{{std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
-                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{1}}};  // Kafka's
+constexpr Uuid metadata_topic_id{{std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
+                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
+                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{1}}};  // Kafka's
 constexpr char metadata_topic_name[] = "__cluster_metadata";
 constexpr char lock_file_name[] = ".lock";
 
 bool ours_at_root(const std::string& name) {
-    return name == lock_file_name || name == "lost+found" || name == "flowstone-reserve" || is_checkpoint_file(name) || Journal::is_journal_file(name);
+    return name == lock_file_name || name == "lost+found" || name == "flowstone-reserve" || is_checkpoint_file(name) ||
+           Journal::is_journal_file(name);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> Store::open(const Environment& environment, std::string path, Options options, const Tuning& tuning) {
+Result<std::unique_ptr<Store>> Store::open(const Environment& environment, std::string path, Options options,
+                                           const Tuning& tuning) {
     std::unique_ptr<Store> store(new Store(environment, std::move(path), std::move(options), tuning));
     Recovery recovery(*store);
     TRY_VOID(recovery.run());
@@ -51,12 +54,20 @@ Result<void> Recovery::run() {
 
     TRY(auto slots, read_checkpoint(disk(), store_.path()));
     if (!slots.newest) {
-        if (slots.any_slot) { return fail(Code::corrupt, "log.open", fmt::format("neither checkpoint slot of {} holds", store_.path())); }
-        return fail(Code::unsupported, "log.open", fmt::format("{} was written by Kafka, which this release does not open yet", store_.path()));
+        if (slots.any_slot) {
+            return fail(Code::corrupt, "log.open", fmt::format("neither checkpoint slot of {} holds", store_.path()));
+        }
+        return fail(Code::unsupported, "log.open",
+                    fmt::format("{} was written by Kafka, which this release does not open yet", store_.path()));
     }
     checkpoint_ = std::move(*slots.newest);
-    if (slots.slot_damaged) { store_.log(fmt::format("{}: one checkpoint slot does not hold; the other is used", store_.path())); }
-    if (checkpoint_.cluster != store_.cluster_) { return fail(Code::corrupt, "log.open", fmt::format("meta.properties and the checkpoint of {} name different clusters", store_.path())); }
+    if (slots.slot_damaged) {
+        store_.log(fmt::format("{}: one checkpoint slot does not hold; the other is used", store_.path()));
+    }
+    if (checkpoint_.cluster != store_.cluster_) {
+        return fail(Code::corrupt, "log.open",
+                    fmt::format("meta.properties and the checkpoint of {} name different clusters", store_.path()));
+    }
     for (PartitionCheckpoint& partition : checkpoint_.partitions) {
         store_.persisted_.emplace(PartitionKey{partition.topic_id, partition.partition}, std::move(partition));
     }
@@ -74,7 +85,9 @@ Result<void> Recovery::enter_directory() {
     const std::string& path = store_.path();
     auto info = disk().info(path);
     if (!info) {
-        if (info.error().code != Code::not_found || store_.read_only() || !store_.options().create) { return std::unexpected(info.error()); }
+        if (info.error().code != Code::not_found || store_.read_only() || !store_.options().create) {
+            return std::unexpected(info.error());
+        }
         TRY_VOID(disk().make_directory(path));
         TRY_VOID(disk().sync_directory(parent_path(path)));
     } else if (!info->directory) {
@@ -92,12 +105,18 @@ Result<void> Recovery::make_directory() {
     TRY(const auto entries, disk().list(path));
     for (const DirectoryEntry& entry : entries) {
         if (!ours_at_root(entry.name) && entry.name != std::string(meta_properties_file_name) + ".tmp") {
-            return fail(Code::invalid, "log.open", fmt::format("{} is not a Flowstone directory: it holds {} and no meta.properties", path, entry.name));
+            return fail(
+                Code::invalid, "log.open",
+                fmt::format("{} is not a Flowstone directory: it holds {} and no meta.properties", path, entry.name));
         }
     }
-    if (store_.read_only() || !store_.options().create) { return fail(Code::not_found, "log.open", fmt::format("{} holds no log", path)); }
+    if (store_.read_only() || !store_.options().create) {
+        return fail(Code::not_found, "log.open", fmt::format("{} holds no log", path));
+    }
     for (const DirectoryEntry& entry : entries) {
-        if (is_checkpoint_file(entry.name) || Journal::is_journal_file(entry.name)) { TRY_VOID(disk().remove(join_path(path, entry.name))); }
+        if (is_checkpoint_file(entry.name) || Journal::is_journal_file(entry.name)) {
+            TRY_VOID(disk().remove(join_path(path, entry.name)));
+        }
     }
     Checkpoint first;
     first.number = 1;
@@ -142,8 +161,10 @@ Result<void> Recovery::open_rings() {
         rings_.push_back(std::move(ring));
     }
     for (const RingCheckpoint& ring : checkpoint_.rings) {
-        if (std::ranges::find(rings_, ring.ring, [](const Ring& r) { return r.known.ring; }) == rings_.end() && !checkpoint_.clean) {
-            return fail(Code::corrupt, "log.open", fmt::format("journal {} of {} is missing", ring.shard, store_.path()));
+        if (std::ranges::find(rings_, ring.ring, [](const Ring& r) { return r.known.ring; }) == rings_.end() &&
+            !checkpoint_.clean) {
+            return fail(Code::corrupt, "log.open",
+                        fmt::format("journal {} of {} is missing", ring.shard, store_.path()));
         }
     }
     return {};
@@ -158,7 +179,8 @@ Result<void> Recovery::check_chain(Ring& ring) {
         const CommitView& view = commits[i].view;
         if (view.place.sequence != expected || (sum && view.place.prior_sum != *sum)) {
             return fail(Code::corrupt, "log.open",
-                        fmt::format("journal {} of {} is damaged: commit {} is missing before {}", ring.known.shard, store_.path(), expected, view.place.sequence));
+                        fmt::format("journal {} of {} is damaged: commit {} is missing before {}", ring.known.shard,
+                                    store_.path(), expected, view.place.sequence));
         }
         sum = view.sum;
         expected = view.place.sequence + 1;
@@ -166,14 +188,18 @@ Result<void> Recovery::check_chain(Ring& ring) {
     ring.next_sequence = expected;
     ring.last_sum = sum.value_or(0);
     if (ring.scan.broken_tail) {
-        store_.log(fmt::format("{}: the last commit does not hold ({} bytes), torn by a crash or damaged since; it was not acknowledged unless the disk lost it",
-                               ring.scan.broken_tail_path, ring.scan.broken_tail_bytes));
+        store_.log(
+            fmt::format("{}: the last commit does not hold ({} bytes), torn by a crash or damaged since; it was not "
+                        "acknowledged unless the disk lost it",
+                        ring.scan.broken_tail_path, ring.scan.broken_tail_bytes));
     }
     return {};
 }
 
 Result<void> Recovery::replay() {
-    for (uint32_t shard = 0; shard < shard_count(); ++shard) { store_.shards_.push_back(std::make_unique<Shard>(store_.engine_, shard, nullptr)); }
+    for (uint32_t shard = 0; shard < shard_count(); ++shard) {
+        store_.shards_.push_back(std::make_unique<Shard>(store_.engine_, shard, nullptr));
+    }
     // The metadata log first: it says which topics there are.
     auto topic = std::make_shared<TopicTable>();
     topic->name = metadata_topic_name;
@@ -227,7 +253,9 @@ Result<Partition*> Recovery::partition_of(const EntryHead& head) {
     const TopicState* topic = store_.metadata_.topic(head.topic_id);
     if (topic == nullptr) {
         if (store_.metadata_.is_deleted(head.topic_id)) { return nullptr; }
-        return fail(Code::corrupt, "log.open", fmt::format("the journal of {} holds topic id {}, which no metadata record knows", store_.path(), head.topic_id.to_string()));
+        return fail(Code::corrupt, "log.open",
+                    fmt::format("the journal of {} holds topic id {}, which no metadata record knows", store_.path(),
+                                head.topic_id.to_string()));
     }
     return store_.partition(*store_.table_of(*topic), head.partition);
 }
@@ -238,8 +266,9 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
     const EntryHead& head = entry.head;
     const auto gap = [&] {
         return fail(Code::corrupt, "log.open",
-                    fmt::format("the journal goes on at byte {} of {}/{}, which ends at {}", head.position.value, partition->identity().directory,
-                                segment_file_name(head.segment_base, SegmentFile::log), partition->closed().at - partition->active().begin));
+                    fmt::format("the journal goes on at byte {} of {}/{}, which ends at {}", head.position.value,
+                                partition->identity().directory, segment_file_name(head.segment_base, SegmentFile::log),
+                                partition->closed().at - partition->active().begin));
     };
     if (head.kind == EntryKind::trim) {
         partition->set_log_start(head.base_offset);
@@ -266,11 +295,15 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
             if (begin > have) { return gap(); }
             // A carry repeats the unfinished block from its beginning; the file may hold it torn.
             const bool no_chunk = partition->chunk_of(have == 0 ? 0 : have - 1) == nullptr;
-            if (head.kind == EntryKind::carry && no_chunk && begin % store_.engine_.block_bytes == 0) { partition->rewind_to(begin); }
+            if (head.kind == EntryKind::carry && no_chunk && begin % store_.engine_.block_bytes == 0) {
+                partition->rewind_to(begin);
+            }
             const uint64_t from = partition->closed().at;
             if (from % store_.engine_.block_bytes != 0 && partition->chunk_of(from - 1) == nullptr) { return gap(); }
             partition->restore(entry.payload.subspan(from - begin), store_.pool_);
-            if (head.kind == EntryKind::batches || partition->closed().offset < head.next_offset) { partition->restored(head.next_offset); }
+            if (head.kind == EntryKind::batches || partition->closed().offset < head.next_offset) {
+                partition->restored(head.next_offset);
+            }
             return {};
         }
         case EntryKind::direct: return replay_direct(*partition, entry, begin);
@@ -278,7 +311,8 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
         case EntryKind::truncate:
         case EntryKind::swap: break;
     }
-    return fail(Code::unsupported, "log.open", fmt::format("a journal entry of kind {} in {}", static_cast<int>(head.kind), store_.path()));
+    return fail(Code::unsupported, "log.open",
+                fmt::format("a journal entry of kind {} in {}", static_cast<int>(head.kind), store_.path()));
 }
 
 // The bytes are in the segment since before the journal spoke of them: a mismatch is damage, never a torn write.
@@ -295,8 +329,10 @@ Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, u
     TRY_VOID(read_range(*file, static_cast<uint64_t>(entry.head.position.value), bytes));
     bytes.insert(bytes.end(), tail.begin(), tail.end());
     if (direct_sum(bytes, true) != direct->sum) {
-        return fail(Code::corrupt, "log.open",
-                    fmt::format("{}: bytes {} to {} are not what was acknowledged", file->path(), entry.head.position.value, entry.head.position.value + static_cast<int64_t>(direct->bytes)));
+        return fail(
+            Code::corrupt, "log.open",
+            fmt::format("{}: bytes {} to {} are not what was acknowledged", file->path(), entry.head.position.value,
+                        entry.head.position.value + static_cast<int64_t>(direct->bytes)));
     }
     // Everything before its end is in the file: the write began with whatever no file had.
     const uint64_t from = std::max(partition.closed().at, direct_end);
@@ -315,7 +351,8 @@ Result<void> Recovery::read_range(File& file, uint64_t at, MutableBytes into) {
     const BufferRef buffer = store_.pool_.take(1u << 20);
     while (!into.empty()) {
         const uint64_t from = align_down(at, block);
-        TRY(const uint64_t got, read_at(disk(), file, BytePos{static_cast<int64_t>(from)}, MutableBytes(buffer->data(), buffer->capacity())));
+        TRY(const uint64_t got, read_at(disk(), file, BytePos{static_cast<int64_t>(from)},
+                                        MutableBytes(buffer->data(), buffer->capacity())));
         if (from + got <= at) { return fail(Code::corrupt, "log.open", fmt::format("{} is cut short", file.path())); }
         const size_t part = std::min<size_t>(into.size(), from + got - at);
         std::memcpy(into.data(), buffer->data() + (at - from), part);
@@ -369,7 +406,8 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         TRY(const uint64_t size, disk().size(**file));
         const bool durable = partition.durability() == Durability::durable;
         const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
-        const bool from_boundary = !touched_.contains(&partition) && known != store_.persisted_.end() && known->second.segment_base == segment.base;
+        const bool from_boundary = !touched_.contains(&partition) && known != store_.persisted_.end() &&
+                                   known->second.segment_base == segment.base;
         // Nothing of it in the journal: the last batch below the checkpoint may go on past it.
         if (from_boundary && partition.closed().at > segment.begin + known->second.boundary) {
             partition.skip_to(segment.begin + known->second.boundary);
@@ -377,8 +415,11 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         }
         const uint64_t at = partition.closed().at - segment.begin;
         if (size <= at) { return {}; }
-        SegmentScanner scanner(disk(), **file, {.begin = BytePos{static_cast<int64_t>(at)}, .offset = partition.closed().offset,
-                                                .batch_bytes_max = static_cast<uint64_t>(partition.config().max_message_bytes) + (1u << 20)});
+        SegmentScanner scanner(
+            disk(), **file,
+            {.begin = BytePos{static_cast<int64_t>(at)},
+             .offset = partition.closed().offset,
+             .batch_bytes_max = static_cast<uint64_t>(partition.config().max_message_bytes) + (1u << 20)});
         for (;;) {
             TRY(const auto batch, scanner.next());
             if (!batch || batch->batch.base_offset() != partition.closed().offset) { break; }
@@ -397,7 +438,8 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
             unproven_ = true;
         }
         // A segment that begins where this one ends: rolls of topics below `durable` are not in the journal.
-        const std::string next = join_path(partition.identity().directory, segment_file_name(partition.closed().offset, SegmentFile::log));
+        const std::string next =
+            join_path(partition.identity().directory, segment_file_name(partition.closed().offset, SegmentFile::log));
         if (durable || partition.closed().offset == segment.base || !disk().info(next)) { return {}; }
         segment.rolled = true;
         partition.begin_segment();
@@ -416,9 +458,13 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
         if (was_active && at > segment->begin) {
             const SegmentEnd proven{offset, segment->in_file(at)};
             auto index = SegmentIndex::open(disk(), partition.identity().directory, segment->base, proven);
-            if (!index && !store_.read_only()) { index = rebuild_index(disk(), partition.identity().directory, segment->base, proven, scan_batch_bytes_limit); }
+            if (!index && !store_.read_only()) {
+                index = rebuild_index(disk(), partition.identity().directory, segment->base, proven,
+                                      scan_batch_bytes_limit);
+            }
             if (!index && index.error().code != Code::corrupt) { return std::unexpected(index.error()); }
-            segment->index = index ? std::make_unique<SegmentIndex>(std::move(*index)) : std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
+            segment->index = index ? std::make_unique<SegmentIndex>(std::move(*index))
+                                   : std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
         } else {
             segment->index = std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
         }
@@ -437,8 +483,9 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
         }));
         if (at != end) {
             return fail(Code::corrupt, "log.open",
-                        fmt::format("{}/{} holds no whole batch at byte {}, below what was proven", partition.identity().directory,
-                                    segment_file_name(segment->base, SegmentFile::log), at - segment->begin));
+                        fmt::format("{}/{} holds no whole batch at byte {}, below what was proven",
+                                    partition.identity().directory, segment_file_name(segment->base, SegmentFile::log),
+                                    at - segment->begin));
         }
     }
     return {};
@@ -464,7 +511,9 @@ Result<void> Recovery::begin_writing() {
         store_.shards_[shard]->set_journal(std::move(ring->journal));
     }
     for (auto& shard : store_.shards_) {
-        shard->relieve_ring = [store = &store_, raw = shard.get()](bool must) { return store->relieve_ring(*raw, must); };
+        shard->relieve_ring = [store = &store_, raw = shard.get()](bool must) {
+            return store->relieve_ring(*raw, must);
+        };
     }
     // The opening itself goes on record: it numbers epochs and generations.
     const bool exact = !same_shards || unproven_;

@@ -23,7 +23,8 @@ void Shard::queue(const Range& range) {
             dirty_.push_back(&partition);
         }
     }
-    const bool shape = range.kind == EntryKind::trim || range.kind == EntryKind::truncate || range.kind == EntryKind::swap;
+    const bool shape =
+        range.kind == EntryKind::trim || range.kind == EntryKind::truncate || range.kind == EntryKind::swap;
     if (partition.durability() == Durability::memory && !shape) {
         if (range.kind == EntryKind::roll) { partition.segment_of(range.begin).rolled = true; }
         partition.set_visible({range.end, range.next_offset});  // the appended end is what readers are promised
@@ -101,7 +102,9 @@ Result<void> Shard::admit(Guard& guard) {
         if (shut_) { return std::unexpected(fail(Code::closed, "topic.append").error().with_fate(Fate::not_appended)); }
         if (dirty_bytes_ < engine_.options.dirty_bytes_max) { return {}; }
         if (commit_due() && !committing_) {
-            if (auto done = commit(guard); !done) { return std::unexpected(done.error().with_fate(Fate::not_appended)); }
+            if (auto done = commit(guard); !done) {
+                return std::unexpected(done.error().with_fate(Fate::not_appended));
+            }
             continue;
         }
         if (!filling_) {
@@ -152,7 +155,9 @@ Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next
             wait_on(guard, commit_word_[commits_done_ & 1]);
             continue;
         }
-        if (auto done = commit(guard); !done) { return std::unexpected(done.error().with_fate(Fate::unknown_until_reopen)); }
+        if (auto done = commit(guard); !done) {
+            return std::unexpected(done.error().with_fate(Fate::unknown_until_reopen));
+        }
     }
     return {};
 }
@@ -259,10 +264,13 @@ void Shard::drop(Guard& guard, Partition& partition) {
 
 size_t Shard::cost(const Run& run) const {
     size_t bytes = 0;
-    const uint64_t payload = run.direct ? direct_payload_bytes + (run.range.end - run.direct_end) : run.range.end - run.range.begin;
+    const uint64_t payload =
+        run.direct ? direct_payload_bytes + (run.range.end - run.direct_end) : run.range.end - run.range.begin;
     if (run.range.kind == EntryKind::batches) { bytes += CommitWriter::entry_bytes(payload); }
     if (run.range.kind == EntryKind::carry) { bytes += CommitWriter::entry_bytes(run.range.end - run.range.begin); }
-    if (run.range.kind != EntryKind::batches && run.range.kind != EntryKind::carry) { bytes += CommitWriter::entry_bytes(0); }
+    if (run.range.kind != EntryKind::batches && run.range.kind != EntryKind::carry) {
+        bytes += CommitWriter::entry_bytes(0);
+    }
     if (run.carry) { bytes += CommitWriter::entry_bytes(run.range.begin - run.carry_begin); }
     return bytes;
 }
@@ -279,7 +287,8 @@ void Shard::plan_runs(Plan& out) {
         while (group != 0 && taken + count < queue_.size() && queue_[taken + count].group == group) { ++count; }
         for (size_t i = taken; i < taken + count; ++i) {
             const uint64_t size = queue_[i].kind == EntryKind::roll ? 0 : queue_[i].end - queue_[i].begin;
-            bytes += CommitWriter::entry_bytes(size) + (queue_[i].partition->carry_due() ? CommitWriter::entry_bytes(engine_.block_bytes) : 0);
+            bytes += CommitWriter::entry_bytes(size) +
+                     (queue_[i].partition->carry_due() ? CommitWriter::entry_bytes(engine_.block_bytes) : 0);
         }
         if (taken > 0 && total + bytes > budget) { break; }
         total += bytes;
@@ -309,8 +318,8 @@ void Shard::plan_runs(Plan& out) {
 // Large writes go to the segment once and leave only place and sum in the journal (JOURNAL 2.3).
 void Shard::plan_direct(Run& run) {
     Partition& partition = *run.range.partition;
-    if (run.range.kind != EntryKind::batches || partition.durability() != Durability::durable || partition.carry_due() ||
-        partition.hooks.filling) {
+    if (run.range.kind != EntryKind::batches || partition.durability() != Durability::durable ||
+        partition.carry_due() || partition.hooks.filling) {
         return;
     }
     const bool oversize = CommitWriter::entry_bytes(run.range.end - run.range.begin) > commit_bytes_max / 2;
@@ -331,7 +340,8 @@ bool Shard::plan(Plan& out) {
     size_t bytes = commit_header_bytes + prior_places_.size() * commit_place_bytes;
     // A fragment that was completed and filled since it was queued needs no carrying.
     std::erase_if(out.runs, [&](const Run& run) {
-        return run.range.kind == EntryKind::carry && run.range.partition->filled_from(0) >= run.range.begin + engine_.block_bytes;
+        return run.range.kind == EntryKind::carry &&
+               run.range.partition->filled_from(0) >= run.range.begin + engine_.block_bytes;
     });
     for (Run& run : out.runs) {
         Partition& partition = *run.range.partition;
@@ -370,8 +380,12 @@ bool Shard::plan(Plan& out) {
         if (run.range.kind == EntryKind::batches || run.range.kind == EntryKind::carry) {
             partition.pieces(run.range.begin, run.range.end, Partition::Cut::batches, run.pieces, out.pins);
         }
-        if (run.carry) { partition.pieces(run.carry_begin, run.range.begin, Partition::Cut::batches, run.carry_pieces, out.pins); }
-        if (run.direct) { partition.pieces(run.direct_begin, run.direct_end, Partition::Cut::blocks, run.direct_pieces, out.pins); }
+        if (run.carry) {
+            partition.pieces(run.carry_begin, run.range.begin, Partition::Cut::batches, run.carry_pieces, out.pins);
+        }
+        if (run.direct) {
+            partition.pieces(run.direct_begin, run.direct_end, Partition::Cut::blocks, run.direct_pieces, out.pins);
+        }
         partition.hooks.committing_to = static_cast<uint64_t>(run.range.next_offset.value);
     }
     for (size_t i = 0; i < out.ranges; ++i) {
@@ -440,7 +454,9 @@ std::vector<Bytes> Shard::direct_parts(const Run& run, std::byte* payload) {
     uint64_t at = run.range.begin;
     for (const Bytes& piece : run.pieces) {
         const uint64_t end = at + piece.size();
-        if (end > run.direct_end) { parts.push_back(piece.last(std::min<uint64_t>(piece.size(), end - run.direct_end))); }
+        if (end > run.direct_end) {
+            parts.push_back(piece.last(std::min<uint64_t>(piece.size(), end - run.direct_end)));
+        }
         at = end;
     }
     return parts;
@@ -454,8 +470,8 @@ Result<void> Shard::write_commit(Plan& now) {
         Partition& partition = *range.partition;
         const bool durable = partition.durability() == Durability::durable;
         const OpenSegment& segment = partition.segment_of(range.begin);
-        EntryHead head{range.kind, partition.identity().topic_id, partition.identity().number, range.epoch, segment.base,
-                       segment.in_file(range.begin), range.base_offset, range.next_offset};
+        EntryHead head{range.kind,   partition.identity().topic_id, partition.identity().number, range.epoch,
+                       segment.base, segment.in_file(range.begin),  range.base_offset,           range.next_offset};
         if (run.carry) {
             EntryHead carry = head;
             carry.kind = EntryKind::carry;
@@ -507,17 +523,14 @@ void Shard::publish(Plan& now) {
                 partition.set_carry_due(false);
                 note_journaled(partition);
                 break;
-            case EntryKind::roll:
-                partition.segment_of(range.begin).rolled = true;
-                break;
+            case EntryKind::roll: partition.segment_of(range.begin).rolled = true; break;
             case EntryKind::trim:
                 partition.note_commit(partition.closed().at, now.place->sequence);
                 note_journaled(partition);
                 partition.set_log_start(range.base_offset);
                 break;
             case EntryKind::truncate:
-            case EntryKind::swap:
-                break;
+            case EntryKind::swap: break;
         }
         partition.hooks.committing_to = 0;
     }

@@ -29,7 +29,8 @@ namespace flowstone {
 
 using Guard = std::unique_lock<Lock>;
 
-constexpr uint64_t direct_write_bytes_min = 64u << 10;  // JOURNAL 2.3: from 16 KiB hurts small loads, from 256 KiB 1 GB/s
+constexpr uint64_t direct_write_bytes_min = 64u
+                                            << 10;  // JOURNAL 2.3: from 16 KiB hurts small loads, from 256 KiB 1 GB/s
 constexpr uint64_t direct_backlog_bytes_max = 1u << 20;  // inline bytes that a direct write brings to the file with it
 constexpr uint64_t fill_piece_bytes = 256u << 10;        // JOURNAL 2.4
 constexpr uint64_t stream_piece_bytes = 1u << 20;        // `memory` topics: nobody waits for their writes
@@ -122,17 +123,17 @@ private:
         uint64_t carry_begin = 0;
         uint64_t direct_begin = 0;  // of the block-aligned part that goes to the segment
         uint64_t direct_end = 0;
-        std::vector<Bytes> pieces{};  // of range, whole batches each
+        std::vector<Bytes> pieces{};         // of range, whole batches each
         std::vector<Bytes> carry_pieces{};   // of [carry_begin, range.begin)
         std::vector<Bytes> direct_pieces{};  // of [direct_begin, direct_end), block aligned
     };
     struct Plan {
         std::vector<Run> runs;
         std::vector<BufferRef> pins;
-        size_t ranges = 0;           // to take from the queue
+        size_t ranges = 0;  // to take from the queue
         std::vector<Range> taken;
         size_t journal_bytes = 0;
-        bool journaled = false;      // anything for the journal at all
+        bool journaled = false;  // anything for the journal at all
         std::optional<CommitPlace> place;
     };
     struct Write {
@@ -170,12 +171,12 @@ private:
 
     std::deque<Range> queue_;
     uint64_t queued_bytes_ = 0;
-    std::vector<Partition*> open_;      // with an open batch
-    std::deque<Partition*> dirty_;      // with chunks to fill, oldest first
+    std::vector<Partition*> open_;  // with an open batch
+    std::deque<Partition*> dirty_;  // with chunks to fill, oldest first
     std::vector<Partition*> journaled_;
     std::deque<std::pair<Partition*, uint64_t>> tail_;  // chunks, oldest first, by where they begin
-    uint64_t dirty_bytes_ = 0;          // of chunks that no file has yet
-    uint64_t tail_bytes_ = 0;           // memory of all chunks
+    uint64_t dirty_bytes_ = 0;                          // of chunks that no file has yet
+    uint64_t tail_bytes_ = 0;                           // memory of all chunks
     size_t partitions_with_chunks_ = 0;
     uint32_t group_ = 0;
 

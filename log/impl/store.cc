@@ -14,10 +14,13 @@
 namespace flowstone {
 
 Store::Store(const Environment& environment, std::string path, Options options, const Tuning& tuning)
-    : engine_{*environment.disk, *environment.clock, pool_, std::move(path), 4096, tuning.direct_bytes_min, std::move(options), {}},
+    : engine_{*environment.disk,       *environment.clock, pool_, std::move(path), 4096,
+              tuning.direct_bytes_min, std::move(options), {}},
       random_(*environment.random),
       process_id_(process_id()) {
-    engine_.segment_file = [this](Partition& partition, OpenSegment& segment) { return segment_file(partition, segment); };
+    engine_.segment_file = [this](Partition& partition, OpenSegment& segment) {
+        return segment_file(partition, segment);
+    };
 }
 
 Store::~Store() {
@@ -106,17 +109,25 @@ Result<void> Store::append_metadata(const std::vector<MetadataRecord>& records) 
     return {};
 }
 
-Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, const TopicOptions& options, bool internal) {
+Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, const TopicOptions& options,
+                                                        bool internal) {
     std::lock_guard guard(meta_lock_);
     if (const TopicState* topic = metadata_.topic(name)) {
         if (options.exists_ok) { return table_of(*topic); }
         return fail(Code::exists, "topic.create", fmt::format("topic {}", name));
     }
-    if (!internal && is_internal_topic(name)) { return fail(Code::invalid, "topic.create", fmt::format("topic {} is internal", name)); }
+    if (!internal && is_internal_topic(name)) {
+        return fail(Code::invalid, "topic.create", fmt::format("topic {} is internal", name));
+    }
     ConfigMap configs = options.configs;
-    const bool told = std::ranges::any_of(configs, [](const auto& config) { return config.first.starts_with("retention.") || config.first == "cleanup.policy"; });
+    const bool told = std::ranges::any_of(configs, [](const auto& config) {
+        return config.first.starts_with("retention.") || config.first == "cleanup.policy";
+    });
     if (!told) { configs.emplace_back("retention.ms", "-1"); }  // nothing is deleted that nobody asked to delete
-    TRY(const auto records, metadata_.create_topic({.name = name, .id = random_.uuid(), .partitions = options.partitions, .configs = configs,
+    TRY(const auto records, metadata_.create_topic({.name = name,
+                                                    .id = random_.uuid(),
+                                                    .partitions = options.partitions,
+                                                    .configs = configs,
                                                     .placement = {.broker = 1, .directory = directory_id_}}));
     TRY_VOID(append_metadata(records));
     return table_of(*metadata_.topic(name));
@@ -128,7 +139,9 @@ Result<void> Store::delete_topic(std::string_view name) {
     {
         std::lock_guard guard(meta_lock_);
         TRY(const auto records, metadata_.delete_topic(name));
-        if (is_internal_topic(name)) { return fail(Code::invalid, "topic.delete", fmt::format("topic {} is internal", name)); }
+        if (is_internal_topic(name)) {
+            return fail(Code::invalid, "topic.delete", fmt::format("topic {} is internal", name));
+        }
         table = table_of(*metadata_.topic(name));
         TRY_VOID(append_metadata(records));
         tables_.erase(table->name);
@@ -154,7 +167,9 @@ Result<void> Store::delete_topic(std::string_view name) {
 Result<void> Store::remove_directory(const std::string& name) {
     const std::string directory = join_path(path(), name);
     auto entries = disk().list(directory);
-    if (!entries) { return entries.error().code == Code::not_found ? Result<void>{} : std::unexpected(entries.error()); }
+    if (!entries) {
+        return entries.error().code == Code::not_found ? Result<void>{} : std::unexpected(entries.error());
+    }
     for (const DirectoryEntry& entry : *entries) {
         if (!entry.directory) { TRY_VOID(remove_file(join_path(directory, entry.name))); }
     }
@@ -204,7 +219,8 @@ std::vector<TopicInfo> Store::topics() {
     std::vector<TopicInfo> out;
     for (const auto& [name, topic] : metadata_.topics()) {
         const auto table = table_of(*topic);
-        out.push_back({name, topic->id, static_cast<int32_t>(topic->partitions.size()), table->config->durability, topic->config_map(), topic->internal});
+        out.push_back({name, topic->id, static_cast<int32_t>(topic->partitions.size()), table->config->durability,
+                       topic->config_map(), topic->internal});
     }
     return out;
 }
@@ -224,16 +240,20 @@ Result<int64_t> Store::new_producer_id() {
 // --- partitions --------------------------------------------------------------------------------------------------------------
 
 Shard& Store::shard_of(const Uuid& topic, int32_t partition) {
-    const auto mixed = static_cast<uint64_t>(std::to_integer<uint32_t>(topic.bytes[15])) + static_cast<uint64_t>(partition);
+    const auto mixed =
+        static_cast<uint64_t>(std::to_integer<uint32_t>(topic.bytes[15])) + static_cast<uint64_t>(partition);
     return *shards_[mixed % shards_.size()];
 }
 
 Result<Partition*> Store::partition(TopicTable& topic, int32_t number) {
     if (Partition* found = topic.find(number)) { return found; }
     if (number < 0 || number >= topic.count) {
-        return fail(Code::out_of_range, "topic.partition", fmt::format("topic {} has partitions 0 to {}, not {}", topic.name, topic.count.load() - 1, number));
+        return fail(Code::out_of_range, "topic.partition",
+                    fmt::format("topic {} has partitions 0 to {}, not {}", topic.name, topic.count.load() - 1, number));
     }
-    if (topic.deleted) { return fail(Code::not_found, "topic.partition", fmt::format("topic {} was deleted", topic.name)); }
+    if (topic.deleted) {
+        return fail(Code::not_found, "topic.partition", fmt::format("topic {} was deleted", topic.name));
+    }
     std::lock_guard guard(files_lock_);
     if (Partition* found = topic.find(number)) { return found; }
     return make_partition(topic, number);
@@ -241,7 +261,8 @@ Result<Partition*> Store::partition(TopicTable& topic, int32_t number) {
 
 Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
     const std::string directory = join_path(path(), partition_directory_name({topic.name, number}));
-    auto partition = std::make_unique<Partition>(shard_of(topic.id, number), Partition::Identity{topic.name, topic.id, number, directory, cluster_},
+    auto partition = std::make_unique<Partition>(shard_of(topic.id, number),
+                                                 Partition::Identity{topic.name, topic.id, number, directory, cluster_},
                                                  topic.config, engine_.block_bytes);
     const auto known = persisted_.find({topic.id, number});
     Partition::Start start;
@@ -252,13 +273,16 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
         partition->closed_segments_known = true;
     } else {
         const PartitionCheckpoint& checkpoint = known->second;
-        start = {checkpoint.segment_base, checkpoint.synced_bytes, checkpoint.boundary_offset, checkpoint.log_start, checkpoint.epochs};
+        start = {checkpoint.segment_base, checkpoint.synced_bytes, checkpoint.boundary_offset, checkpoint.log_start,
+                 checkpoint.epochs};
         index = std::make_unique<SegmentIndex>(directory, checkpoint.segment_base, checkpoint.index);
         partition->compacted_end = checkpoint.compacted_end;
         TRY_VOID(partition->producers().decode_window(checkpoint.producers));
     }
     partition->start(std::move(start), std::move(index));
-    if (known == persisted_.end()) { partition->active().seal = std::make_unique<SealBuilder>(partition->seal_place(Offset{0})); }
+    if (known == persisted_.end()) {
+        partition->active().seal = std::make_unique<SealBuilder>(partition->seal_place(Offset{0}));
+    }
     Partition* made = partition.get();
     partitions_.push_back(std::move(partition));
     topic.put(number, made);
@@ -266,21 +290,28 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
 }
 
 Result<void> Store::load(Partition& partition) {
-    if (partition.hooks.loaded.load(std::memory_order_acquire) && !partition.hooks.needs_epoch.load(std::memory_order_acquire)) { return {}; }
+    if (partition.hooks.loaded.load(std::memory_order_acquire) &&
+        !partition.hooks.needs_epoch.load(std::memory_order_acquire)) {
+        return {};
+    }
     std::lock_guard files(files_lock_);
     if (!partition.hooks.loaded) {
         OpenSegment& active = partition.active();
         const auto known = persisted_.find({partition.identity().topic_id, partition.identity().number});
-        std::vector<Hash128> pieces = known == persisted_.end() || known->second.segment_base != active.base ? std::vector<Hash128>{} : known->second.seal_pieces;
+        std::vector<Hash128> pieces = known == persisted_.end() || known->second.segment_base != active.base
+                                          ? std::vector<Hash128>{}
+                                          : known->second.seal_pieces;
         const uint64_t bytes = partition.closed().at - active.begin;
-        const uint64_t hashed = std::min<uint64_t>(pieces.size() * seal_piece_bytes, align_down(bytes, seal_piece_bytes));
+        const uint64_t hashed =
+            std::min<uint64_t>(pieces.size() * seal_piece_bytes, align_down(bytes, seal_piece_bytes));
         pieces.resize(hashed / seal_piece_bytes);
         auto seal = std::make_unique<SealBuilder>(partition.seal_place(active.base), std::move(pieces));
         TRY_VOID(read_back(partition, active, hashed, bytes, [&](Bytes part) { seal->update(part); }));
         const uint64_t unfinished = align_down(bytes, engine_.block_bytes);
         std::vector<std::byte> fragment;
         if (unfinished < bytes && partition.chunks().empty()) {
-            TRY_VOID(read_back(partition, active, unfinished, bytes, [&](Bytes part) { fragment.insert(fragment.end(), part.begin(), part.end()); }));
+            TRY_VOID(read_back(partition, active, unfinished, bytes,
+                               [&](Bytes part) { fragment.insert(fragment.end(), part.begin(), part.end()); }));
         }
         Guard guard(partition.shard().lock());
         active.seal = std::move(seal);
@@ -290,14 +321,16 @@ Result<void> Store::load(Partition& partition) {
     Guard guard(partition.shard().lock());
     if (partition.hooks.needs_epoch && !read_only()) {
         // The first append after each opening starts a new leader epoch, so whoever read what a crash took back learns of it.
-        partition.start_epoch(Epoch{std::max<int64_t>(generation_, partition.epochs().empty() ? 0 : partition.epochs().back().epoch.value + 1)});
+        partition.start_epoch(Epoch{std::max<int64_t>(
+            generation_, partition.epochs().empty() ? 0 : partition.epochs().back().epoch.value + 1)});
         partition.hooks.needs_epoch = false;
     }
     return {};
 }
 
 // The bytes [begin, end) of an unfinished segment, from its file and, behind what is filled, from memory.
-Result<void> Store::read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end, const std::function<void(Bytes)>& take) {
+Result<void> Store::read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
+                              const std::function<void(Bytes)>& take) {
     if (begin == end) { return {}; }
     std::vector<Bytes> pieces;
     std::vector<BufferRef> pins;
@@ -305,7 +338,9 @@ Result<void> Store::read_back(Partition& partition, OpenSegment& segment, uint64
     {
         Guard guard(partition.shard().lock());
         filled = std::clamp(partition.filled_from(0), segment.begin + begin, segment.begin + end) - segment.begin;
-        if (filled < end) { partition.pieces(segment.begin + filled, segment.begin + end, Partition::Cut::batches, pieces, pins); }
+        if (filled < end) {
+            partition.pieces(segment.begin + filled, segment.begin + end, Partition::Cut::batches, pieces, pins);
+        }
     }
     if (begin < filled) {
         TRY(const auto file, open_segment(partition, segment.base));
@@ -313,9 +348,13 @@ Result<void> Store::read_back(Partition& partition, OpenSegment& segment, uint64
         const BufferRef buffer = pool_.take(1u << 20);
         for (uint64_t at = from; at < filled; at += buffer->capacity()) {
             const uint64_t size = std::min<uint64_t>(buffer->capacity(), align_up(filled, engine_.block_bytes) - at);
-            TRY(const uint64_t got, read_at(disk(), *file, BytePos{static_cast<int64_t>(at)}, MutableBytes(buffer->data(), size)));
+            TRY(const uint64_t got,
+                read_at(disk(), *file, BytePos{static_cast<int64_t>(at)}, MutableBytes(buffer->data(), size)));
             const uint64_t until = std::min(filled, at + size);
-            if (at + got < until) { return fail(Code::corrupt, "partition.load", fmt::format("{} is cut short: {} bytes were proven", file->path(), filled)); }
+            if (at + got < until) {
+                return fail(Code::corrupt, "partition.load",
+                            fmt::format("{} is cut short: {} bytes were proven", file->path(), filled));
+            }
             const uint64_t skip = std::max(begin, at) - at;
             take(Bytes(buffer->data() + skip, until - at - skip));
         }
@@ -361,7 +400,8 @@ Result<void> Store::know_closed_segments(Partition& partition) {
     std::vector<ClosedSegment> found;
     if (listing) {
         for (const SegmentListing& segment : listing->segments) {
-            TRY(const FileInfo info, disk().info(join_path(partition.identity().directory, segment_file_name(segment.base, SegmentFile::log))));
+            TRY(const FileInfo info, disk().info(join_path(partition.identity().directory,
+                                                           segment_file_name(segment.base, SegmentFile::log))));
             found.push_back({segment.base, {}, info.bytes, -1});
         }
     }
@@ -389,7 +429,8 @@ void Store::start_threads() {
         };
     }
     for (auto& shard : shards_) {
-        threads_.emplace_back(fmt::format("flowstone-{}", shard->number()), [this, raw = shard.get()] { run_committer(*raw); });
+        threads_.emplace_back(fmt::format("flowstone-{}", shard->number()),
+                              [this, raw = shard.get()] { run_committer(*raw); });
     }
     threads_.emplace_back("flowstone-fill", [this] { run_filler(); });
 }

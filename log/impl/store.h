@@ -40,7 +40,9 @@ struct TopicTable {
     // The partition if it was made already, without a lock; else null.
     Partition* find(int32_t number) const {
         const Slots* slots = slots_.load(std::memory_order_acquire);
-        return slots == nullptr || number < 0 || static_cast<size_t>(number) >= slots->size() ? nullptr : (*slots)[static_cast<size_t>(number)].load(std::memory_order_acquire);
+        return slots == nullptr || number < 0 || static_cast<size_t>(number) >= slots->size()
+                   ? nullptr
+                   : (*slots)[static_cast<size_t>(number)].load(std::memory_order_acquire);
     }
     void put(int32_t number, Partition* partition);  // under Store::meta_lock
 
@@ -54,7 +56,8 @@ using PartitionKey = std::pair<Uuid, int32_t>;
 
 class Store {
 public:
-    static Result<std::unique_ptr<Store>> open(const Environment& environment, std::string path, Options options, const Tuning& tuning);
+    static Result<std::unique_ptr<Store>> open(const Environment& environment, std::string path, Options options,
+                                               const Tuning& tuning);
     ~Store();
 
     const std::string& path() const { return engine_.directory; }
@@ -112,7 +115,8 @@ private:
     Result<void> relieve_now(Shard& shard, bool must);
     Result<void> remove_directory(const std::string& name);
     Result<void> remove_file(const std::string& path);
-    Result<void> read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end, const std::function<void(Bytes)>& take);
+    Result<void> read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
+                           const std::function<void(Bytes)>& take);
 
     // Steps of a checkpoint (checkpointer.cc).
     Result<void> checkpoint_locked(bool exact, bool clean);

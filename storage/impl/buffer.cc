@@ -53,7 +53,8 @@ void BufferPool::cut_slab(size_t size_class) {
     // Small buffers come from slabs of their own size, so that an idle log of many partitions does not touch huge pages.
     const size_t bytes = class_bytes[size_class];
     const size_t total = bytes >= 65536 ? slab_bytes : std::max<size_t>(bytes * 4, 65536);
-    auto* slab = static_cast<std::byte*>(std::aligned_alloc(total == slab_bytes ? slab_bytes : class_bytes.front(), total));
+    auto* slab =
+        static_cast<std::byte*>(std::aligned_alloc(total == slab_bytes ? slab_bytes : class_bytes.front(), total));
     CHECK(slab != nullptr);
     if (total == slab_bytes) { madvise(slab, total, MADV_HUGEPAGE); }  // a wish: refused is fine
     slabs_.push_back(slab);

@@ -95,7 +95,8 @@ bool get(ByteReader& in, PartitionCheckpoint& partition) {
     }
     const Bytes producers = in.bytes(in.le<uint32_t>());
     partition.producers.assign(producers.begin(), producers.end());
-    return !in.failed() && partition.partition >= 0 && partition.segment_base.value >= 0 && partition.boundary <= partition.synced_bytes;
+    return !in.failed() && partition.partition >= 0 && partition.segment_base.value >= 0 &&
+           partition.boundary <= partition.synced_bytes;
 }
 
 }  // namespace
@@ -135,9 +136,13 @@ Result<Checkpoint> decode_checkpoint(Bytes bytes) {
     if (bytes.size() < head_bytes || load_le<uint64_t>(bytes.data()) != magic) { return damaged(); }
     const uint64_t size = load_le<uint64_t>(bytes.data() + 16);
     if (load_le<uint32_t>(bytes.data() + 12) != 0 || size < head_bytes || size > bytes.size()) { return damaged(); }
-    if (load_le<uint64_t>(bytes.data() + 24) != xxh3_64(bytes.subspan(head_bytes, size - head_bytes), size)) { return damaged(); }
+    if (load_le<uint64_t>(bytes.data() + 24) != xxh3_64(bytes.subspan(head_bytes, size - head_bytes), size)) {
+        return damaged();
+    }
     if (load_le<uint32_t>(bytes.data() + 8) != format_version) {
-        return fail(Code::unsupported, "checkpoint.read", fmt::format("format version {}, this release knows {}", load_le<uint32_t>(bytes.data() + 8), format_version));
+        return fail(Code::unsupported, "checkpoint.read",
+                    fmt::format("format version {}, this release knows {}", load_le<uint32_t>(bytes.data() + 8),
+                                format_version));
     }
     ByteReader in(bytes.subspan(head_bytes, size - head_bytes));
     Checkpoint out;

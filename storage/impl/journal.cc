@@ -49,7 +49,8 @@ Result<FileHeader> decode(Bytes bytes, const std::string& path) {
     }
     if (load_le<uint32_t>(at + 8) != file_version) {
         return fail(Code::unsupported, "journal.open",
-                    fmt::format("{} has format version {}, this release knows {}", path, load_le<uint32_t>(at + 8), file_version));
+                    fmt::format("{} has format version {}, this release knows {}", path, load_le<uint32_t>(at + 8),
+                                file_version));
     }
     FileHeader header;
     std::memcpy(header.ring.bytes.data(), at + 12, 16);
@@ -131,7 +132,9 @@ std::vector<Journal::Extent> Journal::extents_of(size_t file_index) const {
 Result<std::unique_ptr<Journal>> Journal::create(Disk& disk, const Options& options, const Uuid& ring) {
     std::unique_ptr<Journal> journal(new Journal(disk, options));
     journal->ring_ = ring;
-    const uint64_t bytes = std::max(journal_extent_bytes * 2, std::min(journal_first_file_bytes, align_down(options.bytes_max, journal_extent_bytes)));
+    const uint64_t bytes =
+        std::max(journal_extent_bytes * 2,
+                 std::min(journal_first_file_bytes, align_down(options.bytes_max, journal_extent_bytes)));
     TRY(auto file, journal->create_file(0, bytes));
     journal->files_.push_back(std::move(file));
     journal->extents_ = journal->extents_of(0);
@@ -147,7 +150,9 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const Options& option
     for (const DirectoryEntry& entry : entries) {
         uint32_t shard = 0;
         uint32_t number = 0;
-        if (!entry.directory && parse_name(entry.name, shard, number) && shard == options.shard) { numbers.push_back(number); }
+        if (!entry.directory && parse_name(entry.name, shard, number) && shard == options.shard) {
+            numbers.push_back(number);
+        }
     }
     std::ranges::sort(numbers);
     if (numbers.empty()) { return fail(Code::not_found, "journal.open", options.directory); }
@@ -175,13 +180,16 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const Options& option
         }
         journal->ring_ = header->ring;
         journal->options_.block_bytes = header->block_bytes;
-        journal->files_.push_back({std::move(file), number, std::min(header->bytes, align_down(size, journal_extent_bytes))});
+        journal->files_.push_back(
+            {std::move(file), number, std::min(header->bytes, align_down(size, journal_extent_bytes))});
     }
     if (journal->files_.empty()) { return std::unexpected(*unreadable); }
     for (size_t i = 0; i < journal->files_.size(); ++i) {
         for (const Extent& extent : journal->extents_of(i)) { journal->extents_.push_back(extent); }
     }
-    if (journal->extents_.empty()) { return fail(Code::corrupt, "journal.open", fmt::format("{} is cut short", journal->files_[0].file->path())); }
+    if (journal->extents_.empty()) {
+        return fail(Code::corrupt, "journal.open", fmt::format("{} is cut short", journal->files_[0].file->path()));
+    }
     journal->at_block_ = journal->extents_[0].begin_block;
     return journal;
 }
@@ -203,7 +211,8 @@ Result<JournalScan> Journal::scan(BufferPool& pool, uint64_t first_sequence) {
     for (size_t i = 0; i < extents_.size(); ++i) { TRY_VOID(scan_extent(i, pool, first_sequence, out)); }
     // Each sequence once: of two, the later opening's counts, because the other was cut off by the crash between.
     std::ranges::sort(out.commits, [](const JournalScan::Commit& a, const JournalScan::Commit& b) {
-        return std::pair(a.view.place.sequence, a.view.place.generation) < std::pair(b.view.place.sequence, b.view.place.generation);
+        return std::pair(a.view.place.sequence, a.view.place.generation) <
+               std::pair(b.view.place.sequence, b.view.place.generation);
     });
     std::vector<JournalScan::Commit> kept;
     for (JournalScan::Commit& commit : out.commits) {
@@ -228,13 +237,18 @@ Result<void> Journal::scan_extent(size_t extent_index, BufferPool& pool, uint64_
     for (uint64_t at = 0, i = 0; at < size; ++i) {
         const uint64_t piece = std::min<uint64_t>(size - at, 1u << 20);
         vectors[i] = {buffer->data() + at, piece};
-        requests.push_back({.kind = Io::Kind::read, .file = file.file.get(), .at = BytePos{static_cast<int64_t>(begin + at)}, .pieces = {&vectors[i], 1}});
+        requests.push_back({.kind = Io::Kind::read,
+                            .file = file.file.get(),
+                            .at = BytePos{static_cast<int64_t>(begin + at)},
+                            .pieces = {&vectors[i], 1}});
         at += piece;
     }
     disk_.run(requests);
     for (const Io& request : requests) {
         if (request.os_errno != 0) { return fail_errno(request.os_errno, "journal.scan", file.file->path()); }
-        if (request.done != request.pieces[0].iov_len) { return fail(Code::corrupt, "journal.scan", fmt::format("{} is cut short", file.file->path())); }
+        if (request.done != request.pieces[0].iov_len) {
+            return fail(Code::corrupt, "journal.scan", fmt::format("{} is cut short", file.file->path()));
+        }
         out.bytes_read += request.done;
     }
     bool keep = false;
@@ -302,7 +316,10 @@ std::optional<CommitPlace> Journal::take(uint64_t bytes) {
 Result<void> Journal::write(const CommitPlace& place, Bytes commit) {
     File& file = *files_[extents_[extent_].file].file;
     iovec piece{const_cast<std::byte*>(commit.data()), commit.size()};
-    Io request{.kind = Io::Kind::write_durable, .file = &file, .at = BytePos{int64_t{place.block} * options_.block_bytes}, .pieces = {&piece, 1}};
+    Io request{.kind = Io::Kind::write_durable,
+               .file = &file,
+               .at = BytePos{int64_t{place.block} * options_.block_bytes},
+               .pieces = {&piece, 1}};
     disk_.run({&request, 1});
     if (request.os_errno != 0) { return fail_errno(request.os_errno, "journal.commit", file.path()); }
     return {};
@@ -318,7 +335,9 @@ void Journal::wrote(const CommitPlace& place, Bytes commit, uint64_t sum) {
 }
 
 Result<Journal::Growth> Journal::prepare_growth() {
-    const uint64_t bytes = std::min(journal_next_file_bytes, align_down(options_.bytes_max - std::min(options_.bytes_max, this->bytes()), journal_extent_bytes));
+    const uint64_t bytes =
+        std::min(journal_next_file_bytes,
+                 align_down(options_.bytes_max - std::min(options_.bytes_max, this->bytes()), journal_extent_bytes));
     if (bytes == 0 || next_file_ >= journal_files_max) { return fail(Code::busy, "journal.grow", options_.directory); }
     TRY(auto file, create_file(next_file_, bytes));
     TRY_VOID(disk_.sync_directory(options_.directory));

@@ -150,8 +150,12 @@ CommitFault parse_commit(Bytes bytes, const Uuid& ring, uint32_t file, uint32_t 
     if (get_id(bytes.data() + 8) != ring) { return CommitFault::not_a_commit; }
     out = CommitView{};
     const std::byte* header = bytes.data();
-    out.place = {ring, load_le<uint32_t>(header + 24), load_le<uint32_t>(header + 40), load_le<uint32_t>(header + 44),
-                 load_le<uint64_t>(header + 32), load_le<uint64_t>(header + 64)};
+    out.place = {ring,
+                 load_le<uint32_t>(header + 24),
+                 load_le<uint32_t>(header + 40),
+                 load_le<uint32_t>(header + 44),
+                 load_le<uint64_t>(header + 32),
+                 load_le<uint64_t>(header + 64)};
     if (out.place.file != file || out.place.block != block) { return CommitFault::not_a_commit; }
     out.closing = (load_le<uint32_t>(header + 28) & 1) != 0;
     out.bytes = load_le<uint32_t>(header + 48);
@@ -169,17 +173,23 @@ CommitFault parse_commit(Bytes bytes, const Uuid& ring, uint32_t file, uint32_t 
     // Lengths first, so that the sum below never reads past the end.
     Bytes rest = bytes.subspan(entries_at, out.bytes - entries_at);
     while (!rest.empty()) {
-        if (rest.size() < entry_head_bytes || !known_kind(load_le<uint32_t>(rest.data()))) { return CommitFault::damaged; }
+        if (rest.size() < entry_head_bytes || !known_kind(load_le<uint32_t>(rest.data()))) {
+            return CommitFault::damaged;
+        }
         const std::byte* at = rest.data();
         const uint32_t payload_bytes = load_le<uint32_t>(at + 60);
-        if (payload_bytes > rest.size() - entry_head_bytes ||
-            CommitWriter::entry_bytes(payload_bytes) > rest.size()) {
+        if (payload_bytes > rest.size() - entry_head_bytes || CommitWriter::entry_bytes(payload_bytes) > rest.size()) {
             return CommitFault::damaged;
         }
         Entry entry;
-        entry.head = {static_cast<EntryKind>(load_le<uint32_t>(at)), get_id(at + 8), load_le<int32_t>(at + 4),
-                      {load_le<int32_t>(at + 56)}, {load_le<int64_t>(at + 24)}, {load_le<int64_t>(at + 32)},
-                      {load_le<int64_t>(at + 40)}, {load_le<int64_t>(at + 48)}};
+        entry.head = {static_cast<EntryKind>(load_le<uint32_t>(at)),
+                      get_id(at + 8),
+                      load_le<int32_t>(at + 4),
+                      {load_le<int32_t>(at + 56)},
+                      {load_le<int64_t>(at + 24)},
+                      {load_le<int64_t>(at + 32)},
+                      {load_le<int64_t>(at + 40)},
+                      {load_le<int64_t>(at + 48)}};
         entry.payload = rest.subspan(entry_head_bytes, payload_bytes);
         out.entries.push_back(entry);
         rest = rest.subspan(CommitWriter::entry_bytes(payload_bytes));

@@ -117,7 +117,9 @@ TEST_F(LogTest, TheRingIsReusedManyTimes) {
     for (int p = 0; p < 4; ++p) {
         const auto all = values(*topic, p);
         ASSERT_EQ(all.size(), 5'000u);
-        for (size_t i = 0; i < all.size(); ++i) { ASSERT_EQ(all[i], value + std::to_string(i * 4 + static_cast<size_t>(p))); }
+        for (size_t i = 0; i < all.size(); ++i) {
+            ASSERT_EQ(all[i], value + std::to_string(i * 4 + static_cast<size_t>(p)));
+        }
     }
 }
 
@@ -127,7 +129,8 @@ TEST_F(LogTest, SegmentsRollAndAreRead) {
         SCOPED_TRACE(level);
         {
             Log log = open();
-            auto topic = log.create_topic(level, {.configs = {{"segment.bytes", "1048576"}, {"flowstone.durability", level}}});
+            auto topic =
+                log.create_topic(level, {.configs = {{"segment.bytes", "1048576"}, {"flowstone.durability", level}}});
             ASSERT_TRUE(topic) << topic.error().message();
             for (int i = 0; i < 5'000; ++i) {
                 auto at = topic->append_async(record(value + std::to_string(i)));
@@ -177,7 +180,8 @@ TEST_F(LogTest, ADuplicateAnswersWithItsFirstOffset) {
         auto topic = log.create_topic("events");
         id = *log.new_producer_id();
         for (int i = 0; i < 7; ++i) {
-            auto at = topic->append(record(std::to_string(i)), {.partition = 0, .producer = ProducerSequence{id, 0, i}});
+            auto at =
+                topic->append(record(std::to_string(i)), {.partition = 0, .producer = ProducerSequence{id, 0, i}});
             ASSERT_TRUE(at) << at.error().message();
             EXPECT_EQ(at->offset, Offset{i});
         }
