@@ -185,6 +185,26 @@ TEST_F(SegmentVerifyTest, IndexFaultsAreNamed) {
     EXPECT_EQ(words(), Words{"index_missing"});
 }
 
+TEST_F(SegmentVerifyTest, AnIndexEntryPastTheEndIsNamed) {
+    auto index = read(file(0, SegmentFile::index));
+    store_be(index.data() + index.size() - index_entry_bytes, static_cast<int32_t>(segments_[0].next_offset));
+    write(file(0, SegmentFile::index), index);
+    EXPECT_EQ(words(), Words{"index_entry"});
+}
+
+TEST_F(SegmentVerifyTest, ATimeEntryBehindALargerTimestampIsNamed) {
+    // Followed, it would skip the first batch for any time up to 9,000.
+    const MadeSegment segment =
+        make_segment(base_[2], {{.timestamp_ms = 9'000, .epoch = 2}, {.timestamp_ms = 6'000, .epoch = 2}});
+    write(file(2, SegmentFile::log), segment.bytes);
+    write(file(2, SegmentFile::index), {});
+    ByteWriter times;
+    times.be(int64_t{6'000});
+    times.be(int32_t{1});
+    write(file(2, SegmentFile::time_index), times.view());
+    EXPECT_EQ(words(), Words{"time_index_entry"});
+}
+
 TEST_F(SegmentVerifyTest, EveryBitFlipOfAnIndexIsNamedOrLeavesEveryLookupRight) {
     for (const SegmentFile kind : {SegmentFile::index, SegmentFile::time_index}) {
         const std::string name = file(0, kind);
@@ -250,6 +270,18 @@ TEST_F(SegmentVerifyTest, SealFaultsAreNamed) {
     with = options();
     with.cluster = Uuid{};
     EXPECT_EQ(words(with), Words{"seal_place"});
+    Uuid other = topic_;
+    other.bytes[0] = std::byte{9};
+    ASSERT_TRUE(write_partition_metadata(*disk_, root_, other));
+    EXPECT_EQ(words(), Words{"seal_place"});
+    ASSERT_TRUE(write_partition_metadata(*disk_, root_, topic_));
+    // The first seal loses its chain: the second one still names its head.
+    const auto first = read(file(0, SegmentFile::seal));
+    Seal plain = *read_seal(*disk_, root_, Offset{0});
+    plain.chain.reset();
+    ASSERT_TRUE(write_seal(*disk_, root_, plain));
+    EXPECT_EQ(words(), Words{"chain_broken"});
+    write(file(0, SegmentFile::seal), first);
     // A segment that lost its last batch, all else being right.
     auto content = segments_[1].bytes;
     content.resize(static_cast<size_t>(segments_[1].batches.back().at));
@@ -306,7 +338,10 @@ TEST_F(SegmentVerifyTest, TransactionIndexesAreChecked) {
     write(file(1, SegmentFile::transaction_index), out.view().first(50));
     EXPECT_EQ(words(), Words{"transaction_index_entry"});
     write(file(1, SegmentFile::transaction_index), out.view());
-    flip(file(1, SegmentFile::transaction_index), 35);
+    flip(file(1, SegmentFile::transaction_index), 35);  // the second one's version
+    EXPECT_EQ(words(), Words{"transaction_index_entry"});
+    write(file(1, SegmentFile::transaction_index), out.view());
+    flip(file(1, SegmentFile::transaction_index), 34 + 17, 0x20);  // begins at 42, ends at 15
     EXPECT_EQ(words(), Words{"transaction_index_entry"});
 }
 
