@@ -9,6 +9,7 @@
 
 #include <flowstone/log.h>
 
+#include "tools/flowstone/output.h"
 #include "tools/flowstone/segment.h"
 
 namespace flowstone::tool {
@@ -51,13 +52,24 @@ CLI::App& add_command(CLI::App& parent, const std::string& name, const std::stri
     return *command;
 }
 
+std::string check_count(const std::string& text) {
+    const auto number = parse_integer(text);
+    return number && *number >= 0 ? std::string() : fmt::format("'{}' is no number from 0 on", text);
+}
+
 void add_commands(CLI::App& app, Invocation& invocation) {
     app.add_option("-L,--log", invocation.endpoint, "The log: dir:PATH, or a path (default dir:./flowstone-data)")
         ->envname("FLOWSTONE_LOG")
         ->type_name("ENDPOINT");
+    app.add_flag("-v,--verbose", invocation.verbose, "Say on standard error what the log has to tell");
     app.set_version_flag("--version", std::string("flowstone ") + version(), "Print the version and exit");
     app.require_subcommand(1);
     app.fallthrough();  // -L may also stand behind the command's name
+    add_topic_commands(app, invocation);
+    add_produce_command(app, invocation);
+    add_consume_command(app, invocation);
+    add_group_commands(app, invocation);
+    add_perf_commands(app, invocation);
     add_segment_commands(app, invocation);
     add_completion_commands(app, invocation);
     app.footer(

@@ -24,6 +24,7 @@ enum class Exit : int {
 // What the commands share while the command line is parsed.
 struct Invocation {
     std::string endpoint;       // -L, or FLOWSTONE_LOG
+    bool verbose = false;       // what the library has to say is shown on standard error
     std::function<Exit()> run;  // set by the command that was chosen
 };
 
@@ -42,6 +43,14 @@ void add_commands(CLI::App& app, Invocation& invocation);
 CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& summary,
                       const std::vector<std::string>& examples);
 
+// For CLI11's check(): empty for a decimal number from 0 on, else what is wrong. CLI11 itself takes -1 for 2^64 - 1.
+std::string check_count(const std::string& text);
+
+void add_topic_commands(CLI::App& app, Invocation& invocation);
+void add_produce_command(CLI::App& app, Invocation& invocation);
+void add_consume_command(CLI::App& app, Invocation& invocation);
+void add_group_commands(CLI::App& app, Invocation& invocation);
+void add_perf_commands(CLI::App& app, Invocation& invocation);
 void add_completion_commands(CLI::App& app, Invocation& invocation);
 
 }  // namespace flowstone::tool

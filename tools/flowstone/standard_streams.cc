@@ -116,6 +116,8 @@ Exit print(std::string_view text) {
     return flushed ? Exit::done : complain(flushed.error());
 }
 
+bool output_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
+
 bool error_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
 
 uint32_t error_columns() {

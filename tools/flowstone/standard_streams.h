@@ -70,6 +70,7 @@ private:
 // Prints `text` and flushes it.
 Exit print(std::string_view text);
 
+bool output_is_terminal();
 bool error_is_terminal();                 // progress is shown
 uint32_t error_columns();                 // width of the terminal, 80 if unknown
 void write_error(std::string_view text);  // as it is, at once

@@ -1,0 +1,84 @@
+#include "tools/flowstone/session.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "storage/try.h"
+#include "tools/flowstone/endpoint.h"
+#include "tools/flowstone/output.h"
+#include "tools/flowstone/standard_streams.h"
+
+namespace flowstone::tool {
+
+Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threads) {
+    TRY(std::string directory, log_directory(invocation.endpoint));
+    Options options;
+    options.read_only = access == Access::read;
+    options.create = access == Access::create;
+    options.threads = threads;
+    if (invocation.verbose) {
+        options.on_log = [](std::string_view line) { note(line); };
+    }
+    return Log::open(std::move(directory), std::move(options));
+}
+
+Exit with_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work, uint32_t threads) {
+    if (auto directory = log_directory(invocation.endpoint); !directory) { return complain(directory.error()); }
+    auto log = open_log(invocation, access, threads);
+    // Whatever is wrong with a directory, the command line was right.
+    if (!log) { return complain(log.error().message(), Exit::failed); }
+    const Exit exit = work(*log);
+    if (auto closed = log->close(); !closed && exit == Exit::done) { return complain(closed.error()); }
+    return exit;
+}
+
+Result<From> parse_from(std::string_view text) {
+    if (text == "beginning") { return From::beginning(); }
+    if (text == "end") { return From::end(); }
+    if (const auto offset = parse_integer(text); offset && *offset >= 0) { return From(Offset{*offset}); }
+    if (const auto time_ms = parse_time(text)) { return From::time_ms(*time_ms); }
+    return fail(Code::invalid, "position",
+                fmt::format("'{}' is neither beginning, end, an offset, nor a time like 2014-04-01T09:30:00Z", text));
+}
+
+Result<Offset> resolve(const Topic& topic, int32_t partition, const From& from) {
+    TRY(const PartitionInfo info, topic.partition(partition));
+    if (std::holds_alternative<From::Beginning>(from.value())) { return info.log_start; }
+    if (std::holds_alternative<From::End>(from.value())) { return info.high_watermark; }
+    if (const auto* time = std::get_if<From::Time>(&from.value())) {
+        return topic.offset_for_time(partition, time->ms);
+    }
+    const Offset offset = std::get<Offset>(from.value());
+    if (offset < info.log_start || offset > info.high_watermark) {
+        return fail(Code::out_of_range, "position",
+                    fmt::format("offset {} of {}-{}: there are {} to {}", offset.value, topic.name(), partition,
+                                info.log_start.value, info.high_watermark.value));
+    }
+    return offset;
+}
+
+Result<ConfigMap> parse_pairs(const std::vector<std::string>& texts) {
+    ConfigMap pairs;
+    for (const std::string& text : texts) {
+        const size_t at = text.find('=');
+        if (at == std::string::npos || at == 0) {
+            return fail(Code::invalid, "arguments", fmt::format("'{}' is not NAME=VALUE", text));
+        }
+        pairs.emplace_back(text.substr(0, at), text.substr(at + 1));
+    }
+    return pairs;
+}
+
+Result<std::vector<int32_t>> partitions_of(const Topic& topic, const std::optional<int32_t>& asked) {
+    if (asked && *asked >= topic.partitions()) {
+        return fail(Code::out_of_range, "partition",
+                    fmt::format("{} of {}: it has 0 to {}", *asked, topic.name(), topic.partitions() - 1));
+    }
+    if (asked) { return std::vector{*asked}; }
+    std::vector<int32_t> all;
+    for (int32_t partition = 0; partition < topic.partitions(); ++partition) { all.push_back(partition); }
+    return all;
+}
+
+}  // namespace flowstone::tool

@@ -1,0 +1,39 @@
+// One command's use of a log: opened as -L says, closed when the work is done.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flowstone/log.h>
+
+#include "tools/flowstone/command_line.h"
+
+namespace flowstone::tool {
+
+enum class Access : uint8_t {
+    read,    // beside a writer or alone; nothing on disk is changed
+    write,   // the log must be there
+    create,  // the log is made if it is not there
+};
+
+// Errors: those of Log::open; invalid and unsupported for the endpoint.
+Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threads = 0);
+
+// Opens the log, does the work, closes the log. Complains itself when the log cannot be opened or closed.
+Exit with_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work, uint32_t threads = 0);
+
+// "beginning", "end", an offset, or a time as RFC 3339 has it. Errors: invalid.
+Result<From> parse_from(std::string_view text);
+
+// Where in a partition that is: an offset from the log start to the high watermark. Errors: out_of_range; the log's.
+Result<Offset> resolve(const Topic& topic, int32_t partition, const From& from);
+
+// "NAME=VALUE", each. Errors: invalid.
+Result<ConfigMap> parse_pairs(const std::vector<std::string>& texts);
+
+// The partition asked for, or all of the topic's. Errors: out_of_range.
+Result<std::vector<int32_t>> partitions_of(const Topic& topic, const std::optional<int32_t>& asked);
+
+}  // namespace flowstone::tool
