@@ -56,21 +56,24 @@ size_t Shard::chunk_bytes_limit() const {
     return chunk_bytes_min;
 }
 
-// Lets go of the oldest chunks that the file has whole, beyond the budget for readers.
+// Lets go of the oldest chunks that the file has whole, beyond the budget for readers. One that is not filled yet, or that
+// its partition is still writing to, goes to the back: an idle partition's must not keep everybody else's.
 void Shard::trim_tail() {
-    while (tail_bytes_ > engine_.options.tail_bytes_max && !tail_.empty()) {
-        auto [partition, begin] = tail_.front();
+    constexpr size_t looks_max = 16;
+    for (size_t look = 0; look < looks_max && tail_bytes_ > engine_.options.tail_bytes_max && !tail_.empty(); ++look) {
+        const auto [partition, begin] = tail_.front();
+        tail_.pop_front();
         auto& chunks = partition->chunks();
         const auto chunk = std::ranges::find(chunks, begin, &Chunk::begin);
-        if (chunk == chunks.end()) {
-            tail_.pop_front();
+        if (chunk == chunks.end()) { continue; }
+        // Oldest first: a chunk knows by the one behind it where its own duty ends.
+        const bool oldest = chunk == chunks.begin();
+        if (!oldest || chunks.size() == 1 || chunk->filled < partition->duty_end(0)) {
+            tail_.emplace_back(partition, begin);
             continue;
         }
-        const auto index = static_cast<size_t>(chunk - chunks.begin());
-        if (chunk->filled < partition->duty_end(index) || index + 1 == chunks.size()) { return; }
         tail_bytes_ -= chunk->buffer->capacity();
         chunks.erase(chunk);
-        tail_.pop_front();
     }
 }
 
@@ -324,7 +327,7 @@ void Shard::plan_direct(Run& run) {
     }
     const bool oversize = CommitWriter::entry_bytes(run.range.end - run.range.begin) > commit_bytes_max / 2;
     const OpenSegment& segment = partition.segment_of(run.range.begin);
-    const uint64_t filled = std::max(partition.filled_from(0), segment.begin);
+    const uint64_t filled = partition.filled_from(segment.begin);
     if (filled > run.range.begin || (run.range.begin - filled > direct_backlog_bytes_max && !oversize)) { return; }
     const uint64_t begin = align_down(filled, engine_.block_bytes);
     const uint64_t end = align_down(run.range.end, engine_.block_bytes);

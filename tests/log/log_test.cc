@@ -153,6 +153,39 @@ TEST_F(LogTest, SegmentsRollAndAreRead) {
     }
 }
 
+// Small budgets: chunks are given back while older ones still wait, partitions take turns, segments roll in between.
+TEST_F(LogTest, LittleMemoryIsEnough) {
+    const std::string value(700, 'v');
+    for (const char* level : {"durable", "written", "memory"}) {
+        SCOPED_TRACE(level);
+        Log log = open({.dirty_bytes_max = 2u << 20, .tail_bytes_max = 256u << 10});
+        auto topic = log.create_topic(
+            level, {.partitions = 3, .configs = {{"segment.bytes", "3145728"}, {"flowstone.durability", level}}});
+        ASSERT_TRUE(topic) << topic.error().message();
+        constexpr int count = 30'000;
+        for (int i = 0; i < count; ++i) {
+            // One partition is idle for long, one is fed in bursts that go straight to the segment.
+            const int32_t partition = i % 1000 == 0 ? 2 : (i / 4000) % 2;
+            auto at = topic->append_async(record(value + std::to_string(i)), {.partition = partition});
+            ASSERT_TRUE(at) << at.error().message();
+            if (i % 777 == 0) { ASSERT_TRUE(log.flush()); }
+        }
+        ASSERT_TRUE(log.flush());
+        size_t total = 0;
+        for (int32_t partition = 0; partition < 3; ++partition) {
+            int before = -1;
+            for (const std::string& one : values(*topic, partition)) {
+                const int number = std::stoi(one.substr(value.size()));
+                ASSERT_GT(number, before);
+                before = number;
+                ++total;
+            }
+        }
+        EXPECT_EQ(total, static_cast<size_t>(count));
+        ASSERT_TRUE(log.close());
+    }
+}
+
 TEST_F(LogTest, OffsetsOfAGroupAreKept) {
     {
         Log log = open();
