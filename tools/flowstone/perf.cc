@@ -76,7 +76,8 @@ int64_t intended_start_ns(const Course& course, uint32_t thread, uint64_t index)
     return course.began_ns + static_cast<int64_t>(seconds * 1e9);
 }
 
-void append_part(Course& course, Topic topic, uint32_t thread, Measured& measured) {
+void append_part(Course& course, const Topic& shared_topic, uint32_t thread, Measured& measured) {
+    Topic topic = shared_topic;  // to append, a handle of one's own; copies are cheap
     const PerfArguments& arguments = course.arguments;
     const std::string values = noise(arguments.record_bytes + 4096);
     std::vector<Record> batch(arguments.batch_records);
@@ -129,7 +130,7 @@ Result<void> read_partition(Course& course, const Topic& topic, int32_t partitio
     return {};
 }
 
-void read_part(Course& course, Topic topic, uint32_t thread, Measured& measured) {
+void read_part(Course& course, const Topic& topic, uint32_t thread, Measured& measured) {
     for (auto partition = static_cast<int32_t>(thread); partition < topic.partitions();
          partition += static_cast<int32_t>(course.arguments.threads)) {
         if (auto read = read_partition(course, topic, partition, measured); !read) {
@@ -140,7 +141,7 @@ void read_part(Course& course, Topic topic, uint32_t thread, Measured& measured)
     }
 }
 
-using Part = void (*)(Course&, Topic, uint32_t thread, Measured&);
+using Part = void (*)(Course&, const Topic&, uint32_t thread, Measured&);
 
 // Runs `part` in every thread, painting progress meanwhile.
 Result<Measured> run_parts(Course& course, const Topic& topic, Part part) {
@@ -151,6 +152,7 @@ Result<Measured> run_parts(Course& course, const Topic& topic, Part part) {
     course.began_ns = course.clock.monotonic_ns();
     {
         std::vector<std::jthread> threads;
+        threads.reserve(count);
         for (uint32_t thread = 0; thread < count; ++thread) {
             threads.emplace_back([&, thread] {
                 part(course, topic, thread, measured[thread]);

@@ -1,6 +1,7 @@
 #include "tools/flowstone/progress.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -37,7 +38,7 @@ std::string progress_line(const ProgressState& state, size_t columns) {
         if (done > 0) {
             const double left = static_cast<double>(state.elapsed_ns) * static_cast<double>(total - done) /
                                 static_cast<double>(done) / 1e9;
-            text += fmt::format(", {} left", format_seconds(static_cast<uint64_t>(left + 0.5)));
+            text += fmt::format(", {} left", format_seconds(static_cast<uint64_t>(std::llround(left))));
         }
         text =
             fmt::format("{:3}% ", static_cast<unsigned>(static_cast<double>(done) * 100 / static_cast<double>(total))) +

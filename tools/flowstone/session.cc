@@ -1,5 +1,6 @@
 #include "tools/flowstone/session.h"
 
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -76,8 +77,8 @@ Result<std::vector<int32_t>> partitions_of(const Topic& topic, const std::option
                     fmt::format("{} of {}: it has 0 to {}", *asked, topic.name(), topic.partitions() - 1));
     }
     if (asked) { return std::vector{*asked}; }
-    std::vector<int32_t> all;
-    for (int32_t partition = 0; partition < topic.partitions(); ++partition) { all.push_back(partition); }
+    std::vector<int32_t> all(static_cast<size_t>(topic.partitions()));
+    std::iota(all.begin(), all.end(), 0);
     return all;
 }
 
