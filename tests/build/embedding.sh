@@ -16,13 +16,6 @@ mv first installed  # nothing may remember where it was installed
 prefix=$work/installed
 version=$(sed -n 's/^#define FLOWSTONE_VERSION "\(.*\)"/\1/p' "$prefix/include/flowstone/log.h")
 
-# TODO: goes when the log is there to be embedded; until then the example only has to compile.
-if ! nm -DC --defined-only "$prefix/lib/libflowstone.so" | grep 'flowstone::Log::open(' >/dev/null; then
-    "$compiler" -std=c++23 -Wall -Wextra -Werror -I "$prefix/include" -fsyntax-only "$example/main.cc"
-    echo "the example compiles; not run: this version has no log yet"
-    exit 77
-fi
-
 expected=$'0 12.50 EUR\n1 3.99 EUR\n2 -12.50 EUR'
 run() {
     local name=$1 program=$2 printed

@@ -46,9 +46,6 @@ def main(compiler, source, installed):
         flags = run(["pkg-config", "--cflags", "--libs", "flowstone"], folder, env).split()
         run([compiler, "-std=c++23", "-Wall", "-Wextra", "-Werror", "readme.cc", "-o", "readme", *flags], folder, env)
         run(["./readme"], folder, env)
-        if not re.search(r"^ +produce ", run(["flowstone", "--help"], folder, env), re.M):
-            print("README.md's C++ does what it says; its shell block is not run: this version cannot produce yet")
-            return
         printed = run(["bash", "-euo", "pipefail", "-c", blocks["sh"]], folder, env)
         for amount in ("12.50", "3.99"):
             if amount not in printed:

@@ -148,7 +148,7 @@ TEST(Seal, EveryTruncationAndAnyExtraByteIsCorrupt) {
 }
 
 // A seal with one field changed and its checksum made again.
-std::optional<Code> decode_with(size_t at, std::vector<int> values, Seal seal = chained()) {
+std::optional<Code> decode_with(size_t at, const std::vector<int>& values, const Seal& seal = chained()) {
     auto bytes = encode_seal(seal);
     for (size_t i = 0; i < values.size(); ++i) { bytes[at + i] = static_cast<std::byte>(values[i]); }
     store_le(bytes.data() + bytes.size() - 8, xxh3_64(Bytes(bytes).first(bytes.size() - 8)));
