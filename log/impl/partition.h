@@ -203,8 +203,11 @@ public:
         bool in_open_list = false;
         bool in_dirty_list = false;
         bool deleted = false;
-        std::atomic<bool> loaded{false};      // the unfinished block and the seal are in memory
-        bool filling = false;                 // a fill of this partition is in flight
+        std::atomic<bool> loaded{false};  // the unfinished block and the seal are in memory
+        bool filling = false;             // a fill of this partition is in flight
+        bool direct_under_way = false;    // a direct write is
+        bool in_stream_list = false;
+        uint64_t unfilled_bytes = 0;          // of a `memory` topic
         std::atomic<bool> needs_epoch{true};  // no append since the log was opened
         uint64_t committing_to = 0;
         std::atomic<uint32_t> visible_word{0};

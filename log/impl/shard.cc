@@ -35,7 +35,8 @@ void Shard::queue(const Range& range) {
 }
 
 void Shard::note_open(Partition& partition) {
-    if (partition.hooks.in_open_list) { return; }
+    // Nobody waits for a `memory` topic: its open batch is closed when it is full, or when a reader takes it.
+    if (partition.hooks.in_open_list || partition.durability() == Durability::memory) { return; }
     partition.hooks.in_open_list = true;
     open_.push_back(&partition);
 }
@@ -121,7 +122,7 @@ Result<void> Shard::admit(Guard& guard) {
     }
 }
 
-bool Shard::fill_wanted() const { return dirty_bytes_ * 2 >= engine_.options.dirty_bytes_max; }
+bool Shard::fill_wanted() const { return !streaming_.empty() || dirty_bytes_ * 2 >= engine_.options.dirty_bytes_max; }
 
 void Shard::appended(Guard& guard) {
     if (wake_threads) {
@@ -144,10 +145,7 @@ void Shard::wait_on(Guard& guard, std::atomic<uint32_t>& word) {
 Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next) {
     while (partition.visible().offset < next) {
         if (failure_) { return std::unexpected(failure_->with_fate(Fate::unknown_until_reopen)); }
-        if (partition.durability() == Durability::memory) {
-            partition.close_batch(engine_.pool);
-            continue;
-        }
+        if (partition.durability() == Durability::memory) { return {}; }  // appended is all it promises
         if (committing_) {
             const bool served = partition.hooks.committing_to >= static_cast<uint64_t>(next.value);
             wait_on(guard, commit_word_[(commits_done_ + (served ? 0 : 1)) & 1]);
@@ -200,6 +198,7 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
         guard.unlock();
         result = perform(now);
         guard.lock();
+        for (const Run& run : now.runs) { run.range.partition->hooks.direct_under_way = false; }
         if (result) {
             publish(now);
         } else if (result.error().code == Code::no_space) {
@@ -255,6 +254,7 @@ void Shard::drop(Guard& guard, Partition& partition) {
     std::erase(open_, &partition);
     std::erase(journaled_, &partition);
     std::erase(dirty_, &partition);
+    std::erase(streaming_, &partition);
     std::erase_if(tail_, [&](const auto& chunk) { return chunk.first == &partition; });
     for (const Chunk& chunk : partition.chunks()) {
         tail_bytes_ -= chunk.buffer->capacity();
@@ -425,19 +425,34 @@ Result<void> Shard::write_direct(Plan& now) {
     return writes.empty() ? Result<void>{} : run_writes(writes);
 }
 
+// Space ahead in growing steps, so that a large file lies in few extents. Small ones take what they need.
+Result<void> Shard::reserve_space(const Write& write, File& file) {
+    constexpr uint64_t worth_it = 256u << 10;
+    constexpr uint64_t step_max = 64u << 20;
+    OpenSegment& segment = *write.segment;
+    const uint64_t end = align_up(static_cast<uint64_t>(segment.in_file(write.end).value), engine_.block_bytes);
+    if (end < worth_it || end <= segment.allocated) { return {}; }
+    const uint64_t full = align_up(static_cast<uint64_t>(write.partition->config().segment_bytes), engine_.block_bytes);
+    const uint64_t until = std::max(end, std::min(full, end + std::min(end, step_max)));
+    auto reserved = engine_.disk.allocate(file, segment.in_file(segment.begin + segment.allocated),
+                                          segment.in_file(segment.begin + until), true);
+    if (!reserved && reserved.error().code != Code::unsupported) { return reserved; }
+    segment.allocated = reserved ? until : UINT64_MAX;  // where it is refused, files simply grow
+    return {};
+}
+
 Result<void> Shard::run_writes(std::vector<Write>& writes) {
     std::vector<Io> requests;
     std::vector<std::shared_ptr<File>> files;
     for (Write& write : writes) {
         TRY(auto file, engine_.segment_file(*write.partition, *write.segment));
-        uint64_t at = write.begin;
-        for (const iovec& piece : write.pieces) {
-            requests.push_back({.kind = write.durable ? Io::Kind::write_durable : Io::Kind::write,
-                                .file = file.get(),
-                                .at = write.segment->in_file(at),
-                                .pieces = {&piece, 1}});
-            at += piece.iov_len;
-        }
+        TRY_VOID(reserve_space(write, *file));
+        // One request for all pieces: writes that extend a file must not be two in flight (research: ext4 serialises them
+        // on the inode and hands them to workers).
+        requests.push_back({.kind = write.durable ? Io::Kind::write_durable : Io::Kind::write,
+                            .file = file.get(),
+                            .at = write.segment->in_file(write.begin),
+                            .pieces = write.pieces});
         files.push_back(std::move(file));
     }
     engine_.disk.run(requests);
@@ -559,50 +574,53 @@ void Shard::note_filled(Partition& partition, uint64_t begin, uint64_t end) {
     }
 }
 
-// The next writes that bring [filled, limit) to the file: whole blocks, and with `exact` the last fragment too, padded
-// with zeros that the cut to the exact size takes away again.
-void Shard::collect_fill(Partition& partition, uint64_t limit, bool exact, uint64_t piece, size_t pieces_max,
-                         std::vector<Write>& writes, std::vector<BufferRef>& pins) {
+// The next write that brings bytes below `limit` to the file, contiguous in one segment: whole blocks, and with `exact`, or
+// where a rolled segment ends, the last fragment too, padded with zeros that the cut to the exact size takes away again.
+std::optional<Shard::Write> Shard::next_fill(Partition& partition, uint64_t limit, bool exact, uint64_t bytes_max,
+                                             std::vector<BufferRef>& pins) {
+    std::optional<Write> write;
     const auto& chunks = partition.chunks();
-    for (size_t i = 0; i < chunks.size() && writes.size() < pieces_max; ++i) {
+    const uint64_t block = engine_.block_bytes;
+    for (size_t i = 0; i < chunks.size(); ++i) {
         const Chunk& chunk = chunks[i];
         const uint64_t duty = std::min(partition.duty_end(i), limit);
         if (duty <= chunk.filled) { continue; }
         OpenSegment& segment = partition.segment_of(chunk.begin);
-        const bool last_of_segment = segment.end && duty == *segment.end;
-        uint64_t begin = align_down(chunk.filled, engine_.block_bytes);
-        const uint64_t end = exact || last_of_segment ? duty : align_down(duty, engine_.block_bytes);
-        while (begin < end && end > chunk.filled && writes.size() < pieces_max) {
-            const uint64_t until = std::min(end, begin + piece);
-            const uint64_t padded = align_up(until, engine_.block_bytes);
-            CHECK(padded - chunk.begin <= chunk.buffer->capacity());
-            std::byte* from = chunk.buffer->data() + (begin - chunk.begin);
-            writes.push_back({&segment, &partition, begin, until, {{from, padded - begin}}, false});
-            pins.push_back(chunk.buffer);
-            begin = until;
+        const bool fragment = exact || (segment.end && duty == *segment.end);
+        const uint64_t begin = align_down(chunk.filled, block);
+        const uint64_t end = fragment ? duty : align_down(duty, block);
+        if (write && (write->segment != &segment || write->end != begin)) { break; }
+        if (end <= chunk.filled) { break; }
+        if (!write) { write = Write{&segment, &partition, begin, begin, {}, false}; }
+        const uint64_t until = std::min(end, write->begin + bytes_max);
+        if (until <= begin) { break; }
+        std::byte* from = chunk.buffer->data() + (begin - chunk.begin);
+        const uint64_t whole = align_down(until, block);
+        if (whole > begin) { write->pieces.push_back({from, whole - begin}); }
+        pins.push_back(chunk.buffer);
+        if (until > whole) {
+            // An open batch may be growing in this block: the fragment is written from a copy.
+            BufferRef copy = engine_.pool.take(block);
+            std::memset(copy->data(), 0, block);
+            std::memcpy(copy->data(), chunk.at(std::max(whole, begin)), until - std::max(whole, begin));
+            write->pieces.push_back({copy->data(), block});
+            pins.push_back(std::move(copy));
         }
-        if (end < duty && !exact) { return; }
+        write->end = until;
+        if (until < end || until > whole || write->pieces.size() + 2 > io_pieces_max) { break; }
     }
+    return write;
 }
 
 Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
+    if (partition.hooks.direct_under_way) { return false; }
     const bool stream = partition.durability() == Durability::memory;
-    std::vector<Write> writes;
     std::vector<BufferRef> pins;
-    collect_fill(partition, fill_limit(partition), exact, stream ? stream_piece_bytes : fill_piece_bytes,
-                 stream ? stream_pieces_max : 1, writes, pins);
-    if (writes.empty()) { return false; }
-    const bool padded = exact && !writes.empty() && writes.back().end % engine_.block_bytes != 0;
-    if (padded) {
-        // The open batch may be growing in the same block: the fragment is written from a copy.
-        iovec& last = writes.back().pieces.back();
-        BufferRef copy = engine_.pool.take(last.iov_len);
-        const size_t bytes = writes.back().end - writes.back().begin;
-        std::memcpy(copy->data(), last.iov_base, bytes);
-        std::memset(copy->data() + bytes, 0, last.iov_len - bytes);
-        last.iov_base = copy->data();
-        pins.push_back(copy);
-    }
+    auto write =
+        next_fill(partition, fill_limit(partition), exact, stream ? stream_piece_bytes : fill_piece_bytes, pins);
+    if (!write) { return false; }
+    std::vector<Write> writes;
+    writes.push_back(std::move(*write));
     partition.hooks.filling = true;
     guard.unlock();
     auto result = run_writes(writes);
@@ -613,7 +631,8 @@ Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
         if (result.error().code != Code::no_space) { go_offline(result.error()); }
         return std::unexpected(result.error());
     }
-    for (const Write& write : writes) { note_filled(partition, write.begin, write.end); }
+    note_filled(partition, writes[0].begin, writes[0].end);
+    partition.hooks.unfilled_bytes -= std::min(partition.hooks.unfilled_bytes, writes[0].end - writes[0].begin);
     trim_tail();
     return true;
 }
@@ -622,8 +641,15 @@ Result<bool> Shard::fill(Guard& guard) {
     CHECK(!filling_);
     filling_ = true;
     Result<bool> result = false;
+    if (!streaming_.empty()) {
+        Partition* partition = streaming_.front();
+        streaming_.pop_front();
+        result = fill_some(guard, *partition, false);
+        partition->hooks.in_stream_list = result && *result && partition->hooks.unfilled_bytes >= stream_piece_bytes;
+        if (partition->hooks.in_stream_list) { streaming_.push_back(partition); }
+    }
     size_t looked = 0;
-    const size_t count = dirty_.size();
+    const size_t count = result && !*result && fill_wanted() ? dirty_.size() : 0;
     while (looked++ < count && !dirty_.empty()) {
         Partition* partition = dirty_.front();
         dirty_.pop_front();
@@ -645,6 +671,7 @@ Result<bool> Shard::fill(Guard& guard) {
 Result<void> Shard::fill_partition(Guard& guard, Partition& partition, bool exact) {
     while (filling_) { wait_on(guard, fill_word_); }
     filling_ = true;
+    if (exact && partition.durability() == Durability::memory) { partition.close_batch(engine_.pool); }
     Result<bool> more = true;
     while (more && *more) { more = fill_some(guard, partition, exact); }
     filling_ = false;

@@ -33,8 +33,8 @@ constexpr uint64_t direct_write_bytes_min = 64u
                                             << 10;  // JOURNAL 2.3: from 16 KiB hurts small loads, from 256 KiB 1 GB/s
 constexpr uint64_t direct_backlog_bytes_max = 1u << 20;  // inline bytes that a direct write brings to the file with it
 constexpr uint64_t fill_piece_bytes = 256u << 10;        // JOURNAL 2.4
-constexpr uint64_t stream_piece_bytes = 1u << 20;        // `memory` topics: nobody waits for their writes
-constexpr size_t stream_pieces_max = 4;
+// `memory` topics: nobody waits for their writes. 4 MiB in one request gave 3.9 GB/s into reserved space, 1 MiB 3.1.
+constexpr uint64_t stream_piece_bytes = 4u << 20;
 constexpr uint64_t atomic_append_bytes_max = 512u << 10;
 
 // What all shards of one open directory share. Outlives them.
@@ -157,8 +157,9 @@ private:
     void publish(Plan& plan);
     Result<void> run_writes(std::vector<Write>& writes);
     void note_filled(Partition& partition, uint64_t begin, uint64_t end);
-    void collect_fill(Partition& partition, uint64_t limit, bool exact, uint64_t piece, size_t pieces_max,
-                      std::vector<Write>& writes, std::vector<BufferRef>& pins);
+    std::optional<Write> next_fill(Partition& partition, uint64_t limit, bool exact, uint64_t bytes_max,
+                                   std::vector<BufferRef>& pins);
+    Result<void> reserve_space(const Write& write, File& file);
     Result<bool> fill_some(Guard& guard, Partition& partition, bool exact);
     void trim_tail();
     uint64_t fill_limit(const Partition& partition) const;
@@ -173,6 +174,8 @@ private:
     uint64_t queued_bytes_ = 0;
     std::vector<Partition*> open_;  // with an open batch
     std::deque<Partition*> dirty_;  // with chunks to fill, oldest first
+    std::deque<Partition*>
+        streaming_;  // of `memory` topics, with a whole piece to fill: these do not wait for the budget
     std::vector<Partition*> journaled_;
     std::deque<std::pair<Partition*, uint64_t>> tail_;  // chunks, oldest first, by where they begin
     uint64_t dirty_bytes_ = 0;                          // of chunks that no file has yet

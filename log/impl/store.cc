@@ -421,7 +421,7 @@ void Store::start_threads() {
     if (engine_.options.threads == 0 || read_only()) { return; }
     for (auto& shard : shards_) {
         shard->wake_threads = [this] {
-            if (commit_asleep_.exchange(false)) {
+            if (commit_asleep_.load(std::memory_order_relaxed) && commit_asleep_.exchange(false)) {
                 commit_work_.fetch_add(1);
                 wake_all(commit_work_);
             }
