@@ -84,6 +84,23 @@ TEST_F(LogTest, AcknowledgedRecordsAreThereWithoutAClose) {
     EXPECT_EQ(values(*topic, 1).back(), "after");
 }
 
+// After a clean close the last block is proven to the byte; a session that ends without one adds to that block.
+TEST_F(LogTest, SessionsWithAndWithoutACloseFollowOneAnother) {
+    constexpr int sessions = 12;
+    for (int session = 0; session < sessions; ++session) {
+        SCOPED_TRACE(session);
+        Log log = open();
+        auto topic = log.create_topic("events", {.exists_ok = true});
+        ASSERT_TRUE(topic) << topic.error().message();
+        ASSERT_TRUE(log.create_topic("of session " + std::to_string(session)).error().code == Code::invalid);
+        ASSERT_TRUE(log.create_topic("session-" + std::to_string(session)));
+        ASSERT_TRUE(topic->append(record(std::to_string(session))));
+        EXPECT_EQ(values(*topic).size(), static_cast<size_t>(session) + 1);
+        if (session % 3 == 0) { ASSERT_TRUE(log.close()); }
+    }
+    EXPECT_EQ(open().topics().size(), static_cast<size_t>(sessions) + 1);
+}
+
 TEST_F(LogTest, LargeBatchesGoStraightToTheSegment) {
     const std::string large(200'000, 'x');
     {
