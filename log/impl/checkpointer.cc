@@ -180,11 +180,11 @@ Result<void> Store::carry_fragments(Shard& shard, uint64_t below) {
     return any ? shard.flush(guard, false) : Result<void>{};
 }
 
-void Store::describe_partition(Partition& partition, bool exact, PartitionCheckpoint& out) {
+void Store::describe_partition(Partition& partition, bool exact, uint64_t synced, PartitionCheckpoint& out) {
     const OpenSegment& first = *partition.segments().front();
     const bool whole = partition.segments().size() == 1;
     const uint64_t visible = partition.visible().at;
-    uint64_t filled = std::min(partition.filled_from(0), visible);
+    uint64_t filled = std::min(synced, visible);
     // An exact claim holds only if nothing follows in the same block: whoever appends next repeats the block first.
     const bool at_end =
         exact && whole && filled == visible && partition.closed().at == visible && partition.hooks.committing_to == 0;
@@ -234,6 +234,12 @@ Result<void> Store::checkpoint_locked(bool exact, bool clean) {
     }
     for (Partition* partition : touched) { TRY_VOID(finish_rolled(*partition)); }
     if (exact) { TRY_VOID(cut_files(touched)); }
+    // A sync covers what was written before it: the filler goes on meanwhile, and what it adds is not claimed.
+    std::map<const Partition*, uint64_t> filled;
+    for (const Partition* partition : touched) {
+        Guard guard(partition->shard().lock());
+        filled[partition] = partition->filled_from(0);
+    }
     TRY_VOID(sync_partitions(touched));
     if (!exact) {
         for (size_t i = 0; i < shards_.size(); ++i) { TRY_VOID(carry_fragments(*shards_[i], first_needed[i])); }
@@ -249,7 +255,7 @@ Result<void> Store::checkpoint_locked(bool exact, bool clean) {
         Guard guard(shards_[i]->lock());
         for (Partition* partition : touched) {
             if (&partition->shard() != shards_[i].get() || partition->hooks.deleted) { continue; }
-            describe_partition(*partition, exact,
+            describe_partition(*partition, exact, filled[partition],
                                persisted_[{partition->identity().topic_id, partition->identity().number}]);
         }
         Journal& journal = shards_[i]->journal();
@@ -292,10 +298,16 @@ Result<void> Store::cut_files(const std::vector<Partition*>& touched) {
                 partition->closed().at != partition->visible().at) {
                 continue;
             }
+            if (partition->durability() == Durability::written) { continue; }  // its writes are exact, and go on
+            if (partition->hooks.filling || partition->hooks.direct_under_way) { continue; }
             file = active.file;
             bytes = partition->visible().at - active.begin;
+            partition->hooks.filling = true;  // nobody writes behind the cut while it is made
         }
-        TRY_VOID(disk().truncate(*file, bytes));
+        const auto cut = disk().truncate(*file, bytes);
+        Guard guard(partition->shard().lock());
+        partition->hooks.filling = false;
+        TRY_VOID(cut);
     }
     return {};
 }

@@ -613,7 +613,7 @@ std::optional<Shard::Write> Shard::next_fill(Partition& partition, uint64_t limi
 }
 
 Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
-    if (partition.hooks.direct_under_way) { return false; }
+    if (partition.hooks.direct_under_way || partition.hooks.filling) { return false; }
     const bool stream = partition.durability() == Durability::memory;
     std::vector<BufferRef> pins;
     auto write =

@@ -127,7 +127,7 @@ private:
     Result<void> cut_files(const std::vector<Partition*>& touched);
     Result<void> flush_index(Partition& partition, OpenSegment& segment);
     Result<void> chain_seal(Partition& partition, File& file, Seal& seal);
-    void describe_partition(Partition& partition, bool exact, PartitionCheckpoint& out);
+    void describe_partition(Partition& partition, bool exact, uint64_t synced, PartitionCheckpoint& out);
 
     Engine engine_;
     Random& random_;
