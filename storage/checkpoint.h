@@ -70,6 +70,8 @@ struct CheckpointRead {
     bool any_slot = false;      // a slot file exists
 };
 Result<CheckpointRead> read_checkpoint(Disk& disk, const std::string& directory);
+// The larger number that a slot claims, read from its front without proof: at least that of the newest complete one.
+Result<uint64_t> claimed_checkpoint_number(Disk& disk, const std::string& directory);
 // Durable when it returns. Errors: no_space, io.
 Result<void> write_checkpoint(Disk& disk, const std::string& directory, const Checkpoint& checkpoint);
 bool is_checkpoint_file(const std::string& name);

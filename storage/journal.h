@@ -70,8 +70,11 @@ public:
     uint64_t bytes_used() const;  // in extents that may not be reused yet
     bool can_grow() const { return bytes() < options_.bytes_max; }
 
-    // Reads the whole ring, several pieces at once.
+    // Reads the whole ring, several pieces at once; read-only, the extents that may hold what is asked for.
     Result<JournalScan> scan(BufferPool& pool, uint64_t first_sequence);
+    // After scan(), beside a writer: whether it may have gone on. Looks only where its next commit can be: behind the
+    // newest one, at the front of an extent, in a further file. Errors: io.
+    Result<bool> went_on(BufferPool& pool);
 
     // After scan(): writing goes on behind the last good commit, in a fresh extent.
     void resume(const JournalScan& scan, uint32_t generation, uint64_t next_sequence, uint64_t prior_sum);
@@ -117,6 +120,12 @@ private:
     Result<RingFile> create_file(uint32_t number, uint64_t bytes);
     std::vector<Extent> extents_of(size_t file_index) const;
     bool reusable(const Extent& extent) const { return !extent.used || extent.last_sequence < reusable_below_; }
+    struct Place {
+        size_t file;  // index in files_
+        uint32_t block;
+    };
+    Result<std::vector<uint64_t>> claimed_sequences(BufferPool& pool, const std::vector<Place>& places);
+    Result<std::vector<bool>> needed_extents(BufferPool& pool, uint64_t first_sequence);
     Result<void> scan_extent(size_t extent_index, BufferPool& pool, uint64_t first_sequence, JournalScan& out);
 
     Disk& disk_;
@@ -131,6 +140,10 @@ private:
     uint32_t generation_ = 1;
     uint64_t reusable_below_ = 0;
     uint32_t next_file_ = 0;
+    // What scan() saw last: the newest commit that holds, and the place behind it.
+    uint64_t scanned_sequence_ = 0;
+    size_t scanned_extent_ = 0;
+    uint32_t scanned_end_block_ = 0;
 };
 
 }  // namespace flowstone

@@ -25,6 +25,8 @@ namespace flowstone {
 struct FLOWSTONE_HIDDEN Topic::Impl {
     Store* store = nullptr;
     std::shared_ptr<TopicTable> table;  // owners: the store's table of topics, and each handle
+    std::shared_ptr<Store> snapshot;    // read-only: keeps a store that is newer than the log's own
+    Store* opened = nullptr;            // the log's own, which is asked for newer ones
 };
 
 struct FLOWSTONE_HIDDEN Log::Impl {
@@ -36,7 +38,9 @@ struct FLOWSTONE_HIDDEN Log::Impl {
 struct FLOWSTONE_HIDDEN Reader::Impl {
     Store* store;
     Partition* partition;
-    Cursor cursor;
+    std::shared_ptr<Store> snapshot;  // read-only: keeps `store` when it is not the log's own; outlives what follows
+    Store* opened;                    // the log's own
+    std::optional<Cursor> cursor;
     Offset position;  // records below it are passed over
     std::vector<std::byte> scratch;
     std::optional<RecordCursor> records;
@@ -44,9 +48,12 @@ struct FLOWSTONE_HIDDEN Reader::Impl {
     Offset first_wanted{0};       // of the batch being iterated
 
     Result<void> wait(uint32_t seen, int64_t timeout_ns);
+    Result<bool> look_again(bool at_once, bool seek = true);
 };
 
 namespace {
+
+constexpr int64_t beside_wait_ns = 100'000'000;  // a reader beside a writer looks again this often
 
 std::unexpected<Error> not_appended(const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); }
 
@@ -220,8 +227,10 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
 Result<Reader> Topic::read(const ReadOptions& options) const {
     Store& store = *impl_->store;
     TRY(Partition* const partition, store.partition(*impl_->table, options.partition));
-    Reader reader(std::unique_ptr<Reader::Impl>(
-        new Reader::Impl{&store, partition, Cursor(store, *partition), Offset{0}, {}, {}, {}, {}}));
+    std::unique_ptr<Reader::Impl> impl(
+        new Reader::Impl{&store, partition, impl_->snapshot, impl_->opened, {}, Offset{0}, {}, {}, {}, {}});
+    impl->cursor.emplace(store, *partition);
+    Reader reader(std::move(impl));
     TRY_VOID(reader.seek(options.from));
     return reader;
 }
@@ -275,9 +284,10 @@ Offset Reader::position() const { return impl_->position; }
 
 Result<void> Reader::seek(From from) {
     Impl& self = *impl_;
+    if (self.store->read_only()) { TRY_VOID(self.look_again(false, false)); }
     Offset target{0};
     if (const auto* time = std::get_if<From::Time>(&from.value())) {
-        TRY(target, self.cursor.seek_time(time->ms));
+        TRY(target, self.cursor->seek_time(time->ms));
     } else {
         Guard guard(self.partition->shard().lock());
         if (std::holds_alternative<From::Beginning>(from.value())) { target = self.partition->log_start(); }
@@ -289,7 +299,7 @@ Result<void> Reader::seek(From from) {
         }
         if (const auto* offset = std::get_if<Offset>(&from.value())) { target = *offset; }
     }
-    TRY_VOID(self.cursor.seek(target));
+    TRY_VOID(self.cursor->seek(target));
     self.position = target;
     self.broken.reset();
     return {};
@@ -301,7 +311,13 @@ NextBatch Reader::next(std::chrono::milliseconds timeout) {
     const int64_t deadline = self.store->clock().monotonic_ns() + std::chrono::nanoseconds(timeout).count();
     for (;;) {
         const uint32_t seen = self.partition->hooks.visible_word.load(std::memory_order_acquire);
-        auto batch = self.cursor.next();
+        auto batch = self.cursor->next();
+        if (!batch && batch.error().code == Code::not_found && self.store->read_only()) {
+            // The segment went away behind our back: what the directory holds now says why.
+            const auto again = self.look_again(true);
+            if (!again) { return again.error(); }
+            if (*again) { batch = self.cursor->next(); }
+        }
         if (!batch) { return batch.error(); }
         if (*batch) {
             if ((*batch)->next_offset() <= self.position || (*batch)->control()) { continue; }
@@ -317,10 +333,37 @@ NextBatch Reader::next(std::chrono::milliseconds timeout) {
             self.position = out.next_offset_;
             return out;
         }
+        if (self.store->read_only()) {
+            const auto more = self.look_again(false);
+            if (!more) { return more.error(); }
+            if (*more) { continue; }
+        }
         const int64_t left = deadline - self.store->clock().monotonic_ns();
         if (left <= 0) { return Batch(); }
         if (auto waited = self.wait(seen, left); !waited) { return waited.error(); }
     }
+}
+
+// Read-only: goes on in what the directory holds now, if that is more. True when it is.
+Result<bool> Reader::Impl::look_again(bool at_once, bool seek) {
+    std::shared_ptr<Store> now = opened->newest(at_once);
+    if (now == snapshot) { return false; }
+    const Partition::Identity& identity = partition->identity();
+    const auto table = now->find_topic(identity.topic);
+    if (!table || table->id != identity.topic_id) {
+        return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", identity.topic));
+    }
+    TRY(Partition* const found, now->partition(*table, identity.number));
+    // A writer that was too fast for us once may leave less to see than before: what was shown stays.
+    if (seek && !at_once && found->visible().offset < position) { return false; }
+    Cursor moved(*now, *found);
+    if (seek) { TRY_VOID(moved.seek(position)); }
+    store = now.get();
+    partition = found;
+    cursor.emplace(std::move(moved));
+    records.reset();
+    snapshot = std::move(now);  // last: what was read from the older store points into its buffers
+    return true;
 }
 
 // Sleeps until something becomes visible. A reader that must wait for records which nobody commits does it itself.
@@ -340,6 +383,8 @@ Result<void> Reader::Impl::wait(uint32_t seen, int64_t timeout_ns) {
         }
         partition->hooks.readers_waiting += 1;
     }
+    // Nobody wakes who looks at another process's writes.
+    if (store->read_only()) { timeout_ns = std::min<int64_t>(timeout_ns, beside_wait_ns); }
     sleep_while(partition->hooks.visible_word, seen, timeout_ns);
     Guard guard(shard.lock());
     partition->hooks.readers_waiting -= 1;
@@ -371,10 +416,12 @@ struct LogAccess {
         impl->offsets = std::make_unique<GroupOffsets>(*impl->store);
         return Log(std::move(impl));
     }
-    static Topic topic(Store& store, std::shared_ptr<TopicTable> table) {
+    static Topic topic(Store& opened, std::shared_ptr<TopicTable> table, std::shared_ptr<Store> snapshot = {}) {
         auto impl = std::make_shared<Topic::Impl>();
-        impl->store = &store;
+        impl->store = snapshot ? snapshot.get() : &opened;
         impl->table = std::move(table);
+        impl->snapshot = std::move(snapshot);
+        impl->opened = &opened;
         return Topic(std::move(impl));
     }
 };
@@ -404,9 +451,10 @@ Result<Log> Log::open(std::string path, Options options) {
 }
 
 Result<Topic> Log::topic(std::string_view name) const {
-    auto table = impl_->store->find_topic(name);
+    auto snapshot = impl_->store->newest();
+    auto table = (snapshot ? *snapshot : *impl_->store).find_topic(name);
     if (!table) { return fail(Code::not_found, "log.topic", fmt::format("topic {} in {}", name, path())); }
-    return LogAccess::topic(*impl_->store, std::move(table));
+    return LogAccess::topic(*impl_->store, std::move(table), std::move(snapshot));
 }
 
 Result<Topic> Log::create_topic(std::string_view name, const TopicOptions& options) {
@@ -421,10 +469,13 @@ Result<void> Log::add_partitions(std::string_view name, int32_t total) {
 Result<void> Log::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
     return impl_->store->alter_topic(name, set, unset);
 }
-std::vector<TopicInfo> Log::topics() const { return impl_->store->topics(); }
+std::vector<TopicInfo> Log::topics() const {
+    const auto snapshot = impl_->store->newest();
+    return (snapshot ? *snapshot : *impl_->store).topics();
+}
 
 Result<TopicInfo> Log::describe(std::string_view name) const {
-    for (TopicInfo& info : impl_->store->topics()) {
+    for (TopicInfo& info : topics()) {
         if (info.name == name) { return std::move(info); }
     }
     return fail(Code::not_found, "log.describe", fmt::format("topic {} in {}", name, path()));

@@ -34,6 +34,7 @@ bool ours_at_root(const std::string& name) {
 
 Result<std::unique_ptr<Store>> Store::open(const Environment& environment, std::string path, Options options,
                                            const Tuning& tuning) {
+    if (options.read_only) { return open_beside(environment, path, options, tuning); }
     std::unique_ptr<Store> store(new Store(environment, std::move(path), std::move(options), tuning));
     Recovery recovery(*store);
     TRY_VOID(recovery.run());
@@ -52,7 +53,7 @@ Result<void> Recovery::run() {
     TRY(store_.cluster_, Uuid::parse(properties->cluster_id));
     store_.directory_id_ = properties->directory_id;
 
-    TRY(auto slots, read_checkpoint(disk(), store_.path()));
+    TRY(auto slots, read_slots());
     if (!slots.newest) {
         if (slots.any_slot) {
             return fail(Code::corrupt, "log.open", fmt::format("neither checkpoint slot of {} holds", store_.path()));
@@ -61,7 +62,7 @@ Result<void> Recovery::run() {
                     fmt::format("{} was written by Kafka, which this release does not open yet", store_.path()));
     }
     checkpoint_ = std::move(*slots.newest);
-    if (slots.slot_damaged) {
+    if (slots.slot_damaged && !store_.read_only()) {
         store_.log(fmt::format("{}: one checkpoint slot does not hold; the other is used", store_.path()));
     }
     if (checkpoint_.cluster != store_.cluster_) {
@@ -75,9 +76,12 @@ Result<void> Recovery::run() {
     store_.generation_ = checkpoint_.generation + 1;
     store_.clock_guard_.emplace(store_.clock().wall_ms(), store_.clock().monotonic_ns(), checkpoint_.wall_ms);
 
-    TRY_VOID(open_rings());
+    TRY_VOID(store_.read_only() ? open_rings_beside() : open_rings());
     TRY_VOID(replay());
-    if (store_.read_only()) { return {}; }
+    if (store_.read_only()) {
+        leave_rings_to_followers();
+        return {};
+    }
     return begin_writing();
 }
 
@@ -406,6 +410,11 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         TRY(const uint64_t size, disk().size(**file));
         const bool durable = partition.durability() == Durability::durable;
         const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
+        // A reader beside a writer shows of a durable partition what was acknowledged, not what is on its way.
+        // But it needs to know its topics: of their log only what was acknowledged is ever in the file.
+        const bool topics = partition.identity().topic_id == metadata_topic_id;
+        const bool proven_only = durable && store_.read_only() && !(without_rings_ && topics);
+        const uint64_t proven = partition.closed().at - segment.begin;
         const bool from_boundary = !touched_.contains(&partition) && known != store_.persisted_.end() &&
                                    known->second.segment_base == segment.base;
         // Nothing of it in the journal: the last batch below the checkpoint may go on past it.
@@ -414,10 +423,11 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
             partition.restored(known->second.boundary_offset);
         }
         const uint64_t at = partition.closed().at - segment.begin;
-        if (size <= at) { return {}; }
+        if (size <= at || (proven_only && proven <= at)) { return {}; }
         SegmentScanner scanner(
             disk(), **file,
             {.begin = BytePos{static_cast<int64_t>(at)},
+             .end = BytePos{proven_only ? static_cast<int64_t>(proven) : INT64_MAX},
              .offset = partition.closed().offset,
              .batch_bytes_max = static_cast<uint64_t>(partition.config().max_message_bytes) + (1u << 20)});
         for (;;) {

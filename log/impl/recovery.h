@@ -14,8 +14,13 @@ namespace flowstone {
 // Used once, on a store that nobody else knows yet: nothing here takes turns with anyone.
 class Recovery {
 public:
-    explicit Recovery(Store& store) : store_(store) {}
+    // `without_rings`: only what the checkpoint proves, for a reader whose writer is too fast (read_only alone).
+    explicit Recovery(Store& store, bool without_rings = false) : store_(store), without_rings_(without_rings) {}
     Result<void> run();
+
+    // Read-only: whether what run() read can still be believed. Errors: busy (checkpoints passed the copy), io.
+    Result<void> check_not_passed();
+    bool believed_a_checkpoint() const { return checkpoint_.number > 0; }
 
 private:
     struct Ring {
@@ -31,7 +36,10 @@ private:
     Result<void> make_directory();
     uint32_t shard_count() const;
     Journal::Options journal_options(uint32_t shard) const;
+    Result<CheckpointRead> read_slots();
     Result<void> open_rings();
+    Result<void> open_rings_beside();
+    void leave_rings_to_followers();
     Result<void> check_chain(Ring& ring);
     Result<void> replay();
     Result<void> read_metadata(Partition& partition);
@@ -48,6 +56,7 @@ private:
     Result<void> remove_ring(uint32_t shard);
 
     Store& store_;
+    bool without_rings_ = false;
     Checkpoint checkpoint_;
     std::vector<Ring> rings_;
     std::set<Partition*> touched_;  // by the journal, or by what the files hold past it

@@ -59,6 +59,9 @@ public:
     static Result<std::unique_ptr<Store>> open(const Environment& environment, std::string path, Options options,
                                                const Tuning& tuning);
     ~Store();
+    // Read-only: the directory as it is now, if that is more than this store shows, looked at no more often than every
+    // 100 ms unless `at_once`; else what it gave last; null when this store itself is the newest. Safe from any thread.
+    std::shared_ptr<Store> newest(bool at_once = false);
 
     const std::string& path() const { return engine_.directory; }
     const Options& options() const { return engine_.options; }
@@ -102,6 +105,9 @@ private:
     friend class Recovery;
     Store(const Environment& environment, std::string path, Options options, const Tuning& tuning);
 
+    static Result<std::unique_ptr<Store>> open_beside(const Environment& environment, const std::string& path,
+                                                      const Options& options, const Tuning& tuning);
+    bool went_on();
     Result<std::shared_ptr<File>> segment_file(Partition& partition, OpenSegment& segment);
     Result<void> append_metadata(const std::vector<MetadataRecord>& records);
     std::shared_ptr<TopicTable> table_of(const TopicState& topic);
@@ -164,6 +170,17 @@ private:
     std::atomic<bool> stopping_{false};
     std::atomic<bool> relief_due_{false};
     bool closed_ = false;
+
+    // Read-only: what was read when, and what was read since (beside.cc).
+    struct Beside {
+        uint64_t checkpoint = 0;
+        std::vector<std::unique_ptr<Journal>> rings;
+        bool behind = false;  // there was more than could be read
+        int64_t open_ns = 0;  // what opening took
+        std::mutex lock;      // guards the rest
+        int64_t looked_ns = 0;
+        std::shared_ptr<Store> newest;  // owners: this, and the readers that look into it
+    } beside_;
     std::vector<Thread> threads_;
 };
 

@@ -1,5 +1,6 @@
 #include "storage/checkpoint.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -194,6 +195,23 @@ Result<CheckpointRead> read_checkpoint(Disk& disk, const std::string& directory)
         }
     }
     return out;
+}
+
+Result<uint64_t> claimed_checkpoint_number(Disk& disk, const std::string& directory) {
+    uint64_t number = 0;
+    for (uint64_t slot = 0; slot < 2; ++slot) {
+        auto file = disk.open(slot_path(directory, slot), {});
+        if (!file) {
+            if (file.error().code == Code::not_found) { continue; }
+            return std::unexpected(file.error());
+        }
+        std::byte head[head_bytes + sizeof(uint64_t)] = {};
+        TRY(const uint64_t got, read_at(disk, **file, BytePos{0}, head));
+        if (got == sizeof(head) && load_le<uint64_t>(head) == magic) {
+            number = std::max(number, load_le<uint64_t>(head + head_bytes));
+        }
+    }
+    return number;
 }
 
 Result<void> write_checkpoint(Disk& disk, const std::string& directory, const Checkpoint& checkpoint) {

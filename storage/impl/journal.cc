@@ -208,7 +208,11 @@ uint64_t Journal::bytes_used() const {
 
 Result<JournalScan> Journal::scan(BufferPool& pool, uint64_t first_sequence) {
     JournalScan out;
-    for (size_t i = 0; i < extents_.size(); ++i) { TRY_VOID(scan_extent(i, pool, first_sequence, out)); }
+    std::vector<bool> needed(extents_.size(), true);
+    if (options_.read_only) { TRY(needed, needed_extents(pool, first_sequence)); }
+    for (size_t i = 0; i < extents_.size(); ++i) {
+        if (needed[i]) { TRY_VOID(scan_extent(i, pool, first_sequence, out)); }
+    }
     // Each sequence once: of two, the later opening's counts, because the other was cut off by the crash between.
     std::ranges::sort(out.commits, [](const JournalScan::Commit& a, const JournalScan::Commit& b) {
         return std::pair(a.view.place.sequence, a.view.place.generation) <
@@ -260,6 +264,11 @@ Result<void> Journal::scan_extent(size_t extent_index, BufferPool& pool, uint64_
             extent.used = true;
             extent.last_sequence = std::max(extent.last_sequence, view.place.sequence);
             at += align_up(view.bytes, block);
+            if (view.place.sequence >= scanned_sequence_) {
+                scanned_sequence_ = view.place.sequence;
+                scanned_extent_ = extent_index;
+                scanned_end_block_ = static_cast<uint32_t>((begin + at) / block);
+            }
             if (view.place.sequence >= first_sequence) {
                 out.commits.push_back({std::move(view), extent_index});
                 keep = true;
@@ -278,6 +287,60 @@ Result<void> Journal::scan_extent(size_t extent_index, BufferPool& pool, uint64_
     }
     if (keep) { out.memory.push_back(buffer); }
     return {};
+}
+
+// The sequence that the commit at each of these places claims; 0 where there is none.
+Result<std::vector<uint64_t>> Journal::claimed_sequences(BufferPool& pool, const std::vector<Place>& places) {
+    std::vector<uint64_t> claimed(places.size());
+    const uint64_t block = options_.block_bytes;
+    const BufferRef buffer = pool.take(places.size() * block);
+    std::vector<iovec> vectors(places.size());
+    std::vector<Io> requests;
+    for (size_t i = 0; i < places.size(); ++i) {
+        vectors[i] = {buffer->data() + i * block, block};
+        requests.push_back({.kind = Io::Kind::read,
+                            .file = files_[places[i].file].file.get(),
+                            .at = BytePos{static_cast<int64_t>(places[i].block * block)},
+                            .pieces = {&vectors[i], 1}});
+    }
+    disk_.run(requests);
+    for (size_t i = 0; i < places.size(); ++i) {
+        if (requests[i].os_errno != 0) {
+            return fail_errno(requests[i].os_errno, "journal.read", requests[i].file->path());
+        }
+        CommitView view;
+        // One block seldom holds a whole commit: its place and sequence are enough of a hint.
+        const auto fault = parse_commit(Bytes(buffer->data() + i * block, requests[i].done), ring_,
+                                        files_[places[i].file].number, places[i].block, view);
+        if (fault != CommitFault::not_a_commit) { claimed[i] = view.place.sequence; }
+    }
+    return claimed;
+}
+
+// A reader beside a writer must be faster than it, so it leaves out extents that another one follows below
+// `first_sequence`. Recovery reads everything instead: there a front may be damaged.
+Result<std::vector<bool>> Journal::needed_extents(BufferPool& pool, uint64_t first_sequence) {
+    std::vector<Place> places;
+    for (const Extent& extent : extents_) { places.push_back({extent.file, extent.begin_block}); }
+    TRY(const auto fronts, claimed_sequences(pool, places));
+    std::vector<bool> needed(extents_.size(), true);
+    for (size_t i = 0; i < fronts.size(); ++i) {
+        needed[i] = fronts[i] == 0 || std::ranges::none_of(fronts, [&](uint64_t front) {
+                        return front > fronts[i] && front <= first_sequence;
+                    });
+    }
+    return needed;
+}
+
+Result<bool> Journal::went_on(BufferPool& pool) {
+    if (disk_.info(path(options_, next_file_))) { return true; }
+    std::vector<Place> places;
+    for (const Extent& extent : extents_) { places.push_back({extent.file, extent.begin_block}); }
+    if (scanned_sequence_ > 0 && scanned_end_block_ < extents_[scanned_extent_].end_block) {
+        places.push_back({extents_[scanned_extent_].file, scanned_end_block_});
+    }
+    TRY(const auto claimed, claimed_sequences(pool, places));
+    return std::ranges::any_of(claimed, [&](uint64_t sequence) { return sequence > scanned_sequence_; });
 }
 
 void Journal::resume(const JournalScan& scan, uint32_t generation, uint64_t next_sequence, uint64_t prior_sum) {
