@@ -90,7 +90,7 @@ Result<Pending> Topic::append_async(const Record& record, const AppendOptions& o
     if (!record.key && (*partition)->builder() != nullptr && (*partition)->builder()->count() == 1) {
         table.sticky.fetch_add(1, std::memory_order_relaxed);
     }
-    shard.appended(guard);
+    shard.appended(guard, **partition);
     return Pending{{number, offset}, shard.number(), *partition};
 }
 
@@ -163,7 +163,7 @@ Result<Pending> Topic::append_idempotent(std::span<const Record> records, const 
     producer.producer_epoch = options.producer->epoch;
     producer.base_sequence = options.producer->sequence;
     const Offset base = put_records(store, target, records, producer, 0, now);
-    shard.appended(guard);
+    shard.appended(guard, target);
     return Pending{{*options.partition, base}, shard.number(), &target};
 }
 
@@ -219,8 +219,8 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
         if (!known) { return refuse(known.error()); }
         if (*known) { return Pending{{number, (*known)->base_offset}, shard.number(), &target}; }
     }
-    const Offset base = target.put_batch(bytes, store.now_ms(), store.engine().pool);
-    shard.appended(guard);
+    const Offset base = target.put_batch(*batch, store.engine().pool);
+    shard.appended(guard, target);
     return Pending{{number, base}, shard.number(), &target};
 }
 
@@ -388,6 +388,7 @@ Result<void> Reader::Impl::wait(uint32_t seen, int64_t timeout_ns) {
     sleep_while(partition->hooks.visible_word, seen, timeout_ns);
     Guard guard(shard.lock());
     partition->hooks.readers_waiting -= 1;
+    partition->hooks.readers_called = false;
     return {};
 }
 
@@ -568,7 +569,8 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
         const Offset first = put_records(store, *step.partition, step.records, step.producer, together, now);
         pending = {{step.partition->identity().number, first}, shard.number(), step.partition};
     }
-    shard.appended(guard);
+    for (const Step& step : steps) { shard.call_readers(*step.partition); }
+    shard.appended(guard, *steps.back().partition);
     return pending;
 }
 

@@ -63,7 +63,7 @@ void Partition::new_chunk(size_t bytes, BufferPool& pool) {
     next_chunk_bytes_ = std::min(next_chunk_bytes_ * 4, shard_.chunk_bytes_limit());
 }
 
-bool Partition::roll_due(size_t bytes, int64_t now_ms) const {
+bool Partition::roll_due(size_t bytes, int64_t timestamp_ms) const {
     const OpenSegment& segment = *segments_.back();
     const uint64_t used = closed_.at - segment.begin;
     if (used == 0) { return false; }
@@ -72,7 +72,8 @@ bool Partition::roll_due(size_t bytes, int64_t now_ms) const {
     if (closed_.offset - segment.base > segment_offsets_max - static_cast<int64_t>(records_per_batch_max)) {
         return true;
     }
-    return segment.first_timestamp_ms >= 0 && now_ms - segment.first_timestamp_ms > config_->segment_ms;
+    // By the records' own time, as Kafka does it: old records that are loaded today do not roll at every batch.
+    return segment.first_timestamp_ms >= 0 && timestamp_ms - segment.first_timestamp_ms > config_->segment_ms;
 }
 
 void Partition::roll() {
@@ -99,11 +100,11 @@ void Partition::begin_segment() {
     }  // else the partition is not loaded
 }
 
-BatchBuilder& Partition::open_batch(size_t bytes, int64_t now_ms, BufferPool& pool,
+BatchBuilder& Partition::open_batch(size_t bytes, int64_t timestamp_ms, BufferPool& pool,
                                     const BatchBuilder::Options& producer) {
     CHECK(!builder_);
     const size_t needed = batch_header_bytes + bytes;
-    if (roll_due(needed, now_ms)) { roll(); }
+    if (roll_due(needed, timestamp_ms)) { roll(); }
     builder_options_ = producer;
     builder_options_.base_offset = closed_.offset;
     builder_options_.epoch = epoch();
@@ -137,15 +138,16 @@ void Partition::close_batch(BufferPool& pool) {
     if (builder_in_scratch_) {
         std::vector<std::byte> packed;
         const auto small = recompress(batch, *config_->compression, packed);
-        put_batch(small ? small->bytes() : batch.bytes(), batch.base_timestamp_ms(), pool);
+        put_batch(small ? *small : batch, pool);
         return;
     }
     appended(batch);
 }
 
-Offset Partition::put_batch(Bytes bytes, int64_t now_ms, BufferPool& pool) {
+Offset Partition::put_batch(BatchView from, BufferPool& pool) {
     CHECK(!builder_);
-    if (roll_due(bytes.size(), now_ms)) { roll(); }
+    const Bytes bytes = from.bytes();
+    if (roll_due(bytes.size(), from.max_timestamp_ms())) { roll(); }
     if (room() < bytes.size()) { new_chunk(bytes.size(), pool); }
     Chunk& chunk = chunks_.back();
     const MutableBytes place(chunk.buffer->data() + (closed_.at - chunk.begin), bytes.size());

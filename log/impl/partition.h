@@ -116,15 +116,16 @@ public:
     Durability durability() const { return config_->durability; }
 
     // --- appending -------------------------------------------------------------------------------------------
-    // Room for at least `bytes` in the open batch, or a fresh one; rolls when the segment is full.
+    // Room for at least `bytes` in the open batch, or a fresh one; rolls when the segment is full, or too old for a
+    // record of this time.
     // The batch then takes the record by builder().append().
-    BatchBuilder& open_batch(size_t bytes, int64_t now_ms, BufferPool& pool,
+    BatchBuilder& open_batch(size_t bytes, int64_t timestamp_ms, BufferPool& pool,
                              const BatchBuilder::Options& producer = {});
     BatchBuilder* builder() { return builder_ ? &*builder_ : nullptr; }
     // Closes the open batch, if there is one, and hands its range to the shard.
     void close_batch(BufferPool& pool);
     // Copies a ready batch in as the next one. Returns its base offset. Checked by the caller.
-    Offset put_batch(Bytes batch, int64_t now_ms, BufferPool& pool);
+    Offset put_batch(BatchView batch, BufferPool& pool);
     Offset next_offset() const { return builder_ ? builder_->next_offset() : closed_.offset; }
     void start_epoch(Epoch epoch);
     Epoch epoch() const { return epochs_.empty() ? Epoch{0} : epochs_.back().epoch; }
@@ -212,6 +213,7 @@ public:
         uint64_t committing_to = 0;
         std::atomic<uint32_t> visible_word{0};
         uint32_t readers_waiting = 0;
+        bool readers_called = false;  // to commit what was appended while they slept; once is enough
     } hooks;
 
     std::vector<ClosedSegment> closed_segments;  // older ones, by base
@@ -223,7 +225,7 @@ private:
     void appended(BatchView batch);
     void new_chunk(size_t bytes, BufferPool& pool);
     void queue_range(EntryKind kind, uint64_t begin, uint64_t end, Offset base, Offset next);
-    bool roll_due(size_t bytes, int64_t now_ms) const;
+    bool roll_due(size_t bytes, int64_t timestamp_ms) const;
 
     Shard& shard_;
     Identity identity_;

@@ -55,7 +55,7 @@ Offset put_record(Store& store, Partition& partition, const Record& record, size
         if (builder->append(record, timestamp)) { return Offset{builder->next_offset().value - 1}; }
         partition.close_batch(store.engine().pool);
     }
-    BatchBuilder& fresh = partition.open_batch(bytes, now_ms, store.engine().pool);
+    BatchBuilder& fresh = partition.open_batch(bytes, timestamp, store.engine().pool);
     const bool fits = fresh.append(record, timestamp);
     CHECK(fits);
     return Offset{fresh.next_offset().value - 1};
@@ -75,7 +75,7 @@ Offset put_records(Store& store, Partition& partition, std::span<const Record> r
         partition.close_batch(store.engine().pool);
         // A producer's batch is one, however large; others are cut where a batch is full.
         const size_t needed = producer.producer_id >= 0 ? bytes : BatchBuilder::record_bytes_max(record);
-        builder = &partition.open_batch(needed, now_ms, store.engine().pool, producer);
+        builder = &partition.open_batch(needed, timestamp, store.engine().pool, producer);
         const bool fits = builder->append(record, timestamp);
         CHECK(fits);
     }

@@ -124,7 +124,15 @@ Result<void> Shard::admit(Guard& guard) {
 
 bool Shard::fill_wanted() const { return !streaming_.empty() || dirty_bytes_ * 2 >= engine_.options.dirty_bytes_max; }
 
-void Shard::appended(Guard& guard) {
+void Shard::call_readers(Partition& partition) {
+    if (wake_threads || partition.hooks.readers_waiting == 0 || partition.hooks.readers_called) { return; }
+    partition.hooks.readers_called = true;
+    partition.hooks.visible_word.fetch_add(1, std::memory_order_release);
+    wake_all(partition.hooks.visible_word);
+}
+
+void Shard::appended(Guard& guard, Partition& partition) {
+    call_readers(partition);
     if (wake_threads) {
         if (commit_due() || fill_wanted()) { wake_threads(); }
         return;

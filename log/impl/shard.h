@@ -71,7 +71,9 @@ public:
     // To be called before each append: waits while the dirty budget is spent. Errors: offline, closed, no_space.
     Result<void> admit(Guard& guard);
     // To be called after each append: what the calling thread owes (`threads = 0`), or a wake-up.
-    void appended(Guard& guard);
+    void appended(Guard& guard, Partition& partition);
+    // With `threads = 0` a reader that sleeps is woken by an append: it waits for it, so it does the work.
+    void call_readers(Partition& partition);
 
     // --- waiting ---
     // Until the partition is visible up to `next`. Errors: offline (unknown until reopen), closed.

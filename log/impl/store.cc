@@ -101,7 +101,7 @@ Result<void> Store::append_metadata(const std::vector<MetadataRecord>& records) 
     const BatchView batch = builder.close();
     Guard guard(partition->shard().lock());
     TRY_VOID(partition->shard().admit(guard));
-    partition->put_batch(batch.bytes(), now_ms(), pool_);
+    partition->put_batch(batch, pool_);
     const Offset next = partition->closed().offset;
     TRY_VOID(partition->shard().wait_visible(guard, *partition, next));
     guard.unlock();

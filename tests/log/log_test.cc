@@ -1,5 +1,9 @@
 #include <flowstone/log.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -171,6 +175,45 @@ TEST_F(LogTest, SegmentsRollAndAreRead) {
 }
 
 // Small budgets: chunks are given back while older ones still wait, partitions take turns, segments roll in between.
+TEST_F(LogTest, OldRecordsDoNotRollASegmentEach) {
+    Log log = open();
+    auto topic = log.create_topic("events", {.configs = {{"segment.ms", "1000"}}});
+    ASSERT_TRUE(topic);
+    const auto append_at = [&](int64_t time_ms) {
+        ASSERT_TRUE(topic->append({.key = std::nullopt, .value = "x", .timestamp_ms = time_ms}));
+    };
+    for (int i = 0; i < 5; ++i) { append_at(1'000'000 + i * 200); }  // long before the clock, within a second
+    EXPECT_EQ(topic->partition(0)->segments, 1u);
+    append_at(1'001'001);  // more than a second after the segment's first record
+    EXPECT_EQ(topic->partition(0)->segments, 2u);
+}
+
+// Nobody else waits for these records: the reader itself must come and commit them.
+TEST_F(LogTest, ASleepingReaderIsWokenByAnAppendThatNobodyWaitsFor) {
+    Log log = open();
+    for (const char* level : {"durable", "written", "memory"}) {
+        auto topic = log.create_topic(level, {.configs = {{"flowstone.durability", level}}});
+        ASSERT_TRUE(topic);
+        constexpr uint32_t rounds = 50;
+        std::atomic<uint32_t> read{0};
+        std::jthread reader([&] {
+            auto in = topic->read();
+            ASSERT_TRUE(in);
+            for (uint32_t i = 0; i < rounds; ++i) {
+                auto batch = in->next(std::chrono::seconds(5));
+                ASSERT_TRUE(batch) << batch.error().message();
+                EXPECT_FALSE(batch->empty()) << level << ", record " << i;
+                ++read;
+                read.notify_one();
+            }
+        });
+        for (uint32_t i = 0; i < rounds; ++i) {
+            ASSERT_TRUE(topic->append_async(record("x")));
+            for (uint32_t seen = read; seen <= i; seen = read) { read.wait(seen); }
+        }
+    }
+}
+
 TEST_F(LogTest, LittleMemoryIsEnough) {
     const std::string value(700, 'v');
     for (const char* level : {"durable", "written", "memory"}) {
