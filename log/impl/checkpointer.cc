@@ -109,7 +109,7 @@ Result<void> Store::finish_rolled(Partition& partition) {
         TRY_VOID(know_closed_segments(partition));
         Guard guard(partition.shard().lock());
         partition.closed_segments.push_back(
-            {segment->base, segment->end_offset, bytes, segment->index->timestamp_ms_max()});
+            {segment->base, segment->end_offset, bytes, segment->index->timestamp_ms_max(), checkpoint_number_ + 1});
         partition.segments().erase(partition.segments().begin());
     }
 }
@@ -340,9 +340,5 @@ Result<void> Store::close(int64_t timeout_ms) {
     directory_lock_.reset();
     return result;
 }
-
-Result<void> Store::remove_file(const std::string& file_path) { return disk().remove(file_path); }
-
-Result<void> Store::maintain() { return {}; }
 
 }  // namespace flowstone

@@ -35,12 +35,36 @@ Result<void> Cursor::seek(Offset offset) {
                                 partition_.identity().number, start.value, end.value));
     }
     if (offset < active_base) { TRY_VOID(store_.know_closed_segments(partition_)); }
-    Offset base;
-    TRY(const BytePos from, index_position(offset, base));
-    place_ = {base, static_cast<uint64_t>(from.value)};
-    next_offset_ = base;
+    next_offset_ = offset;
+    wanted_offset_ = offset;
+    return begin_again();
+}
+
+// To where the next batch is now: its segment's file may have been replaced, or merged into the one before it.
+Result<void> Cursor::begin_again() {
+    const Offset offset = std::max(next_offset_, wanted_offset_);
+    wanted_offset_ = offset;
+    Place place;
+    TRY(const bool hint, index_position(offset, place));
+    place_ = place;
+    next_offset_ = place.segment_base;
     buffer_base_ = Offset{-1};
-    // The index is sparse: walk to the batch that holds the offset.
+    if (hint && place.at > 0) {
+        // An index may be bad: what it names must be a batch, and end at or before the offset.
+        const auto batch = next();
+        if (!batch && batch.error().code != Code::corrupt) { return std::unexpected(batch.error()); }
+        if (!batch || !*batch || (*batch)->last_offset() > offset) {
+            place.at = 0;
+            buffer_base_ = Offset{-1};
+        }
+        place_ = place;
+        next_offset_ = place.segment_base;
+    }
+    return walk_to(offset);
+}
+
+// Walks to the batch that holds the offset, or the first one behind it.
+Result<void> Cursor::walk_to(Offset offset) {
     for (;;) {
         const Place before = place_;
         const Offset before_offset = next_offset_;
@@ -55,22 +79,24 @@ Result<void> Cursor::seek(Offset offset) {
     }
 }
 
-// Where to begin looking for `offset`: chunk, index or the segment's front.
-Result<BytePos> Cursor::index_position(Offset offset, Offset& base) {
+// Where to begin looking for `offset`: chunk, index or the segment's front. True when an index said so, unchecked.
+Result<bool> Cursor::index_position(Offset offset, Place& place) {
     Guard guard(partition_.shard().lock());
     auto& segments = partition_.segments();
     for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
         OpenSegment& open = **segment;
-        if (open.base > offset && segment + 1 != segments.rend()) { continue; }
-        if (open.base > offset) { break; }
-        base = open.base;
+        if (open.base > offset) { continue; }
+        place = {open.base, 0, 0};
         const auto& chunks = partition_.chunks();
         for (auto chunk = chunks.rbegin(); chunk != chunks.rend(); ++chunk) {
             if (chunk->begin >= open.begin && chunk->first_batch < chunk->end && chunk->first_offset <= offset) {
-                return open.in_file(chunk->first_batch);
+                place.at = static_cast<uint64_t>(open.in_file(chunk->first_batch).value);
+                return false;
             }
         }
-        return open.index->lookup(store_.disk(), offset);
+        const auto at = open.index->lookup(store_.disk(), offset);
+        if (at) { place.at = static_cast<uint64_t>(at->value); }
+        return true;
     }
     auto& closed = partition_.closed_segments;
     auto found = std::ranges::upper_bound(closed, offset, {}, &ClosedSegment::base);
@@ -79,14 +105,14 @@ Result<BytePos> Cursor::index_position(Offset offset, Offset& base) {
             Code::out_of_range, "reader.seek",
             fmt::format("offset {} is below every segment of {}", offset.value, partition_.identity().directory));
     }
-    --found;
-    base = found->base;
+    const ClosedSegment segment = *--found;
+    place = {segment.base, 0, segment.version};
     guard.unlock();
-    auto index = SegmentIndex::open(store_.disk(), partition_.identity().directory, base,
-                                    {found->end, BytePos{static_cast<int64_t>(found->bytes)}});
-    if (!index) { return BytePos{0}; }  // no index, no shortcut
-    const auto at = index->lookup(store_.disk(), offset);
-    return at ? *at : BytePos{0};
+    auto index = SegmentIndex::open(store_.disk(), partition_.identity().directory, segment.base,
+                                    {segment.end, BytePos{static_cast<int64_t>(segment.bytes)}});
+    if (!index) { return false; }  // no index, no shortcut
+    if (const auto at = index->lookup(store_.disk(), offset)) { place.at = static_cast<uint64_t>(at->value); }
+    return true;
 }
 
 Result<Offset> Cursor::seek_time(int64_t timestamp_ms) {
@@ -146,9 +172,26 @@ Result<std::optional<BatchView>> Cursor::next() {
             }
             case Step::end: return std::optional<BatchView>();
             case Step::again: continue;
-            case Step::cold:
-                if (!file) { TRY(file, store_.open_segment(partition_, place_.segment_base)); }
-                TRY_VOID(load_cold(*file, file_end));
+            case Step::moved: TRY_VOID(begin_again()); continue;
+            case Step::swapping: sleep_while(partition_.hooks.swap_word, swap_seen_); continue;
+            case Step::cold: {
+                Result<void> loaded;
+                if (!file) {
+                    auto opened = store_.open_segment(partition_, place_.segment_base);
+                    if (opened) {
+                        file = std::move(*opened);
+                    } else {
+                        loaded = std::unexpected(opened.error());
+                    }
+                }
+                if (loaded) { loaded = load_cold(*file, file_end); }
+                // What was read, or not found, may be of another file than the place speaks of.
+                if (file_replaced()) {
+                    buffer_base_ = Offset{-1};
+                    continue;
+                }
+                if (!loaded) { return std::unexpected(loaded.error()); }
+            }
         }
     }
 }
@@ -160,11 +203,18 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
         return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", partition_.identity().topic));
     }
     if (partition_.durability() == Durability::memory) { partition_.close_batch(store_.engine().pool); }
+    const Offset from = std::max(next_offset_, wanted_offset_);
+    if (from < partition_.log_start()) {
+        return fail(
+            Code::out_of_range, "reader.next",
+            fmt::format("offset {} of {}-{} was trimmed away, the log starts at {}", from.value,
+                        partition_.identity().topic, partition_.identity().number, partition_.log_start().value));
+    }
     for (const auto& segment : partition_.segments()) {
         if (segment->base != place_.segment_base) { continue; }
         const uint64_t at = segment->begin + place_.at;
         if (segment->end && at >= *segment->end) {
-            place_ = {segment->end_offset, 0};
+            place_ = {segment->end_offset, 0, 0};
             return Step::again;
         }
         const uint64_t visible = partition_.visible().at;
@@ -205,12 +255,15 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
         if (file_end <= place_.at) { return Step::again; }  // everything came from memory
         return Step::cold;
     }
+    swap_seen_ = partition_.hooks.swap_word;
+    if (swap_seen_ % 2 != 0) { return Step::swapping; }
     for (size_t i = 0; i < partition_.closed_segments.size(); ++i) {
         const ClosedSegment& segment = partition_.closed_segments[i];
-        if (segment.base != place_.segment_base) { continue; }
+        if (segment.base != place_.segment_base || segment.version != place_.version) { continue; }
         if (place_.at >= segment.bytes) {
             const bool last = i + 1 == partition_.closed_segments.size();
-            place_ = {last ? partition_.segments().front()->base : partition_.closed_segments[i + 1].base, 0};
+            place_ = last ? Place{partition_.segments().front()->base, 0, 0}
+                          : Place{partition_.closed_segments[i + 1].base, 0, partition_.closed_segments[i + 1].version};
             return Step::again;
         }
         const uint64_t block = store_.engine().block_bytes;
@@ -223,9 +276,19 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
         buffer_base_ = segment.base;
         return Step::cold;
     }
-    return fail(Code::out_of_range, "reader.next",
-                fmt::format("offset {} of {}-{} was trimmed away, the log starts at {}", next_offset_.value,
-                            partition_.identity().topic, partition_.identity().number, partition_.log_start().value));
+    return Step::moved;
+}
+
+// Whether the segment of the place was removed or replaced since look().
+bool Cursor::file_replaced() {
+    Guard guard(partition_.shard().lock());
+    for (const auto& segment : partition_.segments()) {
+        if (segment->base == place_.segment_base) { return partition_.hooks.deleted; }
+    }
+    if (partition_.hooks.deleted || partition_.hooks.swap_word != swap_seen_) { return true; }
+    return std::ranges::none_of(partition_.closed_segments, [&](const ClosedSegment& segment) {
+        return segment.base == place_.segment_base && segment.version == place_.version;
+    });
 }
 
 Result<void> Cursor::load_cold(File& file, uint64_t file_end) {

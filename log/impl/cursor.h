@@ -38,19 +38,26 @@ public:
 private:
     struct Place {
         Offset segment_base{0};
-        uint64_t at = 0;  // in its file
+        uint64_t at = 0;       // in its file
+        uint32_t version = 0;  // of its content: a compacted segment is another file under the same name
     };
-    enum class Step : uint8_t { batch, end, again, cold };
+    // moved: the place is in no file any more, the offset is. swapping: files are being replaced just now.
+    enum class Step : uint8_t { batch, end, again, cold, moved, swapping };
     Result<Step> look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end);
     Result<void> load_cold(File& file, uint64_t file_end);
     std::optional<Result<BatchView>> buffered();
     Result<BatchView> accept(BatchView batch);
-    Result<BytePos> index_position(Offset offset, Offset& base);
+    Result<void> walk_to(Offset offset);
+    Result<bool> index_position(Offset offset, Place& place);
+    bool file_replaced();
+    Result<void> begin_again();
 
     Store& store_;
     Partition& partition_;
     Place place_;
     Offset next_offset_{0};
+    Offset wanted_offset_{0};  // of the last seek: what lies before it in its batch is nobody's wish
+    uint32_t swap_seen_ = 0;   // swap_word when the place was looked up
     BufferRef pin_;
 
     // Bytes [buffer_at_, buffer_end_) of the file of place_.segment_base, in buffer_.

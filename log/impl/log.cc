@@ -83,7 +83,7 @@ Result<Pending> Topic::append_async(const Record& record, const AppendOptions& o
     Shard& shard = (*partition)->shard();
     const size_t bytes = BatchBuilder::record_bytes_max(record);
     Guard guard(shard.lock());
-    TRY_VOID(shard.admit(guard));
+    TRY_VOID(shard.admit(guard, *partition));
     const int64_t now = store.now_ms();
     if (auto good = check_record(**partition, record, bytes, now); !good) { return not_appended(good.error()); }
     const Offset offset = put_record(store, **partition, record, bytes, now);
@@ -146,7 +146,7 @@ Result<Pending> Topic::append_idempotent(std::span<const Record> records, const 
     Partition& target = **partition;
     Shard& shard = target.shard();
     Guard guard(shard.lock());
-    TRY_VOID(shard.admit(guard));
+    TRY_VOID(shard.admit(guard, &target));
     const int64_t now = store.now_ms();
     for (const Record& record : records) {
         if (auto good = check_record(target, record, bytes - batch_header_bytes, now); !good) {
@@ -211,7 +211,7 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
     }
     Shard& shard = target.shard();
     Guard guard(shard.lock());
-    TRY_VOID(shard.admit(guard));
+    TRY_VOID(shard.admit(guard, &target));
     target.close_batch(store.engine().pool);
     if (batch->producer_id() >= 0) {
         auto known = target.producers().check(
@@ -261,7 +261,7 @@ Result<Offset> Topic::delete_records(int32_t number, Offset before) {
     Store& store = *impl_->store;
     TRY(Partition* const partition, ready_partition(store, *impl_->table, number));
     Guard guard(partition->shard().lock());
-    TRY_VOID(partition->shard().admit(guard));
+    TRY_VOID(partition->shard().admit(guard, partition));
     if (before > partition->visible().offset || before.value < 0) {
         return fail(Code::out_of_range, "topic.delete_records",
                     fmt::format("offset {} of {}-{} is above the high watermark {}", before.value, name(), number,
@@ -548,7 +548,7 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
     }
 
     Guard guard(shard.lock());
-    TRY_VOID(shard.admit(guard));
+    for (const Step& step : steps) { TRY_VOID(shard.admit(guard, step.partition)); }
     size_t duplicates = 0;
     Pending pending;
     for (const Step& step : steps) {

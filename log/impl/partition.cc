@@ -15,6 +15,7 @@ void Partition::start(Start start, std::unique_ptr<SegmentIndex> index) {
     CHECK(segments_.empty());
     OpenSegment& segment = *segments_.emplace_back(std::make_unique<OpenSegment>());
     segment.base = start.segment_base;
+    segment.begun_here = start.bytes == 0;
     segment.index = std::move(index);
     closed_ = {start.bytes, start.next_offset};
     visible_ = closed_;
@@ -92,6 +93,7 @@ void Partition::begin_segment() {
     carry_due_ = false;
     OpenSegment& fresh = *segments_.emplace_back(std::make_unique<OpenSegment>());
     fresh.base = closed_.offset;
+    fresh.begun_here = true;
     fresh.begin = closed_.at;
     fresh.index = std::make_unique<SegmentIndex>(identity_.directory, fresh.base);
     boundaries_.push_back(closed_);

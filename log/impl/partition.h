@@ -71,6 +71,8 @@ struct OpenSegment {
     Offset end_offset{0};             // once rolled
     bool rolled = false;              // and the journal knows
     int64_t first_timestamp_ms = -1;  // of its first batch: decides segment.ms
+    bool begun_here = false;          // not by an earlier opening
+    int64_t since_ms = -1;            // how old maintenance takes it to be when nothing is appended; -1: not seen yet
     std::shared_ptr<File> file;       // owners: this, and readers under way; null until bytes must be written
     uint64_t allocated = 0;           // file space reserved so far
     bool names_unsynced = false;      // the file's name is not yet known to survive
@@ -84,7 +86,11 @@ struct ClosedSegment {
     Offset base{0};
     Offset end{0};
     uint64_t bytes = 0;
-    int64_t timestamp_ms_max = -1;
+    int64_t timestamp_ms_max = -1;  // -1: not looked up yet, or no record has one
+    // The first checkpoint that does not speak of it as unfinished. Only after the next one, when neither slot does,
+    // may its file change or go: replay over the older slot reads it.
+    uint64_t closed_at = 0;
+    uint32_t version = 0;  // of the file's content: compaction puts another file in its place
 };
 
 struct Chunk {
@@ -214,11 +220,14 @@ public:
         std::atomic<uint32_t> visible_word{0};
         uint32_t readers_waiting = 0;
         bool readers_called = false;  // to commit what was appended while they slept; once is enough
+        // Odd while files of closed segments are being replaced: readers of files wait, and begin again after it.
+        std::atomic<uint32_t> swap_word{0};
     } hooks;
 
     std::vector<ClosedSegment> closed_segments;  // older ones, by base
     bool closed_segments_known = false;          // listed from the directory when first needed
     Offset compacted_end{0};
+    bool remains_removed = false;  // files that a crash left behind; only maintenance looks at this
 
 private:
     size_t room() const;

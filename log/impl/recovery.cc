@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "log/impl/cursor.h"
+#include "log/impl/maintenance.h"
 #include "storage/check.h"
 #include "storage/meta_files.h"
 #include "storage/segment_files.h"
@@ -528,6 +529,7 @@ Result<void> Recovery::begin_writing() {
     // The opening itself goes on record: it numbers epochs and generations.
     const bool exact = !same_shards || unproven_;
     TRY_VOID(store_.checkpoint(exact));
+    TRY_VOID(Maintenance(store_).remove_leftovers());
     for (Ring& ring : rings_) {
         if (ring.known.shard >= shard_count()) { TRY_VOID(remove_ring(ring.known.shard)); }
     }

@@ -100,8 +100,20 @@ void Shard::go_offline(const Error& error) {
 
 // --- appending -----------------------------------------------------------------------------------------------------------
 
-Result<void> Shard::admit(Guard& guard) {
+namespace {
+
+std::unexpected<Error> topic_deleted(const Partition& partition) {
+    // Whatever became of the records, nobody will ever read them.
+    const Error error =
+        fail(Code::not_found, "topic.append", "topic " + partition.identity().topic + " was deleted").error();
+    return std::unexpected(error.with_fate(Fate::not_appended));
+}
+
+}  // namespace
+
+Result<void> Shard::admit(Guard& guard, const Partition* partition) {
     for (;;) {
+        if (partition != nullptr && partition->hooks.deleted) { return topic_deleted(*partition); }
         if (failure_) { return std::unexpected(failure_->with_fate(Fate::not_appended)); }
         if (shut_) { return std::unexpected(fail(Code::closed, "topic.append").error().with_fate(Fate::not_appended)); }
         if (dirty_bytes_ < engine_.options.dirty_bytes_max) { return {}; }
@@ -152,6 +164,7 @@ void Shard::wait_on(Guard& guard, std::atomic<uint32_t>& word) {
 
 Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next) {
     while (partition.visible().offset < next) {
+        if (partition.hooks.deleted) { return topic_deleted(partition); }
         if (failure_) { return std::unexpected(failure_->with_fate(Fate::unknown_until_reopen)); }
         if (partition.durability() == Durability::memory) { return {}; }  // appended is all it promises
         if (committing_) {
@@ -269,8 +282,11 @@ void Shard::drop(Guard& guard, Partition& partition) {
         dirty_bytes_ -= std::min(dirty_bytes_, chunk.end - std::min(chunk.end, chunk.filled));
     }
     partition.chunks().clear();
-    partition.hooks.visible_word.fetch_add(1);
-    wake_all(partition.hooks.visible_word);
+    // Whoever waits for its records, to be written or to be read, must learn that none come.
+    for (auto* word : {&commit_word_[0], &commit_word_[1], &partition.hooks.visible_word}) {
+        word->fetch_add(1);
+        wake_all(*word);
+    }
 }
 
 size_t Shard::cost(const Run& run) const {

@@ -68,15 +68,16 @@ public:
     uint32_t next_group() { return ++group_; }
 
     // --- appending ---
-    // To be called before each append: waits while the dirty budget is spent. Errors: offline, closed, no_space.
-    Result<void> admit(Guard& guard);
+    // To be called before each append: waits while the dirty budget is spent. Errors: offline, closed, no_space;
+    // not_found, when the topic of `partition` is deleted by then.
+    Result<void> admit(Guard& guard, const Partition* partition = nullptr);
     // To be called after each append: what the calling thread owes (`threads = 0`), or a wake-up.
     void appended(Guard& guard, Partition& partition);
     // With `threads = 0` a reader that sleeps is woken by an append: it waits for it, so it does the work.
     void call_readers(Partition& partition);
 
     // --- waiting ---
-    // Until the partition is visible up to `next`. Errors: offline (unknown until reopen), closed.
+    // Until the partition is visible up to `next`. Errors: offline (unknown until reopen), not_found (deleted), closed.
     Result<void> wait_visible(Guard& guard, Partition& partition, Offset next);
     Result<void> flush(Guard& guard, bool relieve = true);  // until everything queued or open now is visible
 

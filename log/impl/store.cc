@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "log/impl/cursor.h"
+#include "log/impl/maintenance.h"
 #include "storage/check.h"
 #include "storage/fork_guard.h"
 #include "storage/segment_files.h"
@@ -120,10 +121,9 @@ Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, c
         return fail(Code::invalid, "topic.create", fmt::format("topic {} is internal", name));
     }
     ConfigMap configs = options.configs;
-    const bool told = std::ranges::any_of(configs, [](const auto& config) {
-        return config.first.starts_with("retention.") || config.first == "cleanup.policy";
-    });
-    if (!told) { configs.emplace_back("retention.ms", "-1"); }  // nothing is deleted that nobody asked to delete
+    // Nothing is deleted that nobody asked to delete: who limits the size, or compacts, does not ask for an age.
+    const bool told = std::ranges::any_of(configs, [](const auto& config) { return config.first == "retention.ms"; });
+    if (!told && !internal) { configs.emplace_back("retention.ms", "-1"); }
     TRY(const auto records, metadata_.create_topic({.name = name,
                                                     .id = random_.uuid(),
                                                     .partitions = options.partitions,
@@ -134,46 +134,44 @@ Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, c
 }
 
 Result<void> Store::delete_topic(std::string_view name) {
-    std::shared_ptr<TopicTable> table;
-    std::vector<Partition*> gone;
+    std::vector<std::string> aside;
     {
         std::lock_guard guard(meta_lock_);
         TRY(const auto records, metadata_.delete_topic(name));
         if (is_internal_topic(name)) {
             return fail(Code::invalid, "topic.delete", fmt::format("topic {} is internal", name));
         }
-        table = table_of(*metadata_.topic(name));
+        const std::shared_ptr<TopicTable> table = table_of(*metadata_.topic(name));
         TRY_VOID(append_metadata(records));
         tables_.erase(table->name);
-        table->deleted = true;
-        for (int32_t i = 0; i < table->count; ++i) {
-            if (Partition* partition = table->find(i)) { gone.push_back(partition); }
+        std::vector<Partition*> gone;
+        {
+            std::lock_guard files(files_lock_);
+            table->deleted = true;  // from here on no partition of it is made
+            for (int32_t i = 0; i < table->count; ++i) {
+                if (Partition* partition = table->find(i)) { gone.push_back(partition); }
+            }
+        }
+        for (Partition* partition : gone) {
+            Guard shard_guard(partition->shard().lock());
+            partition->shard().drop(shard_guard, *partition);
+        }
+        // Before anyone can make a topic of this name again: its directories have the same names.
+        TRY(aside, set_aside(*table));
+        std::lock_guard files(files_lock_);
+        for (Partition* partition : gone) {
+            Guard shard_guard(partition->shard().lock());
+            for (const auto& segment : partition->segments()) { segment->file.reset(); }
         }
     }
-    // The deletion is on record. Directories follow it; what a crash leaves of them, the next open removes.
-    for (Partition* partition : gone) {
-        Guard guard(partition->shard().lock());
-        partition->shard().drop(guard, *partition);
+    if (engine_.options.threads > 0) {
+        maintain_due_ = true;
+        wake_filler();
+        return {};
     }
-    std::lock_guard checkpoint(checkpoint_lock_);
-    for (int32_t i = 0; i < table->count; ++i) {
-        persisted_.erase({table->id, i});
-        TRY_VOID(remove_directory(partition_directory_name({table->name, i})));
-    }
+    std::lock_guard one(maintain_lock_);
+    for (const std::string& directory : aside) { TRY_VOID(remove_directory(directory)); }
     return disk().sync_directory(path());
-}
-
-// Retention's care about large unlinks applies here too: see maintenance.cc.
-Result<void> Store::remove_directory(const std::string& name) {
-    const std::string directory = join_path(path(), name);
-    auto entries = disk().list(directory);
-    if (!entries) {
-        return entries.error().code == Code::not_found ? Result<void>{} : std::unexpected(entries.error());
-    }
-    for (const DirectoryEntry& entry : *entries) {
-        if (!entry.directory) { TRY_VOID(remove_file(join_path(directory, entry.name))); }
-    }
-    return disk().remove(directory);
 }
 
 Result<void> Store::add_partitions(std::string_view name, int32_t total) {
@@ -251,11 +249,11 @@ Result<Partition*> Store::partition(TopicTable& topic, int32_t number) {
         return fail(Code::out_of_range, "topic.partition",
                     fmt::format("topic {} has partitions 0 to {}, not {}", topic.name, topic.count.load() - 1, number));
     }
+    std::lock_guard guard(files_lock_);
+    if (Partition* found = topic.find(number)) { return found; }
     if (topic.deleted) {
         return fail(Code::not_found, "topic.partition", fmt::format("topic {} was deleted", topic.name));
     }
-    std::lock_guard guard(files_lock_);
-    if (Partition* found = topic.find(number)) { return found; }
     return make_partition(topic, number);
 }
 
@@ -386,8 +384,10 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
         segment.names_unsynced = true;
     }
     if (!file) { return std::unexpected(file.error()); }
-    segment.file = std::shared_ptr<File>(std::move(*file));
-    return segment.file;
+    const std::shared_ptr<File> opened = std::move(*file);
+    Guard shard_guard(partition.shard().lock());  // readers look at it there
+    segment.file = opened;
+    return opened;
 }
 
 Result<void> Store::know_closed_segments(Partition& partition) {
@@ -402,7 +402,7 @@ Result<void> Store::know_closed_segments(Partition& partition) {
         for (const SegmentListing& segment : listing->segments) {
             TRY(const FileInfo info, disk().info(join_path(partition.identity().directory,
                                                            segment_file_name(segment.base, SegmentFile::log))));
-            found.push_back({segment.base, {}, info.bytes, -1});
+            found.push_back({segment.base, {}, info.bytes, -1, checkpoint_number_ + 1});
         }
     }
     Guard guard(partition.shard().lock());
@@ -458,6 +458,7 @@ void Store::run_committer(Shard& shard) {
 }
 
 void Store::run_filler() {
+    int64_t maintain_next_ns = clock().monotonic_ns() + maintain_every_ns;
     while (!stopping_) {
         const uint32_t seen = fill_work_.load();
         fill_asleep_ = true;
@@ -470,6 +471,11 @@ void Store::run_filler() {
         }
         if (relief_due_.exchange(false)) {
             for (auto& shard : shards_) { (void)relieve_now(*shard, false); }
+            worked = true;
+        }
+        if (maintain_due_.exchange(false) || clock().monotonic_ns() >= maintain_next_ns) {
+            if (auto done = maintain(); !done) { log(done.error().message()); }
+            maintain_next_ns = clock().monotonic_ns() + maintain_every_ns;
             worked = true;
         }
         if (!worked) { sleep_while(fill_work_, seen, 1'000'000'000); }

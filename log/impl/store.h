@@ -103,6 +103,8 @@ public:
 
 private:
     friend class Recovery;
+    friend class Maintenance;
+    friend class Compactor;
     Store(const Environment& environment, std::string path, Options options, const Tuning& tuning);
 
     static Result<std::unique_ptr<Store>> open_beside(const Environment& environment, const std::string& path,
@@ -119,6 +121,8 @@ private:
     void wake_filler();
     Result<void> relieve_ring(Shard& shard, bool must);
     Result<void> relieve_now(Shard& shard, bool must);
+    Result<std::vector<std::string>> set_aside(const TopicTable& topic);
+    Result<std::string> rename_aside(const TopicPartition& partition);
     Result<void> remove_directory(const std::string& name);
     Result<void> remove_file(const std::string& path);
     Result<void> read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
@@ -158,10 +162,11 @@ private:
     std::mutex offsets_lock_;
 
     std::mutex checkpoint_lock_;  // one checkpoint at a time
-    uint64_t checkpoint_number_ = 0;
+    std::atomic<uint64_t> checkpoint_number_{0};
     std::map<PartitionKey, PartitionCheckpoint> persisted_;  // what the newest slot says
     std::vector<uint64_t> last_first_needed_;                // per shard, of the newest slot
 
+    std::mutex maintain_lock_;  // one maintenance at a time; taken before every other lock
     std::optional<ClockGuard> clock_guard_;
     std::atomic<uint32_t> commit_work_{0};
     std::atomic<uint32_t> fill_work_{0};
@@ -169,6 +174,7 @@ private:
     std::atomic<bool> fill_asleep_{false};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> relief_due_{false};
+    std::atomic<bool> maintain_due_{false};
     bool closed_ = false;
 
     // Read-only: what was read when, and what was read since (beside.cc).
