@@ -5,11 +5,8 @@
 
 namespace flowstone {
 
-// True in the process that first called it, and false for ever in children that fork from it after: the kernel wipes
-// the page this reads (MADV_WIPEONFORK). Call once before threads fork.
-bool in_first_process();
-
-// The process that calls. A system call each time: for opening and closing, not for the append path.
-int64_t process_id();
+// A number that no ancestor of this process has: the kernel wipes the page this reads in a forked child
+// (MADV_WIPEONFORK), and the child takes the next. Never 0. Costs one load.
+uint32_t process_token();
 
 }  // namespace flowstone

@@ -81,7 +81,8 @@ public:
 
     // The place of the next commit of up to `bytes`; empty when the ring is full: release() or grow() first.
     std::optional<CommitPlace> take(uint64_t bytes);
-    // Blocks. Errors: io; then the directory is offline.
+    // Blocks; the file is the one that take() chose, so that the ring may grow meanwhile. Errors: io; then the
+    // directory is offline.
     Result<void> write(const CommitPlace& place, Bytes commit);
     // The commit of the last take() is durable.
     void wrote(const CommitPlace& place, Bytes commit, uint64_t sum);
@@ -135,6 +136,7 @@ private:
     std::vector<Extent> extents_;  // in the order in which they are written
     size_t extent_ = 0;            // the one being written
     uint32_t at_block_ = 0;        // next free block in it
+    File* file_ = nullptr;         // that of the last take()
     uint64_t next_sequence_ = 1;
     uint64_t prior_sum_ = 0;
     uint32_t generation_ = 1;

@@ -87,6 +87,10 @@ public:
     // Never flush it. It answers until the files are next truncated.
     SegmentIndex flushed_part() const;
 
+    // For a flush on another thread: a copy is taken under the owner's lock, flushed without it, and then told here, under
+    // the lock again. Batches noted meanwhile stay pending. One such flush at a time.
+    void forget_flushed(const SegmentIndex& flushed_copy);
+
     // Writes pending entries; both files are cut to what belongs to them. Not synced. After an error nothing is
     // forgotten, but what the files hold is unknown until the next successful flush.
     Result<void> flush(Disk& disk);

@@ -55,17 +55,17 @@ Result<void> Store::relieve_now(Shard& shard, bool must) {
     return done;
 }
 
-Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Partition*>& touched) {
+Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Touched>& touched) {
+    const std::vector<Partition*> all = made_partitions();
     std::vector<Partition*> partitions;
     {
         Guard guard(shard.lock());
-        partitions = shard.journaled();
-        for (const auto& partition : partitions_) {
-            const bool mine = &partition->shard() == &shard && !partition->hooks.deleted;
+        for (Partition* partition : all) {
+            if (&partition->shard() != &shard || partition->hooks.deleted) { continue; }
             const bool dirty =
                 partition->segments().size() > 1 || partition->segments().back()->file || !partition->chunks().empty();
-            if (mine && dirty && std::ranges::find(partitions, partition.get()) == partitions.end()) {
-                partitions.push_back(partition.get());
+            if (dirty || std::ranges::find(shard.journaled(), partition) != shard.journaled().end()) {
+                partitions.push_back(partition);
             }
         }
     }
@@ -73,7 +73,7 @@ Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Partiti
         Guard guard(shard.lock());
         if (partition->hooks.deleted) { continue; }
         TRY_VOID(shard.fill_partition(guard, *partition, exact));
-        touched.push_back(partition);
+        touched.push_back({partition});
     }
     return {};
 }
@@ -91,6 +91,7 @@ Result<void> Store::finish_rolled(Partition& partition) {
                 return {};
             }
         }
+        TRY_VOID(in_time());
         const uint64_t bytes = *segment->end - segment->begin;
         TRY(const auto file, segment_file(partition, *segment));
         TRY_VOID(disk().truncate(*file, bytes));
@@ -102,14 +103,17 @@ Result<void> Store::finish_rolled(Partition& partition) {
         Seal seal = segment->seal->finish(segment->end_offset, SealOrigin::append);
         if (partition.config().seal == SealKind::sha256) { TRY_VOID(chain_seal(partition, *file, seal)); }
         TRY_VOID(write_seal(disk(), partition.identity().directory, seal));
-        segment->index->close();
-        TRY_VOID(segment->index->flush(disk()));
-        TRY_VOID(segment->index->sync(disk()));
+        {
+            Guard guard(partition.shard().lock());
+            segment->index->close();
+        }
+        TRY_VOID(flush_index(partition, *segment, true));
         TRY_VOID(disk().sync_directory(partition.identity().directory));
         TRY_VOID(know_closed_segments(partition));
         Guard guard(partition.shard().lock());
         partition.closed_segments.push_back(
             {segment->base, segment->end_offset, bytes, segment->index->timestamp_ms_max(), checkpoint_number_ + 1});
+        partition.active().names_unsynced = partition.active().names_unsynced || segment->names_unsynced;
         partition.segments().erase(partition.segments().begin());
     }
 }
@@ -118,8 +122,13 @@ Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
     SealChain chain;
     TRY(chain.content, sha256_of_file(disk(), file, seal.bytes));
     TRY_VOID(know_closed_segments(partition));
-    if (!partition.closed_segments.empty()) {
-        auto before = read_seal(disk(), partition.identity().directory, partition.closed_segments.back().base);
+    std::optional<Offset> last;
+    {
+        Guard guard(partition.shard().lock());
+        if (!partition.closed_segments.empty()) { last = partition.closed_segments.back().base; }
+    }
+    if (last) {
+        auto before = read_seal(disk(), partition.identity().directory, *last);
         if (!before) { return std::unexpected(before.error()); }
         if (before->chain) { chain.previous = before->head(); }
     }
@@ -127,21 +136,32 @@ Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
     return {};
 }
 
-Result<void> Store::sync_partitions(const std::vector<Partition*>& touched) {
+Result<void> Store::sync_partitions(std::vector<Touched>& touched) {
     std::vector<std::shared_ptr<File>> files;
     bool root_unsynced = false;
-    for (Partition* partition : touched) {
-        OpenSegment& active = partition->active();
-        if (!active.file) { continue; }
-        files.push_back(active.file);
-        TRY_VOID(flush_index(*partition, active));
-        if (active.names_unsynced) {
-            TRY_VOID(disk().sync_directory(partition->identity().directory));
-            active.names_unsynced = false;
+    for (Touched& one : touched) {
+        Partition& partition = *one.partition;
+        std::vector<OpenSegment*> segments;
+        bool names_unsynced = false;
+        {
+            // What is filled after this moment may not be synced.
+            Guard guard(partition.shard().lock());
+            one.synced = partition.filled_from(0);
+            for (const auto& segment : partition.segments()) {
+                names_unsynced = std::exchange(segment->names_unsynced, false) || names_unsynced;
+                if (!segment->file) { continue; }
+                segments.push_back(segment.get());
+                files.push_back(segment->file);
+            }
+        }
+        for (OpenSegment* segment : segments) { TRY_VOID(flush_index(partition, *segment, false)); }
+        if (names_unsynced) {
+            TRY_VOID(disk().sync_directory(partition.identity().directory));
             root_unsynced = true;
         }
     }
     for (size_t i = 0; i < files.size(); i += syncs_at_once) {
+        TRY_VOID(in_time());
         std::vector<Io> requests;
         for (size_t j = i; j < std::min(files.size(), i + syncs_at_once); ++j) {
             requests.push_back({.kind = Io::Kind::sync, .file = files[j].get()});
@@ -155,10 +175,16 @@ Result<void> Store::sync_partitions(const std::vector<Partition*>& touched) {
     return {};
 }
 
-// The index belongs to the appending side: its pending entries are written from under the lock's shadow.
-Result<void> Store::flush_index(Partition& partition, OpenSegment& segment) {
+// Appending goes on meanwhile: what is written is a copy.
+Result<void> Store::flush_index(Partition& partition, OpenSegment& segment, bool and_sync) {
     Guard guard(partition.shard().lock());
-    return segment.index->flush(disk());
+    SegmentIndex copy = *segment.index;
+    guard.unlock();
+    TRY_VOID(copy.flush(disk()));
+    if (and_sync) { TRY_VOID(copy.sync(disk())); }
+    guard.lock();
+    segment.index->forget_flushed(copy);
+    return {};
 }
 
 // Idle fragments are repeated at the ring's head, so that its tail can pass them (JOURNAL 2.5).
@@ -180,11 +206,12 @@ Result<void> Store::carry_fragments(Shard& shard, uint64_t below) {
     return any ? shard.flush(guard, false) : Result<void>{};
 }
 
-void Store::describe_partition(Partition& partition, bool exact, uint64_t synced, PartitionCheckpoint& out) {
+void Store::describe_partition(const Touched& touched, bool exact, PartitionCheckpoint& out) {
+    Partition& partition = *touched.partition;
     const OpenSegment& first = *partition.segments().front();
     const bool whole = partition.segments().size() == 1;
     const uint64_t visible = partition.visible().at;
-    uint64_t filled = std::min(synced, visible);
+    uint64_t filled = std::min(touched.synced, visible);
     // An exact claim holds only if nothing follows in the same block: whoever appends next repeats the block first.
     const bool at_end =
         exact && whole && filled == visible && partition.closed().at == visible && partition.hooks.committing_to == 0;
@@ -216,12 +243,39 @@ void Store::describe_partition(Partition& partition, bool exact, uint64_t synced
 
 Result<void> Store::checkpoint(bool exact, bool clean) {
     if (read_only()) { return fail(Code::read_only, "log.checkpoint", path()); }
-    std::lock_guard one(checkpoint_lock_);
+    std::unique_lock one(checkpoint_lock_, std::defer_lock);
+    const int64_t left = time_left();
+    if (left < 0) {
+        one.lock();
+    } else if (!one.try_lock_for(std::chrono::nanoseconds(left))) {
+        return fail(Code::timed_out, "log.close", path());
+    }
     return checkpoint_locked(exact, clean);
 }
 
+// A write or sync that failed is never tried again, whoever asked for it: the kernel may have dropped the bytes and say
+// that all is well the next time.
 Result<void> Store::checkpoint_locked(bool exact, bool clean) {
-    std::vector<Partition*> touched;
+    auto done = checkpoint_steps(exact, clean);
+    if (!done && done.error().code == Code::io) {
+        Guard guard(shards_.front()->lock());
+        shards_.front()->go_offline(done.error());
+    }
+    return done;
+}
+
+int64_t Store::time_left() const {
+    const int64_t deadline = engine_.deadline_ns;
+    return deadline == INT64_MAX ? -1 : std::max<int64_t>(deadline - engine_.clock.monotonic_ns(), 0);
+}
+
+Result<void> Store::in_time() const {
+    if (time_left() == 0) { return fail(Code::timed_out, "log.close", path()); }
+    return {};
+}
+
+Result<void> Store::checkpoint_steps(bool exact, bool clean) {
+    std::vector<Touched> touched;
     std::vector<uint64_t> first_needed(shards_.size());
     std::vector<RingCheckpoint> rings;
     for (size_t i = 0; i < shards_.size(); ++i) {
@@ -232,14 +286,8 @@ Result<void> Store::checkpoint_locked(bool exact, bool clean) {
         }
         TRY_VOID(fill_journaled(*shards_[i], exact, touched));
     }
-    for (Partition* partition : touched) { TRY_VOID(finish_rolled(*partition)); }
+    for (const Touched& one : touched) { TRY_VOID(finish_rolled(*one.partition)); }
     if (exact) { TRY_VOID(cut_files(touched)); }
-    // A sync covers what was written before it: the filler goes on meanwhile, and what it adds is not claimed.
-    std::map<const Partition*, uint64_t> filled;
-    for (const Partition* partition : touched) {
-        Guard guard(partition->shard().lock());
-        filled[partition] = partition->filled_from(0);
-    }
     TRY_VOID(sync_partitions(touched));
     if (!exact) {
         for (size_t i = 0; i < shards_.size(); ++i) { TRY_VOID(carry_fragments(*shards_[i], first_needed[i])); }
@@ -253,10 +301,11 @@ Result<void> Store::checkpoint_locked(bool exact, bool clean) {
     slot.wall_ms = now_ms();
     for (size_t i = 0; i < shards_.size(); ++i) {
         Guard guard(shards_[i]->lock());
-        for (Partition* partition : touched) {
-            if (&partition->shard() != shards_[i].get() || partition->hooks.deleted) { continue; }
-            describe_partition(*partition, exact, filled[partition],
-                               persisted_[{partition->identity().topic_id, partition->identity().number}]);
+        const std::lock_guard persisted(persisted_lock_);
+        for (const Touched& one : touched) {
+            const Partition& partition = *one.partition;
+            if (&partition.shard() != shards_[i].get() || partition.hooks.deleted) { continue; }
+            describe_partition(one, exact, persisted_[{partition.identity().topic_id, partition.identity().number}]);
         }
         Journal& journal = shards_[i]->journal();
         uint64_t first = first_needed[i];
@@ -274,7 +323,11 @@ Result<void> Store::checkpoint_locked(bool exact, bool clean) {
         rings.push_back({journal.ring(), shards_[i]->number(), first, 0, false});
     }
     slot.rings = std::move(rings);
-    for (const auto& [key, partition] : persisted_) { slot.partitions.push_back(partition); }
+    {
+        const std::lock_guard persisted(persisted_lock_);
+        for (const auto& [key, partition] : persisted_) { slot.partitions.push_back(partition); }
+    }
+    TRY_VOID(in_time());
     TRY_VOID(write_checkpoint(disk(), path(), slot));
     checkpoint_number_ = slot.number;
     for (size_t i = 0; i < shards_.size(); ++i) {
@@ -287,57 +340,67 @@ Result<void> Store::checkpoint_locked(bool exact, bool clean) {
 }
 
 // After an exact fill the last block ends in zeros; the file ends with its last batch.
-Result<void> Store::cut_files(const std::vector<Partition*>& touched) {
-    for (Partition* partition : touched) {
-        std::shared_ptr<File> file;
-        uint64_t bytes = 0;
-        {
-            Guard guard(partition->shard().lock());
-            OpenSegment& active = partition->active();
-            if (!active.file || partition->filled_from(0) != partition->visible().at ||
-                partition->closed().at != partition->visible().at) {
-                continue;
-            }
-            if (partition->durability() == Durability::written) { continue; }  // its writes are exact, and go on
-            if (partition->hooks.filling || partition->hooks.direct_under_way) { continue; }
-            file = active.file;
-            bytes = partition->visible().at - active.begin;
-            partition->hooks.filling = true;  // nobody writes behind the cut while it is made
+Result<void> Store::cut_files(const std::vector<Touched>& touched) {
+    for (const Touched& one : touched) {
+        TRY_VOID(in_time());
+        Partition& partition = *one.partition;
+        if (partition.durability() == Durability::written) { continue; }  // its writes are exact
+        Shard& shard = partition.shard();
+        Guard guard(shard.lock());
+        shard.hold_file(guard, partition);  // a commit or fill that makes it longer waits
+        OpenSegment& active = partition.active();
+        const std::shared_ptr<File> file = active.file;
+        Result<void> cut;
+        if (file && partition.filled_from(0) == partition.visible().at &&
+            partition.closed().at == partition.visible().at) {
+            const uint64_t bytes = partition.visible().at - active.begin;
+            guard.unlock();
+            cut = disk().truncate(*file, bytes);
+            guard.lock();
         }
-        const auto cut = disk().truncate(*file, bytes);
-        Guard guard(partition->shard().lock());
-        partition->hooks.filling = false;
-        TRY_VOID(cut);
+        shard.release_file(partition);
+        TRY_VOID(std::move(cut));
     }
     return {};
 }
 
 Result<void> Store::close(int64_t timeout_ms) {
-    (void)timeout_ms;
-    if (closed_) { return {}; }
-    closed_ = true;
+    if (closed_.exchange(true)) { return {}; }
+    const int64_t now = clock().monotonic_ns();
+    const int64_t timeout_ns = std::clamp<int64_t>(timeout_ms, 0, (INT64_MAX - now) / 2'000'000) * 1'000'000;
+    engine_.deadline_ns = now + timeout_ns;
+    for (auto& shard : shards_) {
+        Guard guard(shard->lock());
+        shard->shut();
+    }
+    const std::vector<Partition*> partitions = made_partitions();
+    for (Partition* partition : partitions) { partition->wake_readers(); }
     if (read_only()) { return {}; }
     Result<void> result;
     for (auto& shard : shards_) {
         Guard guard(shard->lock());
-        shard->shut();
         if (result) { result = shard->flush(guard); }
     }
-    stopping_ = true;
-    for (auto* word : {&commit_work_, &fill_work_}) {
-        word->fetch_add(1);
-        wake_all(*word);
+    stop_threads();
+    while (const uint32_t running = threads_running_.load()) {
+        const int64_t left = time_left();
+        if (left == 0) { break; }
+        sleep_while(threads_running_, running, left);
     }
-    threads_.clear();
-    for (auto& shard : shards_) { shard->wake_threads = nullptr; }
+    const bool ended = threads_running_.load() == 0;
+    if (result && !ended) { result = fail(Code::timed_out, "log.close", path()); }
     if (result) { result = checkpoint(true); }
     if (result) { result = checkpoint(true, true); }  // both slots say the same: neither needs the ring
-    for (auto& partition : partitions_) {
+    for (Partition* partition : partitions) {
+        if (result) { result = in_time(); }
         if (result && !partition->hooks.deleted && !partition->hooks.needs_epoch) {
             result = write_leader_epochs(disk(), partition->identity().directory, partition->epochs());
+            // Made ready, but nothing was ever appended: there is no directory.
+            if (!result && result.error().code == Code::not_found) { result = {}; }
         }
     }
-    directory_lock_.reset();
+    // After an error a call to the disk may still be under way: the directory stays ours until the destructor.
+    if (result) { directory_lock_.reset(); }
     return result;
 }
 

@@ -94,8 +94,13 @@ Result<bool> Cursor::index_position(Offset offset, Place& place) {
                 return false;
             }
         }
-        const auto at = open.index->lookup(store_.disk(), offset);
-        if (at) { place.at = static_cast<uint64_t>(at->value); }
+        if (const auto at = open.index->lookup_pending(offset)) {
+            place.at = static_cast<uint64_t>(at->value);
+            return true;
+        }
+        const SegmentIndex flushed = open.index->flushed_part();  // files are read without the lock
+        guard.unlock();
+        if (const auto at = flushed.lookup(store_.disk(), offset)) { place.at = static_cast<uint64_t>(at->value); }
         return true;
     }
     auto& closed = partition_.closed_segments;

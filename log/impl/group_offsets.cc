@@ -62,7 +62,7 @@ Result<void> GroupOffsets::append(std::string_view group, const std::vector<Enco
             {.key = as_text(record.key), .value = record.value ? std::optional(as_text(*record.value)) : std::nullopt});
     }
     Guard guard(partition->shard().lock());
-    TRY_VOID(partition->shard().admit(guard));
+    TRY_VOID(partition->shard().admit(guard, partition));
     partition->close_batch(store_.engine().pool);
     put_records(store_, *partition, views, {}, 0, store_.now_ms());
     const Offset next = partition->closed().offset;

@@ -13,7 +13,6 @@
 #include "log/impl/put.h"
 #include "log/impl/store.h"
 #include "storage/check.h"
-#include "storage/fork_guard.h"
 #include "storage/limits.h"
 #include "storage/try.h"
 
@@ -54,6 +53,20 @@ struct FLOWSTONE_HIDDEN Reader::Impl {
 namespace {
 
 constexpr int64_t beside_wait_ns = 100'000'000;  // a reader beside a writer looks again this often
+
+// A log that was moved from, or that a forked child inherited, is closed.
+template <class Impl>
+Result<void> owned(const Impl* impl, const char* operation) {
+    if (impl == nullptr) { return fail(Code::closed, operation, "the log was moved away"); }
+    if (!impl->store->owned_here()) { return fail(Code::closed, operation, "the log belongs to the parent process"); }
+    return {};
+}
+
+template <class Impl>
+Result<void> usable(const Impl* impl, const char* operation) {
+    TRY_VOID(owned(impl, operation));
+    return impl->store->usable(operation);
+}
 
 std::unexpected<Error> not_appended(const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); }
 
@@ -226,6 +239,7 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
 
 Result<Reader> Topic::read(const ReadOptions& options) const {
     Store& store = *impl_->store;
+    TRY_VOID(impl_->opened->usable("topic.read"));
     TRY(Partition* const partition, store.partition(*impl_->table, options.partition));
     std::unique_ptr<Reader::Impl> impl(
         new Reader::Impl{&store, partition, impl_->snapshot, impl_->opened, {}, Offset{0}, {}, {}, {}, {}});
@@ -237,6 +251,7 @@ Result<Reader> Topic::read(const ReadOptions& options) const {
 
 Result<PartitionInfo> Topic::partition(int32_t number) const {
     Store& store = *impl_->store;
+    TRY_VOID(impl_->opened->usable("topic.partition"));
     TRY(Partition* const partition, store.partition(*impl_->table, number));
     TRY_VOID(store.know_closed_segments(*partition));
     Guard guard(partition->shard().lock());
@@ -253,6 +268,7 @@ Result<PartitionInfo> Topic::partition(int32_t number) const {
 
 Result<Offset> Topic::offset_for_time(int32_t number, int64_t timestamp_ms) const {
     Store& store = *impl_->store;
+    TRY_VOID(impl_->opened->usable("topic.offset_for_time"));
     TRY(Partition* const partition, store.partition(*impl_->table, number));
     return Cursor(store, *partition).seek_time(timestamp_ms);
 }
@@ -278,12 +294,19 @@ Result<Offset> Topic::delete_records(int32_t number, Offset before) {
 
 Reader::Reader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Reader::Reader(Reader&&) noexcept = default;
-Reader& Reader::operator=(Reader&&) noexcept = default;
-Reader::~Reader() = default;
-Offset Reader::position() const { return impl_->position; }
+Reader& Reader::operator=(Reader&& other) noexcept {
+    Reader old(std::move(*this));
+    impl_ = std::move(other.impl_);
+    return *this;
+}
+Reader::~Reader() {
+    if (impl_ && !impl_->store->owned_here()) { (void)impl_.release(); }  // as Log's
+}
+Offset Reader::position() const { return impl_ ? impl_->position : Offset{}; }
 
 Result<void> Reader::seek(From from) {
     Impl& self = *impl_;
+    TRY_VOID(self.opened->usable("reader.seek"));
     if (self.store->read_only()) { TRY_VOID(self.look_again(false, false)); }
     Offset target{0};
     if (const auto* time = std::get_if<From::Time>(&from.value())) {
@@ -307,6 +330,7 @@ Result<void> Reader::seek(From from) {
 
 NextBatch Reader::next(std::chrono::milliseconds timeout) {
     Impl& self = *impl_;
+    if (auto usable = self.opened->usable("reader.next"); !usable) { return usable.error(); }
     if (self.broken) { return *std::exchange(self.broken, std::nullopt); }
     const int64_t deadline = self.store->clock().monotonic_ns() + std::chrono::nanoseconds(timeout).count();
     for (;;) {
@@ -371,13 +395,14 @@ Result<void> Reader::Impl::wait(uint32_t seen, int64_t timeout_ns) {
     Shard& shard = partition->shard();
     {
         Guard guard(shard.lock());
+        if (partition->durability() == Durability::memory) { partition->close_batch(store->engine().pool); }
         if (partition->hooks.visible_word.load() != seen) { return {}; }
         if (partition->hooks.deleted) {
             return fail(Code::not_found, "reader.next",
                         fmt::format("topic {} was deleted", partition->identity().topic));
         }
         if (shard.is_shut()) { return fail(Code::closed, "reader.next", store->path()); }
-        if (!shard.wake_threads && !store->read_only() && partition->next_offset() > partition->visible().offset &&
+        if (!shard.has_committer() && !store->read_only() && partition->next_offset() > partition->visible().offset &&
             !shard.failure()) {
             return shard.commit_if_free(guard);
         }
@@ -431,19 +456,27 @@ struct LogAccess {
 
 Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Log::Log(Log&&) noexcept = default;
-Log& Log::operator=(Log&&) noexcept = default;
-Log::~Log() = default;
-const std::string& Log::path() const { return impl_->store->path(); }
-bool Log::read_only() const { return impl_->store->read_only(); }
+Log& Log::operator=(Log&& other) noexcept {
+    Log old(std::move(*this));
+    impl_ = std::move(other.impl_);
+    return *this;
+}
+// In a forked child everything stays as it is: other threads held its locks, and its files are the parent's.
+Log::~Log() {
+    if (impl_ && !impl_->store->owned_here()) { (void)impl_.release(); }
+}
+const std::string& Log::path() const {
+    static const std::string none;
+    return impl_ ? impl_->store->path() : none;
+}
+bool Log::read_only() const { return impl_ && impl_->store->read_only(); }
 
 Result<Log> open_log(const Environment& environment, std::string path, Options options, const Tuning& tuning) {
-    in_first_process();
     TRY(auto store, Store::open(environment, std::move(path), std::move(options), tuning));
     return LogAccess::make(nullptr, std::move(store));
 }
 
 Result<Log> Log::open(std::string path, Options options) {
-    in_first_process();
     auto disk = open_uring_disk();
     if (!disk) { disk = open_posix_disk(); }  // containers often forbid io_uring
     const Environment environment{disk.get(), &system_clock(), &system_random()};
@@ -452,6 +485,7 @@ Result<Log> Log::open(std::string path, Options options) {
 }
 
 Result<Topic> Log::topic(std::string_view name) const {
+    TRY_VOID(usable(impl_.get(), "log.topic"));
     auto snapshot = impl_->store->newest();
     auto table = (snapshot ? *snapshot : *impl_->store).find_topic(name);
     if (!table) { return fail(Code::not_found, "log.topic", fmt::format("topic {} in {}", name, path())); }
@@ -459,23 +493,31 @@ Result<Topic> Log::topic(std::string_view name) const {
 }
 
 Result<Topic> Log::create_topic(std::string_view name, const TopicOptions& options) {
+    TRY_VOID(usable(impl_.get(), "log.create_topic"));
     TRY(auto table, impl_->store->create_topic(name, options, false));
     return LogAccess::topic(*impl_->store, std::move(table));
 }
 
-Result<void> Log::delete_topic(std::string_view name) { return impl_->store->delete_topic(name); }
+Result<void> Log::delete_topic(std::string_view name) {
+    TRY_VOID(usable(impl_.get(), "log.delete_topic"));
+    return impl_->store->delete_topic(name);
+}
 Result<void> Log::add_partitions(std::string_view name, int32_t total) {
+    TRY_VOID(usable(impl_.get(), "log.add_partitions"));
     return impl_->store->add_partitions(name, total);
 }
 Result<void> Log::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
+    TRY_VOID(usable(impl_.get(), "log.alter_topic"));
     return impl_->store->alter_topic(name, set, unset);
 }
 std::vector<TopicInfo> Log::topics() const {
+    if (!usable(impl_.get(), "log.topics")) { return {}; }
     const auto snapshot = impl_->store->newest();
     return (snapshot ? *snapshot : *impl_->store).topics();
 }
 
 Result<TopicInfo> Log::describe(std::string_view name) const {
+    TRY_VOID(usable(impl_.get(), "log.describe"));
     for (TopicInfo& info : topics()) {
         if (info.name == name) { return std::move(info); }
     }
@@ -484,6 +526,7 @@ Result<TopicInfo> Log::describe(std::string_view name) const {
 
 Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::string_view group,
                                    std::span<const GroupOffset> offsets) {
+    if (auto good = usable(impl_.get(), "log.append_atomic"); !good) { return not_appended(good.error()); }
     Store& store = *impl_->store;
     struct Step {
         Partition* partition;
@@ -496,6 +539,9 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
     size_t bytes = 0;
     for (const AtomicPart& part : parts) {
         if (part.records.empty()) { continue; }
+        if (!part.topic.impl_ || part.topic.impl_->store != &store) {
+            return not_appended(fail(Code::invalid, "log.append_atomic", "a topic of another log").error());
+        }
         auto partition = ready_partition(store, *part.topic.impl_->table, part.partition);
         if (!partition) { return not_appended(partition.error()); }
         Step step{*partition, part.records};
@@ -548,7 +594,17 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
     }
 
     Guard guard(shard.lock());
-    for (const Step& step : steps) { TRY_VOID(shard.admit(guard, step.partition)); }
+    for (const Step& step : steps) {
+        // The last of these calls may have given the lock up, so that an earlier partition was deleted after its turn.
+        TRY_VOID(shard.admit(guard, step.partition));
+    }
+    for (const Step& step : steps) {
+        if (step.partition->hooks.deleted) {
+            return not_appended(fail(Code::not_found, "log.append_atomic",
+                                     fmt::format("topic {} was deleted", step.partition->identity().topic))
+                                    .error());
+        }
+    }
     size_t duplicates = 0;
     Pending pending;
     for (const Step& step : steps) {
@@ -575,12 +631,23 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
 }
 
 Result<void> Log::wait(const Pending& pending) {
-    auto* partition = static_cast<Partition*>(const_cast<void*>(pending.owner));
-    Guard guard(partition->shard().lock());
-    return partition->shard().wait_visible(guard, *partition, pending.at.offset + 1);
+    if (auto good = owned(impl_.get(), "log.wait"); !good) {
+        return std::unexpected(good.error().with_fate(Fate::unknown_until_reopen));
+    }
+    auto& shards = impl_->store->shards();
+    if (pending.shard < shards.size()) {
+        Shard& shard = *shards[pending.shard];
+        Guard guard(shard.lock());
+        if (shard.owns(pending.owner)) {
+            auto* partition = static_cast<Partition*>(const_cast<void*>(pending.owner));
+            return shard.wait_visible(guard, *partition, pending.at.offset + 1);
+        }
+    }
+    return fail(Code::invalid, "log.wait", "an append of another log, or none");
 }
 
 Result<void> Log::flush() {
+    TRY_VOID(usable(impl_.get(), "log.flush"));
     for (auto& shard : impl_->store->shards()) {
         Guard guard(shard->lock());
         TRY_VOID(shard->flush(guard));
@@ -589,9 +656,10 @@ Result<void> Log::flush() {
 }
 
 Result<void> Log::poll() {
+    TRY_VOID(usable(impl_.get(), "log.poll"));
     for (auto& shard : impl_->store->shards()) {
         Guard guard(shard->lock());
-        if (shard->wake_threads) { continue; }
+        if (shard->has_committer()) { continue; }
         if (shard->commit_due()) { TRY_VOID(shard->commit_if_free(guard)); }
         if (shard->fill_wanted() && !shard->filling()) { TRY_VOID(shard->fill(guard)); }
     }
@@ -599,21 +667,34 @@ Result<void> Log::poll() {
 }
 
 Result<void> Log::commit_offsets(std::string_view group, std::span<const GroupOffset> offsets) {
+    TRY_VOID(usable(impl_.get(), "log.commit_offsets"));
     return impl_->offsets->commit(group, offsets);
 }
 Result<std::vector<GroupOffset>> Log::fetch_offsets(std::string_view group) const {
+    TRY_VOID(usable(impl_.get(), "log.fetch_offsets"));
     return impl_->offsets->fetch(group);
 }
-std::vector<std::string> Log::groups() const { return impl_->offsets->groups(); }
-Result<void> Log::delete_offsets(std::string_view group) { return impl_->offsets->remove(group); }
-Result<int64_t> Log::new_producer_id() { return impl_->store->new_producer_id(); }
+std::vector<std::string> Log::groups() const {
+    return usable(impl_.get(), "log.groups") ? impl_->offsets->groups() : std::vector<std::string>{};
+}
+Result<void> Log::delete_offsets(std::string_view group) {
+    TRY_VOID(usable(impl_.get(), "log.delete_offsets"));
+    return impl_->offsets->remove(group);
+}
+Result<int64_t> Log::new_producer_id() {
+    TRY_VOID(usable(impl_.get(), "log.new_producer_id"));
+    return impl_->store->new_producer_id();
+}
 Result<void> Log::checkpoint() {
     TRY_VOID(flush());
     return impl_->store->checkpoint(true);
 }
-Result<void> Log::maintain() { return impl_->store->maintain(); }
+Result<void> Log::maintain() {
+    TRY_VOID(usable(impl_.get(), "log.maintain"));
+    return impl_->store->maintain();
+}
 Result<void> Log::close(std::chrono::milliseconds timeout) {
-    if (!in_first_process()) { return fail(Code::closed, "log.close", "the log belongs to the parent process"); }
+    TRY_VOID(owned(impl_.get(), "log.close"));
     return impl_->store->close(timeout.count());
 }
 

@@ -73,7 +73,7 @@ std::vector<Maintenance::Target> Maintenance::targets() {
         }
     }
     {
-        std::lock_guard one(store_.checkpoint_lock_);
+        std::lock_guard persisted(store_.persisted_lock_);
         std::erase_if(candidates, [&](const Candidate& candidate) {
             if (candidate.table->find(candidate.number) != nullptr) { return false; }
             const auto said = store_.persisted_.find({candidate.table->id, candidate.number});
@@ -303,7 +303,10 @@ Result<std::vector<std::string>> Store::set_aside(const TopicTable& topic) {
     std::vector<std::string> aside;
     std::lock_guard one(checkpoint_lock_);
     for (int32_t i = 0; i < topic.count; ++i) {
-        persisted_.erase({topic.id, i});
+        {
+            const std::lock_guard persisted(persisted_lock_);
+            persisted_.erase({topic.id, i});
+        }
         const std::string directory = join_path(path(), partition_directory_name({topic.name, i}));
         if (!disk().info(directory)) { continue; }
         TRY(aside.emplace_back(), rename_aside({topic.name, i}));

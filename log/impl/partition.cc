@@ -9,7 +9,14 @@
 namespace flowstone {
 
 Partition::Partition(Shard& shard, Identity identity, std::shared_ptr<const TopicConfig> config, uint32_t block_bytes)
-    : shard_(shard), identity_(std::move(identity)), config_(std::move(config)), block_bytes_(block_bytes) {}
+    : shard_(shard), identity_(std::move(identity)), block_bytes_(block_bytes) {
+    set_config(std::move(config));
+}
+
+void Partition::set_config(std::shared_ptr<const TopicConfig> config) {
+    config_.store(config.get(), std::memory_order_release);
+    configs_.push_back(std::move(config));
+}
 
 void Partition::start(Start start, std::unique_ptr<SegmentIndex> index) {
     CHECK(segments_.empty());
@@ -68,13 +75,13 @@ bool Partition::roll_due(size_t bytes, int64_t timestamp_ms) const {
     const OpenSegment& segment = *segments_.back();
     const uint64_t used = closed_.at - segment.begin;
     if (used == 0) { return false; }
-    const auto limit = static_cast<uint64_t>(config_->segment_bytes);
+    const auto limit = static_cast<uint64_t>(config().segment_bytes);
     if (used + bytes > limit) { return true; }
     if (closed_.offset - segment.base > segment_offsets_max - static_cast<int64_t>(records_per_batch_max)) {
         return true;
     }
     // By the records' own time, as Kafka does it: old records that are loaded today do not roll at every batch.
-    return segment.first_timestamp_ms >= 0 && timestamp_ms - segment.first_timestamp_ms > config_->segment_ms;
+    return segment.first_timestamp_ms >= 0 && timestamp_ms - segment.first_timestamp_ms > config().segment_ms;
 }
 
 void Partition::roll() {
@@ -110,11 +117,11 @@ BatchBuilder& Partition::open_batch(size_t bytes, int64_t timestamp_ms, BufferPo
     builder_options_ = producer;
     builder_options_.base_offset = closed_.offset;
     builder_options_.epoch = epoch();
-    builder_options_.timestamp_type = config_->timestamp_type;
+    builder_options_.timestamp_type = config().timestamp_type;
     const auto segment_room = static_cast<size_t>(
-        std::max<int64_t>(config_->segment_bytes - static_cast<int64_t>(closed_.at - segments_.back()->begin),
+        std::max<int64_t>(config().segment_bytes - static_cast<int64_t>(closed_.at - segments_.back()->begin),
                           static_cast<int64_t>(needed)));
-    builder_in_scratch_ = config_->compression.value_or(Codec::none) != Codec::none;
+    builder_in_scratch_ = config().compression.value_or(Codec::none) != Codec::none;
     if (builder_in_scratch_) {
         scratch_.resize(std::max(needed, batch_bytes_target));
         builder_.emplace(MutableBytes(scratch_.data(), scratch_.size()), builder_options_);
@@ -139,7 +146,7 @@ void Partition::close_batch(BufferPool& pool) {
     builder_.reset();
     if (builder_in_scratch_) {
         std::vector<std::byte> packed;
-        const auto small = recompress(batch, *config_->compression, packed);
+        const auto small = recompress(batch, *config().compression, packed);
         put_batch(small ? *small : batch, pool);
         return;
     }
@@ -184,6 +191,11 @@ void Partition::set_visible(Mark mark) {
     visible_ = mark;
     hooks.visible_word.fetch_add(1, std::memory_order_release);
     if (hooks.readers_waiting > 0) { wake_all(hooks.visible_word); }
+}
+
+void Partition::wake_readers() {
+    hooks.visible_word.fetch_add(1, std::memory_order_release);
+    wake_all(hooks.visible_word);
 }
 
 // --- the recent bytes ------------------------------------------------------------------------------------------------

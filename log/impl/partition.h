@@ -61,6 +61,7 @@ struct Range {
     Offset next_offset{0};
     Epoch epoch{0};
     uint32_t group = 0;  // ranges of one group that is not 0 become durable together
+    uint64_t number = 0;  // in the order of queueing, given by the shard
 };
 
 // A segment that is not finished: the active one, or one that was rolled and is not yet cut, synced and sealed.
@@ -117,9 +118,10 @@ public:
     const Identity& identity() const { return identity_; }
     SealPlace seal_place(Offset base) const { return {identity_.cluster, identity_.topic_id, identity_.number, base}; }
     Shard& shard() const { return shard_; }
-    const TopicConfig& config() const { return *config_; }
-    void set_config(std::shared_ptr<const TopicConfig> config) { config_ = std::move(config); }
-    Durability durability() const { return config_->durability; }
+    // Without the lock too: a config that was replaced stays for whoever may be reading it.
+    const TopicConfig& config() const { return *config_.load(std::memory_order_acquire); }
+    void set_config(std::shared_ptr<const TopicConfig> config);
+    Durability durability() const { return config().durability; }
 
     // --- appending -------------------------------------------------------------------------------------------
     // Room for at least `bytes` in the open batch, or a fresh one; rolls when the segment is full, or too old for a
@@ -140,6 +142,7 @@ public:
     const Mark& closed() const { return closed_; }
     const Mark& visible() const { return visible_; }
     void set_visible(Mark mark);
+    void wake_readers();  // that wait for something visible
     Offset log_start() const { return log_start_; }
     void set_log_start(Offset offset) { log_start_ = std::max(log_start_, offset); }
     const std::vector<EpochStart>& epochs() const { return epochs_; }
@@ -211,8 +214,8 @@ public:
         bool in_dirty_list = false;
         bool deleted = false;
         std::atomic<bool> loaded{false};  // the unfinished block and the seal are in memory
-        bool filling = false;             // a fill of this partition is in flight
-        bool direct_under_way = false;    // a direct write is
+        bool filling = false;             // a fill of this partition is in flight, or its file's size being set
+        bool writing = false;             // a commit is writing to its file
         bool in_stream_list = false;
         uint64_t unfilled_bytes = 0;          // of a `memory` topic
         std::atomic<bool> needs_epoch{true};  // no append since the log was opened
@@ -238,7 +241,8 @@ private:
 
     Shard& shard_;
     Identity identity_;
-    std::shared_ptr<const TopicConfig> config_;
+    std::vector<std::shared_ptr<const TopicConfig>> configs_;  // every one it had; owners: this, and the topic
+    std::atomic<const TopicConfig*> config_{nullptr};
     uint32_t block_bytes_;
 
     Mark closed_;

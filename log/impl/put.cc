@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 
 #include "storage/check.h"
-#include "storage/fork_guard.h"
 #include "storage/limits.h"
 #include "storage/try.h"
 
 namespace flowstone {
 
 Result<Partition*> ready_partition(Store& store, TopicTable& table, int32_t number) {
-    if (!in_first_process()) { return fail(Code::closed, "topic.append", "the log belongs to the parent process"); }
+    TRY_VOID(store.usable("topic.append"));
     if (store.read_only()) { return fail(Code::read_only, "topic.append", store.path()); }
     if (table.deleted) {
         return fail(Code::not_found, "topic.append", fmt::format("topic {} was deleted", table.name));

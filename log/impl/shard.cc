@@ -3,11 +3,21 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "storage/check.h"
 #include "storage/limits.h"
 #include "storage/try.h"
 
 namespace flowstone {
+
+namespace {
+
+Error deleted_error(const Partition& partition) {
+    return fail(Code::not_found, "topic", fmt::format("topic {} was deleted", partition.identity().topic)).error();
+}
+
+}  // namespace
 
 Shard::Shard(Engine& engine, uint32_t number, std::unique_ptr<Journal> journal)
     : engine_(engine), number_(number), journal_(std::move(journal)) {}
@@ -31,6 +41,7 @@ void Shard::queue(const Range& range) {
         return;
     }
     queue_.push_back(range);
+    queue_.back().number = ++ranges_queued_;
     queued_bytes_ += range.end - range.begin;
 }
 
@@ -87,115 +98,143 @@ void Shard::forget_journaled(const std::function<bool(Partition&)>& done) {
 }
 
 void Shard::go_offline(const Error& error) {
-    if (failure_) { return; }
-    failure_ = error;
-    failure_->code = error.code == Code::no_space ? Code::no_space : Code::offline;
-    for (auto& word : commit_word_) {
-        word.fetch_add(1);
-        wake_all(word);
+    {
+        const std::lock_guard one(engine_.failure_lock);
+        if (engine_.failed.load(std::memory_order_acquire)) { return; }
+        engine_.failure = error;
+        engine_.failure->code = Code::offline;
+        engine_.failed.store(true, std::memory_order_release);
     }
+    commits_.wake_everybody();
     fill_word_.fetch_add(1);
     wake_all(fill_word_);
 }
 
-// --- appending -----------------------------------------------------------------------------------------------------------
-
-namespace {
-
-std::unexpected<Error> topic_deleted(const Partition& partition) {
-    // Whatever became of the records, nobody will ever read them.
-    const Error error =
-        fail(Code::not_found, "topic.append", "topic " + partition.identity().topic + " was deleted").error();
-    return std::unexpected(error.with_fate(Fate::not_appended));
+const std::optional<Error>& Shard::failure() const {
+    static const std::optional<Error> none;
+    return engine_.failed.load(std::memory_order_acquire) ? engine_.failure : none;
 }
 
-}  // namespace
+void Shard::shut() {
+    shut_ = true;
+    commits_.wake_everybody();
+    fill_word_.fetch_add(1);
+    wake_all(fill_word_);
+}
+
+Error Shard::closed_error() const { return fail(Code::closed, "log", engine_.directory).error(); }
+
+// --- time, which only closing limits ------------------------------------------------------------------------------------
+
+int64_t Shard::time_left() const {
+    const int64_t deadline = engine_.deadline_ns.load(std::memory_order_relaxed);
+    return deadline == INT64_MAX ? -1 : std::max<int64_t>(deadline - engine_.clock.monotonic_ns(), 0);
+}
+
+Result<void> Shard::in_time() const {
+    if (time_left() == 0) { return fail(Code::timed_out, "log.close", engine_.directory); }
+    return {};
+}
+
+// --- appending -----------------------------------------------------------------------------------------------------------
 
 Result<void> Shard::admit(Guard& guard, const Partition* partition) {
+    const auto refuse = [](const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); };
     for (;;) {
-        if (partition != nullptr && partition->hooks.deleted) { return topic_deleted(*partition); }
-        if (failure_) { return std::unexpected(failure_->with_fate(Fate::not_appended)); }
-        if (shut_) { return std::unexpected(fail(Code::closed, "topic.append").error().with_fate(Fate::not_appended)); }
+        if (failure()) { return refuse(*failure()); }
+        if (shut_) { return refuse(closed_error()); }
+        if (partition != nullptr && partition->hooks.deleted) { return refuse(deleted_error(*partition)); }
         if (dirty_bytes_ < engine_.options.dirty_bytes_max) { return {}; }
-        if (commit_due() && !committing_) {
-            if (auto done = commit(guard); !done) {
-                return std::unexpected(done.error().with_fate(Fate::not_appended));
-            }
+        if (commit_due() && !commits_.taken()) {
+            if (auto done = commit(guard); !done) { return refuse(done.error()); }
             continue;
         }
         if (!filling_) {
             auto filled = fill(guard);
-            if (!filled) { return std::unexpected(filled.error().with_fate(Fate::not_appended)); }
+            if (!filled) { return refuse(filled.error()); }
             if (*filled) { continue; }
         }
-        // What is left are unfinished blocks, which only grow by more records.
-        if (!committing_ && !filling_) { return {}; }
-        wait_on(guard, filling_ ? fill_word_ : commit_word_[commits_done_ & 1]);
+        if (filling_) {
+            wait_on(guard, fill_word_);
+        } else if (commits_.taken()) {
+            commits_.wait_for_this(guard);
+        } else {
+            return {};  // what is left are unfinished blocks, which only grow by more records
+        }
     }
 }
 
 bool Shard::fill_wanted() const { return !streaming_.empty() || dirty_bytes_ * 2 >= engine_.options.dirty_bytes_max; }
 
+// They fell asleep when there was nothing to wait for.
 void Shard::call_readers(Partition& partition) {
-    if (wake_threads || partition.hooks.readers_waiting == 0 || partition.hooks.readers_called) { return; }
+    if (partition.hooks.readers_waiting == 0) { return; }
+    if (partition.durability() == Durability::memory) { partition.close_batch(engine_.pool); }
+    if (has_committer_ || partition.hooks.readers_called) { return; }
     partition.hooks.readers_called = true;
-    partition.hooks.visible_word.fetch_add(1, std::memory_order_release);
-    wake_all(partition.hooks.visible_word);
+    partition.wake_readers();
 }
 
 void Shard::appended(Guard& guard, Partition& partition) {
     call_readers(partition);
-    if (wake_threads) {
-        if (commit_due() || fill_wanted()) { wake_threads(); }
+    if (has_committer_) {
+        if (commit_due()) { wake_committer(); }
+        if (fill_wanted()) { wake_filler(); }
         return;
     }
-    if (queued_bytes_ >= commit_bytes_max && !committing_ && !failure_) { (void)commit(guard); }
-    if (fill_wanted() && !filling_ && !failure_) { (void)fill(guard); }
+    if (queued_bytes_ >= commit_bytes_max && !commits_.taken() && !failure()) { (void)commit(guard); }
+    if (fill_wanted() && !filling_ && !failure()) { (void)fill(guard); }
 }
 
 // --- waiting ---------------------------------------------------------------------------------------------------------------
 
-void Shard::wait_on(Guard& guard, std::atomic<uint32_t>& word) {
-    const uint32_t seen = word.load();
-    guard.unlock();
-    sleep_while(word, seen);
-    guard.lock();
-}
+void Shard::wait_on(Guard& guard, std::atomic<uint32_t>& word) { ThreadWorld::sleep(guard, word, -1); }
 
 Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next) {
-    while (partition.visible().offset < next) {
-        if (partition.hooks.deleted) { return topic_deleted(partition); }
-        if (failure_) { return std::unexpected(failure_->with_fate(Fate::unknown_until_reopen)); }
-        if (partition.durability() == Durability::memory) { return {}; }  // appended is all it promises
-        if (committing_) {
-            const bool served = partition.hooks.committing_to >= static_cast<uint64_t>(next.value);
-            wait_on(guard, commit_word_[(commits_done_ + (served ? 0 : 1)) & 1]);
-            continue;
+    const auto lost = [](const Error& error) { return std::unexpected(error.with_fate(Fate::unknown_until_reopen)); };
+    const auto done = [&]() -> Result<bool> {
+        if (partition.visible().offset >= next) { return true; }
+        if (next > partition.next_offset()) {
+            return fail(Code::invalid, "log.wait",
+                        fmt::format("nothing was appended to {}-{} at offset {} yet", partition.identity().topic,
+                                    partition.identity().number, next.value - 1));
         }
-        if (wake_threads) {
-            wake_threads();
-            wait_on(guard, commit_word_[commits_done_ & 1]);
-            continue;
+        if (partition.durability() == Durability::memory) { return true; }  // appended is all it promises
+        if (failure()) { return lost(*failure()); }
+        if (partition.hooks.deleted) { return lost(deleted_error(partition)); }
+        const bool served_still = commit_due() || commits_.taken();
+        if (shut_ && (!served_still || time_left() == 0)) { return lost(closed_error()); }
+        return false;
+    };
+    const auto carried = [&] { return partition.hooks.committing_to >= static_cast<uint64_t>(next.value); };
+    const auto work = [&]() -> Result<void> {
+        if (has_committer_) {
+            wake_committer();
+            commits_.wait_for_this(guard);
+        } else if (auto did = commit(guard); !did) {
+            return lost(did.error());
         }
-        if (auto done = commit(guard); !done) {
-            return std::unexpected(done.error().with_fate(Fate::unknown_until_reopen));
-        }
-    }
-    return {};
+        return {};
+    };
+    return commits_.until(guard, done, carried, work);
 }
 
 Result<void> Shard::flush(Guard& guard, bool relieve) {
     close_open_batches();
-    while (!queue_.empty() || committing_) {
-        if (failure_) { return std::unexpected(failure_->with_fate(Fate::unknown_until_reopen)); }
-        if (committing_) {
-            wait_on(guard, commit_word_[commits_done_ & 1]);
+    const uint64_t last = ranges_queued_;  // what others append meanwhile is not waited for
+    for (;;) {
+        const bool queued = !queue_.empty() && queue_.front().number <= last;
+        const bool in_flight = commits_.taken() && commit_first_range_ <= last;
+        if (!queued && !in_flight) { return {}; }
+        if (failure()) { return std::unexpected(failure()->with_fate(Fate::unknown_until_reopen)); }
+        TRY_VOID(in_time());
+        if (commits_.taken()) {
+            commits_.wait_for_this(guard, time_left());
             continue;
         }
         TRY(const bool room, commit(guard, relieve));
         if (!room) { return fail(Code::busy, "log.flush", "the journal is full"); }
     }
-    return {};
 }
 
 // --- committing --------------------------------------------------------------------------------------------------------------
@@ -209,17 +248,23 @@ void Shard::close_open_batches() {
 }
 
 Result<bool> Shard::commit(Guard& guard, bool relieve) {
-    CHECK(!committing_);
-    if (failure_) { return std::unexpected(*failure_); }
-    committing_ = true;
+    if (failure()) { return std::unexpected(*failure()); }
+    commits_.take();
     Plan now;
-    const bool room = plan(now);
+    bool room = plan(now);
+    while (room && now.blocked) {
+        wait_on(guard, fill_word_);
+        now = {};
+        room = plan(now);
+    }
     Result<void> result;
     if (room) {
         guard.unlock();
         result = perform(now);
         guard.lock();
-        for (const Run& run : now.runs) { run.range.partition->hooks.direct_under_way = false; }
+        end_writing(now);
+        // Whatever failed meanwhile, nothing is acknowledged after it (JOURNAL 5.1).
+        if (failure()) { result = std::unexpected(*failure()); }
         if (result) {
             publish(now);
         } else if (result.error().code == Code::no_space) {
@@ -230,16 +275,8 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
             go_offline(result.error());
         }
     }
-    committing_ = false;
-    commits_done_ += 1;
-    std::atomic<uint32_t>& served = commit_word_[(commits_done_ - 1) & 1];
-    std::atomic<uint32_t>& next = commit_word_[commits_done_ & 1];
-    served.fetch_add(1);
-    wake_all(served);
-    if (commit_due() || !room) {
-        next.fetch_add(1);
-        wake_one(next);
-    }
+    commit_first_range_ = UINT64_MAX;
+    commits_.leave(commit_due() || !room);
     if (!result) { return std::unexpected(result.error()); }
     if (!relieve || (room && journal_->bytes_used() * 2 <= journal_->bytes())) { return room; }
     guard.unlock();
@@ -249,13 +286,49 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
     return true;
 }
 
+void Shard::end_writing(const Plan& now) {
+    for (const Run& run : now.runs) {
+        run.range.partition->hooks.writing = false;
+        run.range.partition->hooks.committing_to = 0;
+    }
+}
+
 Result<void> Shard::commit_if_free(Guard& guard) {
-    if (!committing_) {
+    if (!commits_.taken()) {
         TRY_VOID(commit(guard));
         return {};
     }
-    wait_on(guard, commit_word_[commits_done_ & 1]);
+    commits_.wait_for_this(guard);
     return {};
+}
+
+// --- a thread of its own -----------------------------------------------------------------------------------------------------
+
+void Shard::run_committer(const std::atomic<bool>& stop) {
+    Guard guard(lock_);
+    while (!stop) {
+        if (commits_.taken()) {  // by a flush
+            commits_.wait_for_this(guard);
+            continue;
+        }
+        // A full disk makes a commit fail at once, and the next: then it waits for somebody to ask again.
+        if (!failure() && commit_due() && commit(guard)) { continue; }
+        committer_asleep_ = true;
+        wait_on(guard, committer_word_);
+        committer_asleep_ = false;
+    }
+}
+
+void Shard::set_committer(bool present) {
+    has_committer_ = present;
+    if (!present) { commits_.wake_everybody(); }
+}
+
+void Shard::wake_committer() {
+    if (!committer_asleep_) { return; }
+    committer_asleep_ = false;
+    committer_word_.fetch_add(1);
+    wake_one(committer_word_);
 }
 
 void Shard::forget_chunks(Partition& partition) {
@@ -265,7 +338,13 @@ void Shard::forget_chunks(Partition& partition) {
 
 void Shard::drop(Guard& guard, Partition& partition) {
     partition.hooks.deleted = true;
-    while (committing_ || filling_) { wait_on(guard, committing_ ? commit_word_[commits_done_ & 1] : fill_word_); }
+    while (commits_.taken() || filling_ || partition.hooks.filling) {
+        if (commits_.taken()) {
+            commits_.wait_for_this(guard);
+        } else {
+            wait_on(guard, fill_word_);
+        }
+    }
     partition.close_batch(engine_.pool);
     std::erase_if(queue_, [&](const Range& range) {
         if (range.partition != &partition) { return false; }
@@ -282,11 +361,8 @@ void Shard::drop(Guard& guard, Partition& partition) {
         dirty_bytes_ -= std::min(dirty_bytes_, chunk.end - std::min(chunk.end, chunk.filled));
     }
     partition.chunks().clear();
-    // Whoever waits for its records, to be written or to be read, must learn that none come.
-    for (auto* word : {&commit_word_[0], &commit_word_[1], &partition.hooks.visible_word}) {
-        word->fetch_add(1);
-        wake_all(*word);
-    }
+    commits_.wake_everybody();
+    partition.wake_readers();
 }
 
 size_t Shard::cost(const Run& run) const {
@@ -372,8 +448,16 @@ bool Shard::plan(Plan& out) {
     });
     for (Run& run : out.runs) {
         Partition& partition = *run.range.partition;
-        const bool durable = partition.durability() == Durability::durable;
+        run.level = partition.durability();
+        run.segment = &partition.segment_of(run.range.begin);
+        run.position = run.segment->in_file(run.range.begin);
+        const bool durable = run.level == Durability::durable;
         plan_direct(run);
+        // Bytes of a `written` topic go to its file now.
+        if (run.level == Durability::written && run.range.kind == EntryKind::batches && partition.hooks.filling) {
+            out.blocked = true;
+            return true;
+        }
         if (run.range.kind == EntryKind::batches && partition.carry_due()) {
             run.carry = true;
             run.carry_begin = align_down(run.range.begin, engine_.block_bytes);
@@ -389,7 +473,11 @@ bool Shard::plan(Plan& out) {
         CHECK(out.runs.size() == 1 && (out.runs[0].carry || out.runs[0].range.partition->hooks.filling));
         out.ranges = 0;
         Run& run = out.runs[0];
-        if (!run.carry) { return true; }  // a fill of this partition is under way: come again
+        if (!run.carry) {
+            out.blocked = true;
+            return true;
+        }
+        run.position = run.segment->in_file(run.carry_begin);
         run.range.kind = EntryKind::carry;
         run.range.end = run.range.begin;
         run.range.begin = run.carry_begin;
@@ -413,8 +501,12 @@ bool Shard::plan(Plan& out) {
         if (run.direct) {
             partition.pieces(run.direct_begin, run.direct_end, Partition::Cut::blocks, run.direct_pieces, out.pins);
         }
-        partition.hooks.committing_to = static_cast<uint64_t>(run.range.next_offset.value);
+        // Never less than it carries: who believes to be carried by the next commit sleeps until there is one.
+        partition.hooks.committing_to =
+            std::max(partition.hooks.committing_to, static_cast<uint64_t>(run.range.next_offset.value));
+        if (run.direct || run.level == Durability::written) { partition.hooks.writing = true; }
     }
+    if (out.ranges > 0) { commit_first_range_ = queue_.front().number; }
     for (size_t i = 0; i < out.ranges; ++i) {
         queued_bytes_ -= queue_.front().end - queue_.front().begin;
         out.taken.push_back(queue_.front());
@@ -435,12 +527,10 @@ Result<void> Shard::write_direct(Plan& now) {
     for (Run& run : now.runs) {
         Partition& partition = *run.range.partition;
         if (run.range.kind != EntryKind::batches) { continue; }
-        const bool written = partition.durability() == Durability::written;
-        if (!run.direct && !written) { continue; }
-        OpenSegment& segment = partition.segment_of(run.range.begin);
+        if (!run.direct && run.level != Durability::written) { continue; }
         const uint64_t begin = run.direct ? run.direct_begin : run.range.begin;
         const uint64_t end = run.direct ? run.direct_end : run.range.end;
-        Write write{&segment, &partition, begin, end, {}, run.direct};
+        Write write{run.segment, &partition, begin, end, {}, run.direct};
         for (const Bytes& piece : run.direct ? run.direct_pieces : run.pieces) {
             write.pieces.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
         }
@@ -510,10 +600,10 @@ Result<void> Shard::write_commit(Plan& now) {
     for (const Run& run : now.runs) {
         const Range& range = run.range;
         Partition& partition = *range.partition;
-        const bool durable = partition.durability() == Durability::durable;
-        const OpenSegment& segment = partition.segment_of(range.begin);
+        const bool durable = run.level == Durability::durable;
+        const OpenSegment& segment = *run.segment;
         EntryHead head{range.kind,   partition.identity().topic_id, partition.identity().number, range.epoch,
-                       segment.base, segment.in_file(range.begin),  range.base_offset,           range.next_offset};
+                       segment.base, run.position,                  range.base_offset,           range.next_offset};
         if (run.carry) {
             EntryHead carry = head;
             carry.kind = EntryKind::carry;
@@ -536,18 +626,24 @@ Result<void> Shard::write_commit(Plan& now) {
         }
         writer.add(head, run.pieces);
     }
-    const Bytes bytes = writer.finish(false, engine_.block_bytes);
-    TRY_VOID(journal_->write(*now.place, bytes));
-    journal_->wrote(*now.place, bytes, writer.sum());
-    prior_places_ = writer.take_places();
-    return {};
+    now.commit = writer.finish(false, engine_.block_bytes);
+    now.sum = writer.sum();
+    now.places = writer.take_places();
+    auto written = journal_->write(*now.place, now.commit);
+    // The ring's space was written before: a full disk here is a failed sync, which is never tried again.
+    if (!written && written.error().code == Code::no_space) { written.error().code = Code::io; }
+    return written;
 }
 
 void Shard::publish(Plan& now) {
+    if (now.journaled) {
+        journal_->wrote(*now.place, now.commit, now.sum);
+        prior_places_ = std::move(now.places);
+    }
     for (Run& run : now.runs) {
         const Range& range = run.range;
         Partition& partition = *range.partition;
-        const bool durable = partition.durability() == Durability::durable;
+        const bool durable = run.level == Durability::durable;
         switch (range.kind) {
             case EntryKind::batches:
             case EntryKind::direct:
@@ -557,7 +653,7 @@ void Shard::publish(Plan& now) {
                 }
                 if (run.carry) { partition.set_carry_due(false); }
                 if (run.direct) { note_filled(partition, run.direct_begin, run.direct_end); }
-                if (partition.durability() == Durability::written) { note_filled(partition, range.begin, range.end); }
+                if (run.level == Durability::written) { note_filled(partition, range.begin, range.end); }
                 partition.set_visible({range.end, range.next_offset});
                 break;
             case EntryKind::carry:
@@ -565,7 +661,7 @@ void Shard::publish(Plan& now) {
                 partition.set_carry_due(false);
                 note_journaled(partition);
                 break;
-            case EntryKind::roll: partition.segment_of(range.begin).rolled = true; break;
+            case EntryKind::roll: run.segment->rolled = true; break;
             case EntryKind::trim:
                 partition.note_commit(partition.closed().at, now.place->sequence);
                 note_journaled(partition);
@@ -574,7 +670,6 @@ void Shard::publish(Plan& now) {
             case EntryKind::truncate:
             case EntryKind::swap: break;
         }
-        partition.hooks.committing_to = 0;
     }
     trim_tail();
 }
@@ -637,7 +732,6 @@ std::optional<Shard::Write> Shard::next_fill(Partition& partition, uint64_t limi
 }
 
 Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
-    if (partition.hooks.direct_under_way || partition.hooks.filling) { return false; }
     const bool stream = partition.durability() == Durability::memory;
     std::vector<BufferRef> pins;
     auto write =
@@ -665,7 +759,7 @@ Result<bool> Shard::fill(Guard& guard) {
     CHECK(!filling_);
     filling_ = true;
     Result<bool> result = false;
-    if (!streaming_.empty()) {
+    if (!streaming_.empty() && !streaming_.front()->hooks.filling) {
         Partition* partition = streaming_.front();
         streaming_.pop_front();
         result = fill_some(guard, *partition, false);
@@ -677,6 +771,10 @@ Result<bool> Shard::fill(Guard& guard) {
     while (looked++ < count && !dirty_.empty()) {
         Partition* partition = dirty_.front();
         dirty_.pop_front();
+        if (partition->hooks.writing || partition->hooks.filling) {  // somebody else is at its file
+            dirty_.push_back(partition);
+            continue;
+        }
         result = fill_some(guard, *partition, false);
         const bool more = partition->fill_due(partition->closed().at) || partition->builder() != nullptr;
         if (more || (result && *result)) {
@@ -686,21 +784,52 @@ Result<bool> Shard::fill(Guard& guard) {
         }
         if (!result || *result) { break; }
     }
-    filling_ = false;
-    fill_word_.fetch_add(1);
-    wake_all(fill_word_);
+    end_fill();
     return result;
 }
 
-Result<void> Shard::fill_partition(Guard& guard, Partition& partition, bool exact) {
-    while (filling_) { wait_on(guard, fill_word_); }
-    filling_ = true;
-    if (exact && partition.durability() == Durability::memory) { partition.close_batch(engine_.pool); }
-    Result<bool> more = true;
-    while (more && *more) { more = fill_some(guard, partition, exact); }
+void Shard::end_fill() {
     filling_ = false;
     fill_word_.fetch_add(1);
     wake_all(fill_word_);
+}
+
+void Shard::hold_file(Guard& guard, Partition& partition) {
+    for (;;) {
+        if (partition.hooks.writing) {
+            commits_.wait_for_this(guard);
+        } else if (partition.hooks.filling) {
+            wait_on(guard, fill_word_);
+        } else {
+            partition.hooks.filling = true;
+            return;
+        }
+    }
+}
+
+void Shard::release_file(Partition& partition) {
+    partition.hooks.filling = false;
+    fill_word_.fetch_add(1);
+    wake_all(fill_word_);
+}
+
+Result<void> Shard::fill_partition(Guard& guard, Partition& partition, bool exact) {
+    if (exact && partition.durability() == Durability::memory) { partition.close_batch(engine_.pool); }
+    Result<bool> more = true;
+    while (more && *more) {
+        TRY_VOID(in_time());
+        if (filling_ || partition.hooks.filling) {
+            wait_on(guard, fill_word_);
+            continue;
+        }
+        if (partition.hooks.writing) {
+            commits_.wait_for_this(guard);
+            continue;
+        }
+        filling_ = true;
+        more = fill_some(guard, partition, exact);
+        end_fill();
+    }
     if (!more) { return std::unexpected(more.error()); }
     return {};
 }

@@ -13,12 +13,14 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <unordered_set>
 #include <vector>
 
 #include <flowstone/log.h>
 #include <flowstone/result.h>
 
 #include "log/impl/partition.h"
+#include "log/impl/turns.h"
 #include "storage/buffer.h"
 #include "storage/clock.h"
 #include "storage/disk.h"
@@ -28,6 +30,21 @@
 namespace flowstone {
 
 using Guard = std::unique_lock<Lock>;
+
+// Threads that sleep on futex words.
+struct ThreadWorld {
+    using Guard = std::unique_lock<Lock>;
+    using Word = std::atomic<uint32_t>;
+    static void change(Word& word) { word.fetch_add(1); }
+    static void wake_one(Word& word) { flowstone::wake_one(word); }
+    static void wake_all(Word& word) { flowstone::wake_all(word); }
+    static void sleep(Guard& guard, Word& word, int64_t timeout_ns) {
+        const uint32_t seen = word.load();
+        guard.unlock();
+        sleep_while(word, seen, timeout_ns);
+        guard.lock();
+    }
+};
 
 constexpr uint64_t direct_write_bytes_min = 64u
                                             << 10;  // JOURNAL 2.3: from 16 KiB hurts small loads, from 256 KiB 1 GB/s
@@ -48,6 +65,12 @@ struct Engine {
     Options options;
     // Opens or makes the file of a segment, its directory too. Safe from any thread; blocks.
     std::function<Result<std::shared_ptr<File>>(Partition&, OpenSegment&)> segment_file;
+
+    // The first write or sync that failed: from then on nothing is acknowledged in this directory, by no shard.
+    Lock failure_lock{};
+    std::optional<Error> failure{};    // set once, before `failed`
+    std::atomic<bool> failed{false};
+    std::atomic<int64_t> deadline_ns{INT64_MAX};  // set by close: no step begins later, no wait lasts longer
 };
 
 class Shard {
@@ -68,18 +91,21 @@ public:
     uint32_t next_group() { return ++group_; }
 
     // --- appending ---
-    // To be called before each append: waits while the dirty budget is spent. Errors: offline, closed, no_space;
-    // not_found, when the topic of `partition` is deleted by then.
+    // To be called before each append: waits while the dirty budget is spent. What was checked before the call may have
+    // changed after it. Errors, all of them "not appended": offline, closed, no_space, not_found (topic deleted).
     Result<void> admit(Guard& guard, const Partition* partition = nullptr);
     // To be called after each append: what the calling thread owes (`threads = 0`), or a wake-up.
     void appended(Guard& guard, Partition& partition);
-    // With `threads = 0` a reader that sleeps is woken by an append: it waits for it, so it does the work.
+    // With `threads = 0` a reader that sleeps is woken by an append: it waits for it, so it does the work. What is
+    // appended to a `memory` topic it may see at once.
     void call_readers(Partition& partition);
 
     // --- waiting ---
-    // Until the partition is visible up to `next`. Errors: offline (unknown until reopen), not_found (deleted), closed.
+    // Until the partition is visible up to `next`. Errors: offline, closed (unknown until reopen), not_found (topic
+    // deleted), invalid (nothing was appended there).
     Result<void> wait_visible(Guard& guard, Partition& partition, Offset next);
-    Result<void> flush(Guard& guard, bool relieve = true);  // until everything queued or open now is visible
+    // Until everything queued or open now is visible. Errors: as wait_visible, timed_out.
+    Result<void> flush(Guard& guard, bool relieve = true);
 
     // --- the roles ---
     bool commit_due() const { return !queue_.empty() || !open_.empty(); }
@@ -96,6 +122,12 @@ public:
 
     // Partitions with bytes that the journal may still be needed for.
     const std::vector<Partition*>& journaled() const { return journaled_; }
+    // The partition's file may not be written while its size is set: neither by a fill nor by a commit.
+    void hold_file(Guard& guard, Partition& partition);
+    void release_file(Partition& partition);
+    // Whether this is a partition of this shard; `partition` may be anything.
+    bool owns(const void* partition) const { return members_.contains(partition); }
+    void adopt(const Partition& partition) { members_.insert(&partition); }
     void forget_journaled(const std::function<bool(Partition&)>& done);
     void note_journaled(Partition& partition);
 
@@ -104,23 +136,33 @@ public:
     void drop(Guard& guard, Partition& partition);
 
     void go_offline(const Error& error);
-    const std::optional<Error>& failure() const { return failure_; }
-    void shut() { shut_ = true; }
+    const std::optional<Error>& failure() const;
+    void shut();  // appends are refused from now on; whoever waits for room learns of it
     bool is_shut() const { return shut_; }
+
+    // Commits what others append, until `stop`: a thread of its own runs this (`threads = N`).
+    void run_committer(const std::atomic<bool>& stop);
+    void set_committer(bool present);
+    bool has_committer() const { return has_committer_; }
+    void wake_committer();
 
     // Set by the store: called without the lock when the ring is half full, to grow it or to make a checkpoint. With
     // `must` it returns only after the ring has room.
     std::function<Result<void>(bool must)> relieve_ring;
-    std::function<void()> wake_threads;  // null with `threads = 0`
+    std::function<void()> wake_filler;  // null with `threads = 0`
 
     uint64_t dirty_bytes() const { return dirty_bytes_; }
     uint64_t tail_bytes() const { return tail_bytes_; }
-    uint64_t commits() const { return commits_done_; }
+    uint64_t commits() const { return commits_.count(); }
 
 private:
     // Ranges of one partition that lie behind one another in one segment: one entry of the commit.
     struct Run {
         Range range;
+        // As they were when the run was planned: without the lock the partition is not looked at.
+        Durability level = Durability::durable;
+        OpenSegment* segment = nullptr;
+        BytePos position{0};  // of range.begin in the segment
         bool direct = false;
         bool carry = false;
         uint64_t carry_begin = 0;
@@ -137,7 +179,11 @@ private:
         std::vector<Range> taken;
         size_t journal_bytes = 0;
         bool journaled = false;  // anything for the journal at all
+        bool blocked = false;    // a file must be written that somebody else is at: plan again when he is done
         std::optional<CommitPlace> place;
+        Bytes commit{};  // as written
+        uint64_t sum = 0;
+        std::vector<EntryPlace> places{};
     };
     struct Write {
         OpenSegment* segment;
@@ -157,6 +203,7 @@ private:
     Result<void> write_direct(Plan& plan);
     static std::vector<Bytes> direct_parts(const Run& run, std::byte* payload);
     Result<void> write_commit(Plan& plan);
+    void end_writing(const Plan& plan);
     void publish(Plan& plan);
     Result<void> run_writes(std::vector<Write>& writes);
     void note_filled(Partition& partition, uint64_t begin, uint64_t end);
@@ -166,7 +213,11 @@ private:
     Result<bool> fill_some(Guard& guard, Partition& partition, bool exact);
     void trim_tail();
     uint64_t fill_limit(const Partition& partition) const;
-    void wait_on(Guard& guard, std::atomic<uint32_t>& word);
+    static void wait_on(Guard& guard, std::atomic<uint32_t>& word);
+    Result<void> in_time() const;
+    int64_t time_left() const;
+    Error closed_error() const;
+    void end_fill();
 
     Engine& engine_;
     uint32_t number_;
@@ -186,16 +237,18 @@ private:
     size_t partitions_with_chunks_ = 0;
     uint32_t group_ = 0;
 
-    bool committing_ = false;
+    Turns<ThreadWorld> commits_;
     bool filling_ = false;
-    uint64_t commits_done_ = 0;
-    // Those who wait for the commit in flight sleep on one word, those for the next on the other, in turns.
-    std::atomic<uint32_t> commit_word_[2];
-    std::atomic<uint32_t> fill_word_;
+    std::atomic<uint32_t> fill_word_{0};
+    uint64_t ranges_queued_ = 0;                 // ever: numbers them
+    uint64_t commit_first_range_ = UINT64_MAX;   // of the commit in flight
+    bool has_committer_ = false;
+    bool committer_asleep_ = false;
+    std::atomic<uint32_t> committer_word_{0};
+    std::unordered_set<const void*> members_;
     std::vector<EntryPlace> prior_places_;
     BufferRef journal_buffer_;
 
-    std::optional<Error> failure_;
     bool shut_ = false;
 };
 

@@ -18,22 +18,22 @@ Store::Store(const Environment& environment, std::string path, Options options, 
     : engine_{*environment.disk,       *environment.clock, pool_, std::move(path), 4096,
               tuning.direct_bytes_min, std::move(options), {}},
       random_(*environment.random),
-      process_id_(process_id()) {
+      process_token_(process_token()) {
     engine_.segment_file = [this](Partition& partition, OpenSegment& segment) {
         return segment_file(partition, segment);
     };
 }
 
 Store::~Store() {
-    stopping_ = true;
-    for (auto* word : {&commit_work_, &fill_work_}) {
-        word->fetch_add(1);
-        wake_all(*word);
-    }
+    stop_threads();
     threads_.clear();
 }
 
-bool Store::owned_here() const { return process_id() == process_id_; }
+Result<void> Store::usable(const char* operation) const {
+    if (!owned_here()) { return fail(Code::closed, operation, "the log belongs to the parent process"); }
+    if (closed_.load(std::memory_order_relaxed)) { return fail(Code::closed, operation, path()); }
+    return {};
+}
 
 void Store::log(std::string_view line) const {
     if (engine_.options.on_log) { engine_.options.on_log(line); }
@@ -101,7 +101,7 @@ Result<void> Store::append_metadata(const std::vector<MetadataRecord>& records) 
     }
     const BatchView batch = builder.close();
     Guard guard(partition->shard().lock());
-    TRY_VOID(partition->shard().admit(guard));
+    TRY_VOID(partition->shard().admit(guard, partition));
     partition->put_batch(batch, pool_);
     const Offset next = partition->closed().offset;
     TRY_VOID(partition->shard().wait_visible(guard, *partition, next));
@@ -199,7 +199,10 @@ Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std
     // Raising the level syncs what is below first (JOURNAL 4.2).
     if (raised) { TRY_VOID(checkpoint(true)); }
     std::lock_guard guard(meta_lock_);
-    table->config = config;
+    {
+        const std::lock_guard files(files_lock_);  // partitions made after this begin with it
+        table->config = config;
+    }
     for (int32_t i = 0; i < table->count; ++i) {
         if (Partition* partition = table->find(i)) {
             Guard shard_guard(partition->shard().lock());
@@ -208,7 +211,6 @@ Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std
             partition->set_config(config);
         }
     }
-    if (raised) { return {}; }
     return {};
 }
 
@@ -233,6 +235,13 @@ Result<int64_t> Store::new_producer_id() {
         producer_id_end_ = first + producer_id_block;
     }
     return producer_id_next_++;
+}
+
+std::vector<Partition*> Store::made_partitions() {
+    const std::lock_guard files(files_lock_);
+    std::vector<Partition*> out;
+    for (const auto& partition : partitions_) { out.push_back(partition.get()); }
+    return out;
 }
 
 // --- partitions --------------------------------------------------------------------------------------------------------------
@@ -262,15 +271,19 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
     auto partition = std::make_unique<Partition>(shard_of(topic.id, number),
                                                  Partition::Identity{topic.name, topic.id, number, directory, cluster_},
                                                  topic.config, engine_.block_bytes);
-    const auto known = persisted_.find({topic.id, number});
+    std::optional<PartitionCheckpoint> known;
+    {
+        const std::lock_guard persisted(persisted_lock_);
+        if (const auto said = persisted_.find({topic.id, number}); said != persisted_.end()) { known = said->second; }
+    }
     Partition::Start start;
     std::unique_ptr<SegmentIndex> index;
-    if (known == persisted_.end()) {
+    if (!known) {
         index = std::make_unique<SegmentIndex>(directory, Offset{0});
         partition->hooks.loaded = true;
         partition->closed_segments_known = true;
     } else {
-        const PartitionCheckpoint& checkpoint = known->second;
+        const PartitionCheckpoint& checkpoint = *known;
         start = {checkpoint.segment_base, checkpoint.synced_bytes, checkpoint.boundary_offset, checkpoint.log_start,
                  checkpoint.epochs};
         index = std::make_unique<SegmentIndex>(directory, checkpoint.segment_base, checkpoint.index);
@@ -278,10 +291,14 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
         TRY_VOID(partition->producers().decode_window(checkpoint.producers));
     }
     partition->start(std::move(start), std::move(index));
-    if (known == persisted_.end()) {
+    if (!known) {
         partition->active().seal = std::make_unique<SealBuilder>(partition->seal_place(Offset{0}));
     }
     Partition* made = partition.get();
+    {
+        Guard guard(made->shard().lock());
+        made->shard().adopt(*made);
+    }
     partitions_.push_back(std::move(partition));
     topic.put(number, made);
     return made;
@@ -294,12 +311,19 @@ Result<void> Store::load(Partition& partition) {
     }
     std::lock_guard files(files_lock_);
     if (!partition.hooks.loaded) {
-        OpenSegment& active = partition.active();
-        const auto known = persisted_.find({partition.identity().topic_id, partition.identity().number});
-        std::vector<Hash128> pieces = known == persisted_.end() || known->second.segment_base != active.base
-                                          ? std::vector<Hash128>{}
-                                          : known->second.seal_pieces;
+        Guard first(partition.shard().lock());
+        OpenSegment& active = partition.active();  // stays it: nobody appends before this is done
         const uint64_t bytes = partition.closed().at - active.begin;
+        const bool no_chunks = partition.chunks().empty();
+        first.unlock();
+        std::vector<Hash128> pieces;
+        {
+            const std::lock_guard persisted(persisted_lock_);
+            const auto known = persisted_.find({partition.identity().topic_id, partition.identity().number});
+            if (known != persisted_.end() && known->second.segment_base == active.base) {
+                pieces = known->second.seal_pieces;
+            }
+        }
         const uint64_t hashed =
             std::min<uint64_t>(pieces.size() * seal_piece_bytes, align_down(bytes, seal_piece_bytes));
         pieces.resize(hashed / seal_piece_bytes);
@@ -307,7 +331,7 @@ Result<void> Store::load(Partition& partition) {
         TRY_VOID(read_back(partition, active, hashed, bytes, [&](Bytes part) { seal->update(part); }));
         const uint64_t unfinished = align_down(bytes, engine_.block_bytes);
         std::vector<std::byte> fragment;
-        if (unfinished < bytes && partition.chunks().empty()) {
+        if (unfinished < bytes && no_chunks) {
             TRY_VOID(read_back(partition, active, unfinished, bytes,
                                [&](Bytes part) { fragment.insert(fragment.end(), part.begin(), part.end()); }));
         }
@@ -373,6 +397,7 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
     const Partition::Identity& identity = partition.identity();
     const std::string name = join_path(identity.directory, segment_file_name(segment.base, SegmentFile::log));
     const bool direct = partition.durability() != Durability::written;
+    bool made_now = false;
     auto file = disk().open(name, {.write = true, .direct = direct});
     if (!file && file.error().code == Code::not_found) {
         if (auto made = disk().make_directory(identity.directory); made) {
@@ -381,11 +406,13 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
             return std::unexpected(made.error());
         }
         file = disk().open(name, {.write = true, .create = true, .direct = direct});
-        segment.names_unsynced = true;
+        made_now = true;
     }
     if (!file) { return std::unexpected(file.error()); }
     const std::shared_ptr<File> opened = std::move(*file);
-    Guard shard_guard(partition.shard().lock());  // readers look at it there
+    // Set under both locks, so that either is enough to read it.
+    Guard shard_guard(partition.shard().lock());
+    segment.names_unsynced = segment.names_unsynced || made_now;
     segment.file = opened;
     return opened;
 }
@@ -417,43 +444,48 @@ Result<void> Store::know_closed_segments(Partition& partition) {
 
 // --- threads -------------------------------------------------------------------------------------------------------------------
 
+void Store::start_thread(const std::string& name, std::function<void()> body) {
+    threads_running_.fetch_add(1);
+    threads_.emplace_back(name, [this, run = std::move(body)] {
+        run();
+        threads_running_.fetch_sub(1);
+        wake_all(threads_running_);
+    });
+}
+
 void Store::start_threads() {
     if (engine_.options.threads == 0 || read_only()) { return; }
     for (auto& shard : shards_) {
-        shard->wake_threads = [this] {
-            if (commit_asleep_.load(std::memory_order_relaxed) && commit_asleep_.exchange(false)) {
-                commit_work_.fetch_add(1);
-                wake_all(commit_work_);
-            }
+        shard->wake_filler = [this] {
             if (fill_asleep_.load(std::memory_order_relaxed)) { wake_filler(); }
         };
+        {
+            Guard guard(shard->lock());
+            shard->set_committer(true);
+        }
+        start_thread(fmt::format("flowstone-{}", shard->number()),
+                     [this, raw = shard.get()] { raw->run_committer(stopping_); });
     }
+    start_thread("flowstone-fill", [this] { run_filler(); });
+}
+
+// They end after the step they are at. From then on whoever waits does the work.
+void Store::stop_threads() {
+    stopping_ = true;
     for (auto& shard : shards_) {
-        threads_.emplace_back(fmt::format("flowstone-{}", shard->number()),
-                              [this, raw = shard.get()] { run_committer(*raw); });
+        Guard guard(shard->lock());
+        if (!shard->has_committer()) { continue; }
+        shard->wake_committer();
+        shard->set_committer(false);
     }
-    threads_.emplace_back("flowstone-fill", [this] { run_filler(); });
+    fill_work_.fetch_add(1);
+    wake_all(fill_work_);
 }
 
 void Store::wake_filler() {
     if (fill_asleep_.exchange(false)) {
         fill_work_.fetch_add(1);
         wake_all(fill_work_);
-    }
-}
-
-void Store::run_committer(Shard& shard) {
-    while (!stopping_) {
-        const uint32_t seen = commit_work_.load();
-        commit_asleep_ = true;
-        Guard guard(shard.lock());
-        if (!shard.failure() && shard.commit_due()) {
-            commit_asleep_ = false;
-            (void)shard.commit_if_free(guard);
-            continue;
-        }
-        guard.unlock();
-        sleep_while(commit_work_, seen);
     }
 }
 

@@ -21,6 +21,7 @@
 #include "log/retention.h"
 #include "log/topic_config.h"
 #include "storage/checkpoint.h"
+#include "storage/fork_guard.h"
 #include "storage/thread.h"
 
 namespace flowstone {
@@ -35,7 +36,7 @@ struct TopicTable {
     std::atomic<bool> deleted{false};
     std::atomic<int32_t> count{0};
     std::atomic<uint32_t> sticky{0};
-    std::shared_ptr<const TopicConfig> config;  // under Store::meta_lock
+    std::shared_ptr<const TopicConfig> config;  // set under Store::meta_lock and files_lock, read under either
 
     // The partition if it was made already, without a lock; else null.
     Partition* find(int32_t number) const {
@@ -44,7 +45,7 @@ struct TopicTable {
                    ? nullptr
                    : (*slots)[static_cast<size_t>(number)].load(std::memory_order_acquire);
     }
-    void put(int32_t number, Partition* partition);  // under Store::meta_lock
+    void put(int32_t number, Partition* partition);  // under Store::files_lock
 
 private:
     using Slots = std::vector<std::atomic<Partition*>>;
@@ -69,7 +70,9 @@ public:
     Disk& disk() { return engine_.disk; }
     Clock& clock() { return engine_.clock; }
     bool read_only() const { return engine_.options.read_only; }
-    bool owned_here() const;  // false in a child after fork
+    bool owned_here() const { return process_token() == process_token_; }  // false in a child after fork
+    // Errors: closed, after close() and in a child after fork.
+    Result<void> usable(const char* operation) const;
     int64_t now_ms() { return engine_.clock.wall_ms(); }
     void log(std::string_view line) const;
 
@@ -116,9 +119,13 @@ private:
     Result<Partition*> make_partition(TopicTable& topic, int32_t number);
     Shard& shard_of(const Uuid& topic, int32_t partition);
     void start_threads();
-    void run_committer(Shard& shard);
+    void start_thread(const std::string& name, std::function<void()> body);
+    void stop_threads();
+    std::vector<Partition*> made_partitions();
     void run_filler();
     void wake_filler();
+    Result<void> in_time() const;
+    int64_t time_left() const;
     Result<void> relieve_ring(Shard& shard, bool must);
     Result<void> relieve_now(Shard& shard, bool must);
     Result<std::vector<std::string>> set_aside(const TopicTable& topic);
@@ -130,21 +137,26 @@ private:
 
     // Steps of a checkpoint (checkpointer.cc).
     Result<void> checkpoint_locked(bool exact, bool clean);
-    Result<void> fill_journaled(Shard& shard, bool exact, std::vector<Partition*>& touched);
+    struct Touched {
+        Partition* partition;
+        uint64_t synced = 0;  // stream position: everything below it was in files when these were synced
+    };
+    Result<void> checkpoint_steps(bool exact, bool clean);
+    Result<void> fill_journaled(Shard& shard, bool exact, std::vector<Touched>& touched);
     Result<void> finish_rolled(Partition& partition);
-    Result<void> sync_partitions(const std::vector<Partition*>& touched);
+    Result<void> sync_partitions(std::vector<Touched>& touched);
     Result<void> carry_fragments(Shard& shard, uint64_t below);
-    Result<void> cut_files(const std::vector<Partition*>& touched);
-    Result<void> flush_index(Partition& partition, OpenSegment& segment);
+    Result<void> cut_files(const std::vector<Touched>& touched);
+    Result<void> flush_index(Partition& partition, OpenSegment& segment, bool and_sync);
     Result<void> chain_seal(Partition& partition, File& file, Seal& seal);
-    void describe_partition(Partition& partition, bool exact, uint64_t synced, PartitionCheckpoint& out);
+    void describe_partition(const Touched& touched, bool exact, PartitionCheckpoint& out);
 
     Engine engine_;
     Random& random_;
     std::unique_ptr<Disk> own_disk_;
     BufferPool pool_;
     std::unique_ptr<DirectoryLock> directory_lock_;
-    int64_t process_id_ = 0;
+    uint32_t process_token_ = 0;
     Uuid cluster_;
     Uuid directory_id_;
     uint32_t generation_ = 0;
@@ -153,29 +165,30 @@ private:
     Metadata metadata_;
     std::map<std::string, std::shared_ptr<TopicTable>, std::less<>> tables_;
     std::shared_ptr<TopicTable> metadata_topic_;
-    std::deque<std::unique_ptr<Partition>> partitions_;
+    std::deque<std::unique_ptr<Partition>> partitions_;  // under files_lock_
     int64_t producer_id_next_ = 0;
     int64_t producer_id_end_ = 0;
 
     std::vector<std::unique_ptr<Shard>> shards_;
+    // Before any shard's lock, never while one is held. Files of segments are opened under it, so it may take long.
     std::mutex files_lock_;
     std::mutex offsets_lock_;
 
-    std::mutex checkpoint_lock_;  // one checkpoint at a time
+    std::timed_mutex checkpoint_lock_;  // one checkpoint at a time; before all other locks but meta_lock_
     std::atomic<uint64_t> checkpoint_number_{0};
+    std::mutex persisted_lock_;                              // the innermost of all locks
     std::map<PartitionKey, PartitionCheckpoint> persisted_;  // what the newest slot says
     std::vector<uint64_t> last_first_needed_;                // per shard, of the newest slot
 
     std::mutex maintain_lock_;  // one maintenance at a time; taken before every other lock
     std::optional<ClockGuard> clock_guard_;
-    std::atomic<uint32_t> commit_work_{0};
     std::atomic<uint32_t> fill_work_{0};
-    std::atomic<bool> commit_asleep_{false};
     std::atomic<bool> fill_asleep_{false};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> relief_due_{false};
     std::atomic<bool> maintain_due_{false};
-    bool closed_ = false;
+    std::atomic<bool> closed_{false};
+    std::atomic<uint32_t> threads_running_{0};
 
     // Read-only: what was read when, and what was read since (beside.cc).
     struct Beside {

@@ -370,6 +370,7 @@ std::optional<CommitPlace> Journal::take(uint64_t bytes) {
     place.ring = ring_;
     place.generation = generation_;
     place.file = files_[extents_[extent_].file].number;
+    file_ = files_[extents_[extent_].file].file.get();
     place.block = at_block_;
     place.sequence = next_sequence_;
     place.prior_sum = prior_sum_;
@@ -377,7 +378,7 @@ std::optional<CommitPlace> Journal::take(uint64_t bytes) {
 }
 
 Result<void> Journal::write(const CommitPlace& place, Bytes commit) {
-    File& file = *files_[extents_[extent_].file].file;
+    File& file = *file_;
     iovec piece{const_cast<std::byte*>(commit.data()), commit.size()};
     Io request{.kind = Io::Kind::write_durable,
                .file = &file,

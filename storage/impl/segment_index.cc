@@ -136,6 +136,17 @@ Result<void> SegmentIndex::flush(Disk& disk) {
     return {};
 }
 
+void SegmentIndex::forget_flushed(const SegmentIndex& flushed_copy) {
+    CHECK(flushed_copy.pending_entries() == 0 && flushed_copy.base_ == base_);
+    const State& theirs = flushed_copy.state_;
+    CHECK(theirs.entries >= state_.entries && theirs.time_entries >= state_.time_entries);
+    pending_.erase(pending_.begin(), pending_.begin() + (theirs.entries - state_.entries));
+    pending_times_.erase(pending_times_.begin(), pending_times_.begin() + (theirs.time_entries - state_.time_entries));
+    state_.entries = theirs.entries;
+    state_.time_entries = theirs.time_entries;
+    cut_ = flushed_copy.cut_;
+}
+
 Result<void> SegmentIndex::flush_column(Disk& disk, const Column& column, std::span<const Entry> pending,
                                         uint32_t entries) const {
     TRY(const auto file, disk.open(path(column), {.write = true, .create = true}));
