@@ -37,6 +37,16 @@ Workload memory_append_100() {
               [](const Setting& setting, const std::string& directory) {
                   return our_append(directory, memory_log(setting), setting.amount(full), 100);
               }},
+             {"ours_spans",
+              [](const Setting& setting, const std::string& directory) {
+                  return our_append(directory, memory_log(setting), setting.amount(full), 100, 100);
+              }},
+             {"ours_thread",
+              [](const Setting& setting, const std::string& directory) {
+                  LogSetting wanted = memory_log(setting);
+                  wanted.options.threads = 1;
+                  return our_append(directory, wanted, setting.amount(full), 100, 100);
+              }},
              // An eighth of the records: rates are compared, and nobody waits a minute for them.
              {"rocksdb",
               [](const Setting& setting, const std::string& directory) {
@@ -49,6 +59,8 @@ Workload memory_append_100() {
               },
               true}},
             {{"ours", Measure::records_per_s, true, 0.6, "floor"},
+             {"ours_spans", Measure::records_per_s, true, 0.6, "floor"},
+             {"ours_thread", Measure::records_per_s, true, 0.6, "floor"},
              {"ours", Measure::records_per_s, true, 10, "rocksdb"},
              {"ours", Measure::records_per_s, true, 2, "lmdb"}}};
 }
@@ -67,8 +79,18 @@ Workload encode_only_100() {
                   wanted.drop_data = true;
                   wanted.configs = {{"segment.bytes", "2147483647"}};
                   return our_append(directory, wanted, setting.amount(full), 100);
+              }},
+             {"ours_spans",
+              [](const Setting& setting, const std::string& directory) {
+                  LogSetting wanted = memory_log(setting);
+                  wanted.drop_data = true;
+                  wanted.configs = {{"segment.bytes", "2147483647"}};
+                  return our_append(directory, wanted, setting.amount(full), 100, 100);
               }}},
-            {{"ours", Measure::records_per_s, true, 30e6}, {"ours", Measure::records_per_s, true, 0.6, "floor"}}};
+            {{"ours", Measure::records_per_s, true, 30e6},
+             {"ours", Measure::records_per_s, true, 0.6, "floor"},
+             {"ours_spans", Measure::records_per_s, true, 30e6},
+             {"ours_spans", Measure::records_per_s, true, 0.6, "floor"}}};
 }
 
 Workload disk_bound_1k() {

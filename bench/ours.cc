@@ -70,7 +70,7 @@ Result<uint64_t> hash_of_end(Topic& topic) {
 }
 
 Result<Outcome> our_append(const std::string& directory, const LogSetting& wanted, uint64_t records,
-                           uint32_t record_bytes) {
+                           uint32_t record_bytes, uint32_t at_once) {
     const Source source(record_bytes);
     TRY(const auto ours, OurLog::open(directory, wanted));
     Topic& topic = ours->topic();
@@ -79,7 +79,16 @@ Result<Outcome> our_append(const std::string& directory, const LogSetting& wante
     outcome.bytes = records * record_bytes;
     const Stopwatch watch;
     const AppendOptions to{.partition = 0};
-    for (uint64_t i = 0; i < records; ++i) { TRY_VOID(topic.append_async(source.record(i), to)); }
+    std::vector<Record> many(at_once);
+    for (uint64_t i = 0; i < records;) {
+        if (at_once == 1) {
+            TRY_VOID(topic.append_async(source.record(i++), to));
+            continue;
+        }
+        size_t count = 0;
+        while (count < at_once && i < records) { many[count++] = source.record(i++); }
+        TRY_VOID(topic.append(std::span(many).first(count), to));
+    }
     TRY_VOID(ours->log().flush());
     if (!wanted.drop_data) { TRY(outcome.hash, hash_of_end(topic)); }
     TRY_VOID(ours->close(outcome));

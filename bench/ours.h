@@ -77,8 +77,9 @@ private:
 };
 
 // Appends without waiting, flushes and closes; all of it counts.
+// `at_once` records a call: 1 by append_async, more by append.
 Result<Outcome> our_append(const std::string& directory, const LogSetting& wanted, uint64_t records,
-                           uint32_t record_bytes);
+                           uint32_t record_bytes, uint32_t at_once = 1);
 
 // Appends what is due, waits for it, then the next. Latency from the intended start of each record.
 Result<void> append_paced(Log& log, Topic& topic, const Pace& pace, uint64_t records, const Source& source, bool wait,

@@ -78,6 +78,41 @@ int32_t choose_partition(TopicTable& table, const Record& record, const AppendOp
     return static_cast<int32_t>(table.sticky.load(std::memory_order_relaxed) % static_cast<uint32_t>(count));
 }
 
+// Records that go to one partition: one lock, one look at the clock, checked before the first is taken. Notes where each
+// went; the last is returned.
+Result<Pending> append_run(Store& store, TopicTable& table, int32_t number, std::span<const Record> records,
+                           std::vector<Position>& positions) {
+    auto partition = ready_partition(store, table, number);
+    if (!partition) { return not_appended(partition.error()); }
+    Partition& target = **partition;
+    Shard& shard = target.shard();
+    Guard guard(shard.lock());
+    TRY_VOID(shard.admit(guard));
+    const int64_t now = store.now_ms();
+    for (const Record& record : records) {
+        if (auto good = check_record(target, record, BatchBuilder::record_bytes_max(record), now); !good) {
+            return not_appended(good.error());
+        }
+    }
+    size_t since_bytes = 0;
+    for (const Record& record : records) {
+        // Many records may be more than memory is meant to hold: a commit or fill comes between.
+        if (since_bytes >= batch_bytes_target) {
+            shard.appended(guard, target);
+            if (auto room = shard.admit(guard); !room) {
+                return std::unexpected(room.error().with_fate(Fate::unknown_until_reopen));
+            }
+            since_bytes = 0;
+        }
+        const size_t bytes = BatchBuilder::record_bytes_max(record);
+        positions.push_back({number, put_record(store, target, record, bytes, now)});
+        since_bytes += bytes;
+        if (!record.key && target.builder()->count() == 1) { table.sticky.fetch_add(1, std::memory_order_relaxed); }
+    }
+    shard.appended(guard, target);
+    return Pending{positions.back(), shard.number(), &target};
+}
+
 }  // namespace
 
 // --- Topic -------------------------------------------------------------------------------------------------------------------
@@ -132,9 +167,14 @@ Result<std::vector<Position>> Topic::append(std::span<const Record> records, con
         }
         return positions;
     }
-    for (const Record& record : records) {
-        TRY(const Pending pending, append_async(record, options));
-        positions.push_back(pending.at);
+    positions.reserve(records.size());
+    for (size_t begin = 0, end = 0; begin < records.size(); begin = end) {
+        const int32_t number = choose_partition(*impl_->table, records[begin], options);
+        for (end = begin + 1; end < records.size(); ++end) {
+            if (!options.partition && choose_partition(*impl_->table, records[end], options) != number) { break; }
+        }
+        TRY(const Pending pending,
+            append_run(*impl_->store, *impl_->table, number, records.subspan(begin, end - begin), positions));
         auto same = std::ranges::find(last, pending.owner, &Pending::owner);
         if (same == last.end()) {
             last.push_back(pending);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "log/environment.h"
+#include "storage/batch.h"
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
@@ -212,6 +213,49 @@ TEST_F(LogTest, ASleepingReaderIsWokenByAnAppendThatNobodyWaitsFor) {
             for (uint32_t seen = read; seen <= i; seen = read) { read.wait(seen); }
         }
     }
+}
+
+TEST_F(LogTest, ManyRecordsTellWhereEachWent) {
+    Log log = open({.dirty_bytes_max = 1u << 20});
+    for (const char* level : {"durable", "written", "memory"}) {
+        auto topic = log.create_topic(level, {.partitions = 3, .configs = {{"flowstone.durability", level}}});
+        ASSERT_TRUE(topic);
+        // More than the dirty budget at once, to partitions by key in stretches of every length.
+        const std::string filler(500, 'x');
+        std::vector<std::string> keys;
+        std::vector<std::string> contents;
+        for (int i = 0; i < 6000; ++i) {
+            keys.push_back(std::to_string(i % 7 < 3 ? 1 : i));
+            contents.push_back(std::to_string(i) + filler);
+        }
+        std::vector<Record> records;
+        for (size_t i = 0; i < keys.size(); ++i) { records.push_back({.key = keys[i], .value = contents[i]}); }
+        auto at = topic->append(records);
+        ASSERT_TRUE(at) << at.error().message();
+        ASSERT_EQ(at->size(), records.size());
+        std::vector<std::vector<std::string>> found;
+        for (int32_t partition = 0; partition < 3; ++partition) { found.push_back(values(*topic, partition)); }
+        EXPECT_EQ(found[0].size() + found[1].size() + found[2].size(), records.size());
+        for (size_t i = 0; i < records.size(); ++i) {
+            const Position& place = (*at)[i];
+            ASSERT_EQ(place.partition, partition_for_key(std::as_bytes(std::span(keys[i])), 3));
+            const auto& there = found[static_cast<size_t>(place.partition)];
+            ASSERT_EQ(there.at(static_cast<size_t>(place.offset.value)), contents[i]);
+        }
+    }
+}
+
+TEST_F(LogTest, OfManyRecordsForOnePartitionNoneIsTakenWhenOneIsRefused) {
+    Log log = open();
+    auto topic = log.create_topic("events", {.configs = {{"max.message.bytes", "1000"}}});
+    ASSERT_TRUE(topic);
+    const std::string large(2000, 'x');
+    const std::vector<Record> records{record("a"), record("b"), record(large)};
+    auto at = topic->append(records, {.partition = 0});
+    ASSERT_FALSE(at);
+    EXPECT_EQ(at.error().code, Code::too_large);
+    EXPECT_EQ(at.error().fate, Fate::not_appended);
+    EXPECT_EQ(topic->partition(0)->log_end, Offset{0});
 }
 
 TEST_F(LogTest, LittleMemoryIsEnough) {
