@@ -16,6 +16,7 @@
 //   --rounds N      five unless told; every contender runs once in each, in turn
 //   --size S        small (seconds for all, measures nothing), medium (a sixteenth) or full
 //   --threads N     Options::threads of ours: 0, the caller does the work, or N
+//   --only NAME      one contender alone, to look at it with perf; claims about others are not run
 //   --peers         RocksDB and LMDB beside ours, where they were built in
 //   --dir DIR       where the data goes; a directory under the current one unless told, removed at the end
 //   --json          one object a line
@@ -45,6 +46,7 @@ struct Arguments {
     std::vector<std::string> names;
     uint32_t rounds = 5;
     std::string directory;
+    std::string only;
     bool json = false;
     bool list = false;
     Setting setting;
@@ -69,6 +71,7 @@ Result<std::vector<Series>> run(const Workload& workload, const Arguments& argum
             const size_t which = (turn + round) % workload.contenders.size();
             const Contender& contender = workload.contenders[which];
             if (contender.peer && (!arguments.setting.peers || !peers_missing().empty())) { continue; }
+            if (!arguments.only.empty() && contender.name != arguments.only) { continue; }
             const std::string own = directory + "/" + contender.name;
             std::filesystem::create_directories(own);
             auto outcome = contender.run(arguments.setting, own);
@@ -133,6 +136,7 @@ int main_of(int argc, char** argv) {
     app.add_option("--size", arguments.setting.size, "small, medium or full")
         ->transform(CLI::CheckedTransformer(sizes, CLI::ignore_case));
     app.add_option("--threads", arguments.setting.threads, "Options::threads of ours")->check(CLI::Range(0, 64));
+    app.add_option("--only", arguments.only, "one contender alone");
     app.add_flag("--peers", arguments.setting.peers, "RocksDB and LMDB beside ours");
     app.add_option("--dir", arguments.directory, "where the data goes");
     app.add_flag("--json", arguments.json, "one object a line");
