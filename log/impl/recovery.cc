@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "log/impl/adopt.h"
 #include "log/impl/cursor.h"
 #include "log/impl/maintenance.h"
 #include "storage/check.h"
@@ -59,8 +60,20 @@ Result<void> Recovery::run() {
         if (slots.any_slot) {
             return fail(Code::corrupt, "log.open", fmt::format("neither checkpoint slot of {} holds", store_.path()));
         }
-        return fail(Code::unsupported, "log.open",
-                    fmt::format("{} was written by Kafka, which this release does not open yet", store_.path()));
+        if (!store_.read_only() && !store_.options().adopt) {
+            return fail(Code::unsupported, "log.open",
+                        fmt::format("{} was written by Kafka: it can be read, or adopted for writing", store_.path()));
+        }
+        TRY(auto adopted, adopt(disk(), store_.random_,
+                                {.directory = store_.path(),
+                                 .cluster = store_.cluster_,
+                                 .node = properties->node_id,
+                                 .directory_id = store_.directory_id_,
+                                 .metadata_topic = metadata_topic_id,
+                                 .write = !store_.read_only(),
+                                 .on_log = store_.options().on_log}));
+        for (const MetadataRecord& record : adopted.known) { TRY_VOID(store_.metadata_.apply(record)); }
+        slots.newest = std::move(adopted.checkpoint);
     }
     checkpoint_ = std::move(*slots.newest);
     if (slots.slot_damaged && !store_.read_only()) {

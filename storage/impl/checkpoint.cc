@@ -182,7 +182,8 @@ Result<CheckpointRead> read_checkpoint(Disk& disk, const std::string& directory)
         auto decoded = decode_checkpoint(*bytes);
         if (!decoded || (decoded->number & 1) != slot) {
             if (!decoded && decoded.error().code == Code::unsupported) {
-                return std::unexpected(decoded.error().with_detail(slot_path(directory, slot)));
+                return std::unexpected(decoded.error().with_detail(
+                    fmt::format("{} has {}", slot_path(directory, slot), decoded.error().detail)));
             }
             out.slot_damaged = true;
             continue;
