@@ -316,7 +316,8 @@ Result<void> Store::checkpoint_steps(bool exact, bool clean) {
             partition.forget_commits_below(proven);
             const auto needed = partition.needed_from(proven);
             if (needed) { first = std::min(first, *needed); }
-            return !needed;
+            if (partition.swap_sequence) { first = std::min(first, *partition.swap_sequence); }
+            return !needed && !partition.swap_sequence;
         });
         first = std::min(first, journal.next_sequence());
         first_needed[i] = first;

@@ -376,15 +376,18 @@ NextBatch Reader::next(std::chrono::milliseconds timeout) {
     for (;;) {
         const uint32_t seen = self.partition->hooks.visible_word.load(std::memory_order_acquire);
         auto batch = self.cursor->next();
-        if (!batch && batch.error().code == Code::not_found && self.store->read_only()) {
-            // The segment went away behind our back: what the directory holds now says why.
+        const bool changed = !batch && (batch.error().code == Code::not_found || batch.error().code == Code::corrupt);
+        if (changed && self.store->read_only()) {
+            // The segment went away behind our back, or was compacted: what the directory holds now says why.
             const auto again = self.look_again(true);
             if (!again) { return again.error(); }
             if (*again) { batch = self.cursor->next(); }
         }
         if (!batch) { return batch.error(); }
         if (*batch) {
-            if ((*batch)->next_offset() <= self.position || (*batch)->control()) { continue; }
+            // Compaction keeps some batches for what they say of a producer or an end, without records.
+            const bool nothing = (*batch)->control() || (*batch)->record_count() == 0;
+            if ((*batch)->next_offset() <= self.position || nothing) { continue; }
             auto records = RecordCursor::open(**batch, self.scratch);
             if (!records) { return records.error(); }
             self.records = std::move(*records);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "log/impl/compactor.h"
 #include "storage/check.h"
 #include "storage/lock.h"
 #include "storage/segment_files.h"
@@ -44,15 +45,27 @@ Result<void> Maintenance::run() {
         unfinished = unfinished || rolled;
     }
     if (unfinished) { TRY_VOID(store_.checkpoint(false)); }
+    TRY_VOID(retain(targets));
+    for (Target& target : targets) {
+        if (stopping()) { return {}; }
+        // While time is not believed no tombstone may pass its horizon: compaction waits.
+        if (!target.config->cleanup_policy.compact || !time_believed_) { continue; }
+        TRY_VOID(remove_remains(*target.partition));
+        auto done = Compactor(store_, *target.partition, target.config, now_ms_).run();
+        if (!done && done.error().code != Code::not_found && done.error().code != Code::closed) { return done; }
+    }
+    return {};
+}
+
+Result<void> Maintenance::retain(std::vector<Target>& targets) {
     for (Target& target : targets) {
         if (stopping()) { return {}; }
         TRY_VOID(decide(target));
     }
-    std::erase_if(targets, [](const Target& target) { return target.gone.empty(); });
     TRY_VOID(settle(targets));
     for (Target& target : targets) {
         if (stopping()) { return {}; }
-        TRY_VOID(remove_segments(target));
+        if (!target.gone.empty()) { TRY_VOID(remove_segments(target)); }
     }
     return {};
 }
@@ -207,32 +220,32 @@ Result<void> Maintenance::look_up_times(Target& target) {
         Guard guard(partition.shard().lock());
         segments = partition.closed_segments;
     }
-    for (ClosedSegment& segment : segments) {
-        if (segment.timestamp_ms_max < 0) {
-            TRY(segment.timestamp_ms_max, largest_timestamp(partition, segment));
-            Guard guard(partition.shard().lock());
-            for (ClosedSegment& known : partition.closed_segments) {
-                if (known.base == segment.base) { known.timestamp_ms_max = segment.timestamp_ms_max; }
-            }
-        }
-        if (segment.timestamp_ms_max >= now_ms_ - config.retention_ms) { return {}; }
+    for (const ClosedSegment& segment : segments) {
+        TRY(const int64_t last_ms, store_.largest_timestamp(partition, segment));
+        if (last_ms >= now_ms_ - config.retention_ms) { return {}; }
     }
     return {};
 }
 
-Result<int64_t> Maintenance::largest_timestamp(const Partition& partition, const ClosedSegment& segment) {
+// From the time index, which is made again when it is bad. -1 when nobody can tell.
+Result<int64_t> Store::largest_timestamp(Partition& partition, const ClosedSegment& segment) {
+    if (segment.timestamp_ms_max >= 0) { return segment.timestamp_ms_max; }
     const SegmentEnd end{segment.end, BytePos{static_cast<int64_t>(segment.bytes)}};
     const std::string& directory = partition.identity().directory;
-    auto index = SegmentIndex::open(store_.disk(), directory, segment.base, end);
+    auto index = SegmentIndex::open(disk(), directory, segment.base, end);
     if (!index && index.error().code == Code::corrupt) {
-        index = rebuild_index(store_.disk(), directory, segment.base, end, scan_batch_bytes_limit);
+        index = rebuild_index(disk(), directory, segment.base, end, scan_batch_bytes_limit);
         if (index) {
             index->close();
-            TRY_VOID(index->flush(store_.disk()));
+            TRY_VOID(index->flush(disk()));
         }
     }
     if (!index && index.error().code == Code::corrupt) { return -1; }  // damage is not ours to delete by time
     if (!index) { return std::unexpected(index.error()); }
+    Guard guard(partition.shard().lock());
+    for (ClosedSegment& known : partition.closed_segments) {
+        if (known.base == segment.base) { known.timestamp_ms_max = index->timestamp_ms_max(); }
+    }
     return index->timestamp_ms_max();
 }
 

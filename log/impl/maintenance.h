@@ -46,7 +46,7 @@ private:
     Result<int64_t> begun_at(Partition& partition);
     Result<void> decide(Target& target);
     Result<void> look_up_times(Target& target);
-    Result<int64_t> largest_timestamp(const Partition& partition, const ClosedSegment& segment);
+    Result<void> retain(std::vector<Target>& targets);
     Result<void> settle(const std::vector<Target>& targets);
     Result<void> remove_segments(Target& target);
     Result<void> remove_remains(Partition& partition);

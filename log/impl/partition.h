@@ -230,7 +230,12 @@ public:
     std::vector<ClosedSegment> closed_segments;  // older ones, by base
     bool closed_segments_known = false;          // listed from the directory when first needed
     Offset compacted_end{0};
-    bool remains_removed = false;  // files that a crash left behind; only maintenance looks at this
+    int64_t compaction_horizon_ms = -1;  // the earliest that a kept tombstone waits for, since this opening; -1: none
+    std::string swap_text;               // of the swap that is on its way to the journal
+    bool swap_open = false;              // one is on its way, or its files are
+    std::optional<uint64_t> swap_sequence;  // the commit that holds a swap whose files are not in their places yet
+    std::vector<Offset> replaced;           // read-only: segments that a swap made nobody's, but whose files are there
+    bool remains_removed = false;           // files that a crash left behind; only maintenance looks at this
 
 private:
     size_t room() const;

@@ -292,6 +292,7 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
         partition->set_log_start(head.base_offset);
         return {};
     }
+    if (head.kind == EntryKind::swap) { return store_.replay_swap(*partition, entry.payload); }
     if (head.segment_base < partition->active().base) { return {}; }  // in a segment that was finished since
     if (head.segment_base > partition->active().base) { return gap(); }
     touched_.insert(partition);

@@ -45,6 +45,11 @@ void Shard::queue(const Range& range) {
     queued_bytes_ += range.end - range.begin;
 }
 
+bool Shard::take_back(Partition& partition, EntryKind kind) {
+    return std::erase_if(queue_,
+                         [&](const Range& range) { return range.partition == &partition && range.kind == kind; }) > 0;
+}
+
 void Shard::note_open(Partition& partition) {
     // Nobody waits for a `memory` topic: its open batch is closed when it is full, or when a reader takes it.
     if (partition.hooks.in_open_list || partition.durability() == Durability::memory) { return; }
@@ -372,7 +377,8 @@ size_t Shard::cost(const Run& run) const {
     if (run.range.kind == EntryKind::batches) { bytes += CommitWriter::entry_bytes(payload); }
     if (run.range.kind == EntryKind::carry) { bytes += CommitWriter::entry_bytes(run.range.end - run.range.begin); }
     if (run.range.kind != EntryKind::batches && run.range.kind != EntryKind::carry) {
-        bytes += CommitWriter::entry_bytes(0);
+        const bool swap = run.range.kind == EntryKind::swap;
+        bytes += CommitWriter::entry_bytes(swap ? run.range.partition->swap_text.size() : 0);
     }
     if (run.carry) { bytes += CommitWriter::entry_bytes(run.range.begin - run.carry_begin); }
     return bytes;
@@ -389,7 +395,8 @@ void Shard::plan_runs(Plan& out) {
         const uint32_t group = queue_[taken].group;
         while (group != 0 && taken + count < queue_.size() && queue_[taken + count].group == group) { ++count; }
         for (size_t i = taken; i < taken + count; ++i) {
-            const uint64_t size = queue_[i].kind == EntryKind::roll ? 0 : queue_[i].end - queue_[i].begin;
+            uint64_t size = queue_[i].kind == EntryKind::roll ? 0 : queue_[i].end - queue_[i].begin;
+            if (queue_[i].kind == EntryKind::swap) { size = queue_[i].partition->swap_text.size(); }
             bytes += CommitWriter::entry_bytes(size) +
                      (queue_[i].partition->carry_due() ? CommitWriter::entry_bytes(engine_.block_bytes) : 0);
         }
@@ -495,6 +502,7 @@ bool Shard::plan(Plan& out) {
         if (run.range.kind == EntryKind::batches || run.range.kind == EntryKind::carry) {
             partition.pieces(run.range.begin, run.range.end, Partition::Cut::batches, run.pieces, out.pins);
         }
+        if (run.range.kind == EntryKind::swap) { run.pieces.push_back(as_bytes(partition.swap_text)); }
         if (run.carry) {
             partition.pieces(run.carry_begin, run.range.begin, Partition::Cut::batches, run.carry_pieces, out.pins);
         }
@@ -667,8 +675,11 @@ void Shard::publish(Plan& now) {
                 note_journaled(partition);
                 partition.set_log_start(range.base_offset);
                 break;
-            case EntryKind::truncate:
-            case EntryKind::swap: break;
+            case EntryKind::swap:
+                partition.swap_sequence = now.place->sequence;
+                note_journaled(partition);
+                break;
+            case EntryKind::truncate: break;
         }
     }
     trim_tail();

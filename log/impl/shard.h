@@ -88,6 +88,8 @@ public:
     void note_open(Partition& partition);
     void note_chunk(Partition& partition, const Chunk& chunk);
     size_t chunk_bytes_limit() const;
+    // Takes a change of shape back that no commit has taken up. False when one has, or may have.
+    bool take_back(Partition& partition, EntryKind kind);
     uint32_t next_group() { return ++group_; }
 
     // --- appending ---

@@ -435,7 +435,10 @@ Result<void> Store::know_closed_segments(Partition& partition) {
     Guard guard(partition.shard().lock());
     if (partition.closed_segments_known) { return {}; }
     const Offset first_open = partition.segments().front()->base;
-    std::erase_if(found, [&](const ClosedSegment& segment) { return segment.base >= first_open; });
+    std::erase_if(found, [&](const ClosedSegment& segment) {
+        return segment.base >= first_open ||
+               std::ranges::find(partition.replaced, segment.base) != partition.replaced.end();
+    });
     for (size_t i = 0; i < found.size(); ++i) { found[i].end = i + 1 < found.size() ? found[i + 1].base : first_open; }
     partition.closed_segments = std::move(found);
     partition.closed_segments_known = true;

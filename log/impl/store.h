@@ -128,6 +128,8 @@ private:
     int64_t time_left() const;
     Result<void> relieve_ring(Shard& shard, bool must);
     Result<void> relieve_now(Shard& shard, bool must);
+    Result<int64_t> largest_timestamp(Partition& partition, const ClosedSegment& segment);
+    Result<void> replay_swap(Partition& partition, Bytes text);
     Result<std::vector<std::string>> set_aside(const TopicTable& topic);
     Result<std::string> rename_aside(const TopicPartition& partition);
     Result<void> remove_directory(const std::string& name);

@@ -1,0 +1,420 @@
+#include "log/impl/compactor.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "storage/check.h"
+#include "storage/lock.h"
+#include "storage/segment_files.h"
+#include "storage/segment_scan.h"
+#include "storage/try.h"
+
+namespace flowstone {
+namespace {
+
+constexpr SegmentFile rebuilt_kinds[] = {SegmentFile::index, SegmentFile::time_index, SegmentFile::transaction_index,
+                                         SegmentFile::snapshot};
+
+Result<void> remove_if_there(Disk& disk, const std::string& path) {
+    auto removed = disk.remove(path);
+    return removed || removed.error().code == Code::not_found ? Result<void>{} : removed;
+}
+
+Result<void> rename_if_there(Disk& disk, const std::string& from, const std::string& to) {
+    auto renamed = disk.rename(from, to);
+    return renamed || renamed.error().code == Code::not_found ? Result<void>{} : renamed;
+}
+
+// The new segment's files under their names. The old index goes first: it speaks of the old file.
+Result<void> put_in_place(Disk& disk, const std::string& directory, const SegmentSwap& swap) {
+    const auto in_place = [&](SegmentFile kind) {
+        return join_path(directory, segment_file_name(swap.bases.front(), kind));
+    };
+    const std::string cleaned = join_path(directory, swap.cleaned_name(SegmentFile::log));
+    if (disk.info(cleaned)) {
+        for (const SegmentFile kind : rebuilt_kinds) { TRY_VOID(remove_if_there(disk, in_place(kind))); }
+        TRY_VOID(disk.rename(cleaned, in_place(SegmentFile::log)));
+    }
+    return rename_if_there(disk, join_path(directory, swap.cleaned_name(SegmentFile::seal)),
+                           in_place(SegmentFile::seal));
+}
+
+Result<void> remove_replaced(Disk& disk, const std::string& directory, const SegmentSwap& swap) {
+    TRY_VOID(disk.sync_directory(directory));
+    for (size_t i = 1; i < swap.bases.size(); ++i) {
+        for (const SegmentFile kind : segment_file_kinds) {
+            TRY_VOID(remove_if_there(disk, join_path(directory, segment_file_name(swap.bases[i], kind))));
+        }
+    }
+    return disk.sync_directory(directory);
+}
+
+Result<SegmentIndex> make_index(Disk& disk, const std::string& directory, Offset base, SegmentEnd end) {
+    TRY(auto index, rebuild_index(disk, directory, base, end, scan_batch_bytes_limit));
+    index.close();
+    TRY_VOID(index.flush(disk));
+    TRY_VOID(index.sync(disk));
+    return index;
+}
+
+}  // namespace
+
+// --- what the journal says -------------------------------------------------------------------------------------------
+
+std::string SegmentSwap::to_text() const {
+    std::string text = "1 " + token;
+    for (const Offset base : bases) { text += fmt::format(" {}", base.value); }
+    return text;
+}
+
+Result<SegmentSwap> SegmentSwap::parse(std::string_view text) {
+    const auto bad = [] { return fail(Code::corrupt, "log.open", "a journal entry of a swap says no such thing"); };
+    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+    if (!text.starts_with("1 ")) { return fail(Code::unsupported, "log.open", "a journal entry of a newer swap"); }
+    text.remove_prefix(2);
+    SegmentSwap swap;
+    swap.token = text.substr(0, 16);
+    if (swap.token.size() != 16 || !std::ranges::all_of(swap.token, is_hex)) { return bad(); }
+    text.remove_prefix(16);
+    while (!text.empty()) {
+        if (text.front() != ' ' || swap.bases.size() == segments_per_swap_max) { return bad(); }
+        Offset base;
+        const auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size(), base.value);
+        const bool grows = swap.bases.empty() || base > swap.bases.back();
+        if (error != std::errc{} || base.value < 0 || !grows) { return bad(); }
+        swap.bases.push_back(base);
+        text.remove_prefix(static_cast<size_t>(end - text.data()));
+    }
+    if (swap.bases.empty()) { return bad(); }
+    return swap;
+}
+
+std::string SegmentSwap::cleaned_name(SegmentFile kind) const {
+    return fmt::format("{}.{}.cleaned", segment_file_name(bases.front(), kind), token);
+}
+
+Result<void> finish_swap(Disk& disk, const std::string& directory, const SegmentSwap& swap) {
+    TRY_VOID(put_in_place(disk, directory, swap));
+    return remove_replaced(disk, directory, swap);
+}
+
+// --- one cleaning ----------------------------------------------------------------------------------------------------
+
+// One new segment being written.
+struct Compactor::Output {
+    SegmentSwap swap;
+    std::vector<ClosedSegment> old;
+    std::unique_ptr<File> file;
+    std::optional<SealBuilder> seal;
+    std::vector<std::byte> pending;
+    uint64_t bytes = 0;    // pending ones too
+    uint64_t written = 0;  // to the file
+    int64_t timestamp_ms_max = -1;
+    bool changed = false;  // something in it is not as it was
+    bool kept = false;     // the journal speaks of it, or may
+};
+
+Compactor::Compactor(Store& store, Partition& partition, std::shared_ptr<const TopicConfig> config, int64_t now_ms)
+    : store_(store), partition_(partition), config_(std::move(config)), now_ms_(now_ms) {}
+
+Result<void> Compactor::run() {
+    TRY(const bool due, plan());
+    if (!due) { return {}; }
+    // As many slots as there can be keys: offsets bound their number.
+    const auto offsets = static_cast<size_t>(plan_.clean_end.value - plan_.first_dirty.value);
+    const size_t bytes = std::clamp<size_t>(offsets, 64, key_map_bytes_max / 32) * 32;
+    KeyMap map({.bytes_max = bytes, .seed = store_.random_.next()});
+    map.set_end(plan_.first_dirty);
+    auto noted = note_all_keys(map);
+    Result<void> cleaned;
+    if (noted && *noted) {
+        cleaned = clean_segments(map);
+    } else if (!noted) {
+        cleaned = std::unexpected(noted.error());
+    }
+    if (!cleaned && cleaned.error().code == Code::corrupt) {
+        store_.log(fmt::format("not compacted: {}", cleaned.error().message()));
+        return {};
+    }
+    if (!cleaned || !noted || !*noted) { return cleaned; }
+    Guard guard(partition_.shard().lock());
+    partition_.compacted_end = std::max(partition_.compacted_end, map.end());
+    partition_.compaction_horizon_ms = horizon_ms_;
+    partition_.shard().note_journaled(partition_);  // so that the next checkpoint says so
+    return {};
+}
+
+Result<bool> Compactor::plan() {
+    TRY_VOID(store_.know_closed_segments(partition_));
+    if (config_->min_compaction_lag_ms > 0 || config_->max_compaction_lag_ms < INT64_MAX) {
+        std::vector<ClosedSegment> closed;
+        {
+            Guard guard(partition_.shard().lock());
+            closed = partition_.closed_segments;
+        }
+        for (const ClosedSegment& segment : closed) { TRY_VOID(store_.largest_timestamp(partition_, segment)); }
+    }
+    uint64_t closed_at = 0;
+    {
+        Guard guard(partition_.shard().lock());
+        if (partition_.hooks.deleted || partition_.swap_open) { return false; }
+        std::vector<CleanableSegment> all;
+        for (const ClosedSegment& segment : partition_.closed_segments) {
+            all.push_back({segment.base, segment.end, segment.bytes, -1, segment.timestamp_ms_max, -1});
+        }
+        const Offset open_base = partition_.segments().front()->base;
+        all.push_back({open_base, partition_.closed().offset, 0, -1, -1, -1});
+        Offset bound = std::min(open_base, partition_.visible().offset);
+        const Offset open_transaction = partition_.producers().first_open_transaction();
+        if (open_transaction.value >= 0) { bound = std::min(bound, open_transaction); }
+        plan_ =
+            plan_cleaning(all, partition_.compacted_end, bound, partition_.compaction_horizon_ms, now_ms_, *config_);
+        if (!plan_.due) { return false; }
+        for (const ClosedSegment& segment : partition_.closed_segments) {
+            if (segment.end > plan_.clean_end) { break; }
+            segments_.push_back(segment);
+            closed_at = std::max(closed_at, segment.closed_at);
+        }
+    }
+    // Replay over either checkpoint slot must not meet a file that we changed.
+    while (store_.checkpoint_number_ < closed_at + 1) { TRY_VOID(store_.checkpoint(false)); }
+    return !segments_.empty();
+}
+
+Error Compactor::damaged(const ClosedSegment& segment, const char* what) const {
+    return fail(Code::corrupt, "log.compact",
+                fmt::format("{}/{}: {}", partition_.identity().directory,
+                            segment_file_name(segment.base, SegmentFile::log), what))
+        .error();
+}
+
+// False when the map is full before it held anything. Fewer segments are cleaned when it is full later.
+Result<bool> Compactor::note_all_keys(KeyMap& map) {
+    for (size_t i = 0; i < segments_.size(); ++i) {
+        const ClosedSegment& segment = segments_[i];
+        if (segment.end <= plan_.first_dirty) { continue; }
+        TRY(const auto file, store_.open_segment(partition_, segment.base));
+        SegmentScanner scanner(store_.disk(), *file,
+                               {.end = BytePos{static_cast<int64_t>(segment.bytes)},
+                                .offset = segment.base,
+                                .offset_end = segment.end,
+                                .batch_bytes_max = scan_batch_bytes_limit});
+        for (;;) {
+            TRY(const auto found, scanner.next());
+            if (!found) { break; }
+            if (store_.stopping_) { return false; }
+            if (found->batch.next_offset() <= plan_.first_dirty || found->batch.control()) { continue; }
+            const auto fate = found->batch.transactional() ? TransactionFate::unknown : TransactionFate::committed;
+            TRY(const bool fits, note_keys(found->batch, fate, map, scratch_));
+            if (!fits) {
+                segments_.resize(i + 1);
+                return map.end() > plan_.first_dirty;
+            }
+        }
+        if (scanner.fault() != ScanFault::none) { return std::unexpected(damaged(segment, name(scanner.fault()))); }
+        map.set_end(segment.end);
+    }
+    return true;
+}
+
+Result<void> Compactor::clean_segments(const KeyMap& map) {
+    const CleanRules rules{now_ms_, config_->delete_retention_ms, segments_.back().end};
+    Output output;
+    for (const ClosedSegment& segment : segments_) {
+        if (store_.stopping_) { break; }
+        const bool full =
+            output.bytes > 0 && output.bytes + segment.bytes > static_cast<uint64_t>(config_->segment_bytes);
+        const bool too_wide = !output.old.empty() && segment.end - output.old.front().base > segment_offsets_max;
+        Result<void> done;
+        if (full || too_wide || output.old.size() == segments_per_swap_max) { done = finish_output(output); }
+        if (done && output.old.empty()) { done = begin_output(segment, output); }
+        if (done) { done = clean_segment(segment, map, rules, output); }
+        if (!done) {
+            discard(output);
+            return done;
+        }
+    }
+    auto done = store_.stopping_ ? fail(Code::closed, "log.compact", "the log is being closed") : finish_output(output);
+    if (!done) { discard(output); }
+    return done;
+}
+
+Result<void> Compactor::clean_segment(const ClosedSegment& segment, const KeyMap& map, const CleanRules& rules,
+                                      Output& output) {
+    output.changed = output.changed || !output.old.empty();
+    output.old.push_back(segment);
+    output.swap.bases.push_back(segment.base);
+    TRY(const auto file, store_.open_segment(partition_, segment.base));
+    SegmentScanner scanner(store_.disk(), *file,
+                           {.end = BytePos{static_cast<int64_t>(segment.bytes)},
+                            .offset = segment.base,
+                            .offset_end = segment.end,
+                            .batch_bytes_max = scan_batch_bytes_limit});
+    for (;;) {
+        TRY(const auto found, scanner.next());
+        if (!found) { break; }
+        if (store_.stopping_) { return fail(Code::closed, "log.compact", "the log is being closed"); }
+        const auto fate = found->batch.transactional() ? TransactionFate::unknown : TransactionFate::committed;
+        TRY(const CleanedBatch cleaned,
+            clean_batch(found->batch, fate, is_producers_last(found->batch), map, rules, scratch_, rewritten_));
+        output.changed = output.changed || cleaned.what != Cleaned::as_it_was;
+        if (cleaned.tombstones_kept && cleaned.horizon_ms >= 0) {
+            horizon_ms_ = horizon_ms_ < 0 ? cleaned.horizon_ms : std::min(horizon_ms_, cleaned.horizon_ms);
+        }
+        if (cleaned.what == Cleaned::dropped) { continue; }
+        const BatchView batch = cleaned.what == Cleaned::as_it_was ? found->batch : *cleaned.batch;
+        output.timestamp_ms_max = std::max(output.timestamp_ms_max, batch.max_timestamp_ms());
+        TRY_VOID(write(output, batch.bytes()));
+    }
+    if (scanner.fault() != ScanFault::none) { return std::unexpected(damaged(segment, name(scanner.fault()))); }
+    return {};
+}
+
+bool Compactor::is_producers_last(BatchView batch) {
+    if (batch.producer_id() < 0) { return false; }
+    Guard guard(partition_.shard().lock());
+    const auto window = partition_.producers().window(batch.producer_id());
+    return !window.empty() && window.back().last_offset == batch.last_offset();
+}
+
+// --- the new file ----------------------------------------------------------------------------------------------------
+
+Result<void> Compactor::begin_output(const ClosedSegment& first, Output& output) {
+    output.swap.token = fmt::format("{:016x}", store_.random_.next());
+    output.seal.emplace(partition_.seal_place(first.base));
+    SegmentSwap named{output.swap.token, {first.base}};
+    const std::string path = join_path(partition_.identity().directory, named.cleaned_name(SegmentFile::log));
+    TRY(output.file, store_.disk().open(path, {.write = true, .create = true, .exclusive = true}));
+    return {};
+}
+
+Result<void> Compactor::write(Output& output, Bytes bytes) {
+    output.seal->update(bytes);
+    output.pending.insert(output.pending.end(), bytes.begin(), bytes.end());
+    output.bytes += bytes.size();
+    return output.pending.size() < clean_write_bytes ? Result<void>{} : write_out(output);
+}
+
+Result<void> Compactor::write_out(Output& output) {
+    TRY_VOID(write_at(store_.disk(), *output.file, BytePos{static_cast<int64_t>(output.written)}, output.pending));
+    output.written += output.pending.size();
+    output.pending.clear();
+    return {};
+}
+
+// Puts the new segment in the place of the old ones, and makes ready for the next.
+Result<void> Compactor::finish_output(Output& output) {
+    if (!output.changed || output.bytes == 0) {
+        discard(output);
+        return {};
+    }
+    TRY_VOID(write_out(output));
+    TRY_VOID(sync(store_.disk(), *output.file));
+    TRY_VOID(seal_output(output));
+    TRY_VOID(swap(output));
+    output = Output();
+    return {};
+}
+
+Result<void> Compactor::seal_output(Output& output) {
+    const std::string& directory = partition_.identity().directory;
+    Seal seal = output.seal->finish(output.old.back().end, SealOrigin::rewrite);
+    if (config_->seal == SealKind::sha256) {
+        SealChain chain;
+        TRY(chain.content, sha256_of_file(store_.disk(), *output.file, output.bytes));
+        for (const ClosedSegment& old : output.old) {
+            auto replaced = read_seal(store_.disk(), directory, old.base);
+            if (!replaced) { return std::unexpected(replaced.error()); }
+            if (!replaced->chain) { continue; }
+            if (chain.replaced.empty()) { chain.previous = replaced->chain->previous; }
+            chain.replaced.push_back(replaced->head());
+        }
+        seal.chain = std::move(chain);
+    }
+    TRY_VOID(replace_file(store_.disk(), join_path(directory, output.swap.cleaned_name(SegmentFile::seal)),
+                          encode_seal(seal)));
+    return store_.disk().sync_directory(directory);
+}
+
+Result<void> Compactor::swap(Output& output) {
+    Shard& shard = partition_.shard();
+    const std::string& directory = partition_.identity().directory;
+    const ClosedSegment& first = output.old.front();
+    Guard guard(shard.lock());
+    TRY_VOID(shard.admit(guard, &partition_));
+    partition_.swap_text = output.swap.to_text();
+    partition_.swap_open = true;
+    const uint64_t at = partition_.closed().at;
+    shard.queue({&partition_, EntryKind::swap, at, at, first.base, output.old.back().end, partition_.epoch(), 0});
+    if (auto flushed = shard.flush(guard); !flushed) {
+        partition_.swap_open = !shard.take_back(partition_, EntryKind::swap);
+        output.kept = partition_.swap_open;  // it may be in the journal: then the next opening needs the files
+        return flushed;
+    }
+    output.kept = true;
+    if (partition_.hooks.deleted) { return fail(Code::not_found, "log.compact", "the topic was deleted"); }
+    partition_.hooks.swap_word.fetch_add(1);  // odd: who reads files waits
+    guard.unlock();
+    auto placed = put_in_place(store_.disk(), directory, output.swap);
+    guard.lock();
+    if (placed) {
+        ClosedSegment fresh{first.base,      output.old.back().end, output.bytes, output.timestamp_ms_max,
+                            first.closed_at, first.version + 1};
+        auto& closed = partition_.closed_segments;
+        const auto begin = std::ranges::find(closed, first.base, &ClosedSegment::base);
+        CHECK(begin != closed.end());
+        closed.erase(begin, begin + static_cast<ptrdiff_t>(output.old.size()));
+        closed.insert(std::ranges::upper_bound(closed, fresh.base, {}, &ClosedSegment::base), fresh);
+    } else if (!partition_.hooks.deleted) {
+        // Files of two lives lie side by side and only the next opening puts them right.
+        shard.go_offline(placed.error());
+    }
+    partition_.hooks.swap_word.fetch_add(1);
+    wake_all(partition_.hooks.swap_word);
+    guard.unlock();
+    if (!placed) { return placed; }
+    TRY_VOID(remove_replaced(store_.disk(), directory, output.swap));
+    guard.lock();
+    partition_.swap_sequence.reset();
+    partition_.swap_open = false;
+    guard.unlock();
+    auto index = make_index(store_.disk(), directory, first.base,
+                            {output.old.back().end, BytePos{static_cast<int64_t>(output.bytes)}});
+    return index ? Result<void>{} : std::unexpected(index.error());
+}
+
+// What it wrote is nobody's.
+void Compactor::discard(Output& output) {
+    if (output.file && !output.kept && !output.swap.bases.empty()) {
+        for (const SegmentFile kind : {SegmentFile::log, SegmentFile::seal}) {
+            (void)store_.disk().remove(join_path(partition_.identity().directory, output.swap.cleaned_name(kind)));
+        }
+    }
+    output = Output();
+}
+
+// --- replay ----------------------------------------------------------------------------------------------------------
+
+Result<void> Store::replay_swap(Partition& partition, Bytes text) {
+    TRY(const SegmentSwap swap, SegmentSwap::parse(as_text(text)));
+    const std::string& directory = partition.identity().directory;
+    if (!read_only()) {
+        TRY_VOID(finish_swap(disk(), directory, swap));
+        const std::string log = join_path(directory, segment_file_name(swap.bases.front(), SegmentFile::log));
+        const auto index = disk().info(join_path(directory, segment_file_name(swap.bases.front(), SegmentFile::index)));
+        const auto info = disk().info(log);
+        if (index || !info) { return {}; }
+        const SegmentEnd end{Offset{INT64_MAX}, BytePos{static_cast<int64_t>(info->bytes)}};
+        auto made = make_index(disk(), directory, swap.bases.front(), end);
+        return made || made.error().code == Code::corrupt ? Result<void>{} : std::unexpected(made.error());
+    }
+    // Nothing is changed here: either the old files are all there still, or the new one is and hides what is left.
+    if (!disk().info(join_path(directory, swap.cleaned_name(SegmentFile::log)))) {
+        partition.replaced.insert(partition.replaced.end(), swap.bases.begin() + 1, swap.bases.end());
+    }
+    return {};
+}
+
+}  // namespace flowstone
