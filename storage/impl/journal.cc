@@ -1,84 +1,26 @@
 #include "storage/journal.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
-#include <map>
 
 #include <fmt/format.h>
 
 #include "storage/check.h"
-#include "storage/checksum.h"
+#include "storage/impl/journal_file.h"
 #include "storage/limits.h"
 #include "storage/try.h"
 
 namespace flowstone {
 namespace {
 
-constexpr std::string_view name_prefix = "flowstone-journal-";
-constexpr uint64_t file_magic = 0x31'47'4e'49'57'4f'4c'46;  // "FLOWING1" as little-endian bytes
-constexpr uint32_t file_version = 1;
-constexpr size_t file_header_bytes = 64;
 constexpr uint64_t fill_bytes = 1u << 20;  // pre-writing goes in pieces of this size
-
-struct FileHeader {
-    Uuid ring;
-    uint32_t shard = 0;
-    uint32_t number = 0;
-    uint64_t bytes = 0;
-    uint32_t block_bytes = 0;
-};
-
-void encode(const FileHeader& header, std::byte* to) {
-    std::memset(to, 0, file_header_bytes);
-    store_le<uint64_t>(to, file_magic);
-    store_le<uint32_t>(to + 8, file_version);
-    std::memcpy(to + 12, header.ring.bytes.data(), 16);
-    store_le<uint32_t>(to + 28, header.shard);
-    store_le<uint32_t>(to + 32, header.number);
-    store_le<uint32_t>(to + 36, header.block_bytes);
-    store_le<uint64_t>(to + 40, header.bytes);
-    store_le<uint32_t>(to + 60, crc32c(Bytes(to, 60)));
-}
-
-Result<FileHeader> decode(Bytes bytes, const std::string& path) {
-    const std::byte* at = bytes.data();
-    if (bytes.size() < file_header_bytes || load_le<uint64_t>(at) != file_magic ||
-        load_le<uint32_t>(at + 60) != crc32c(bytes.first(60))) {
-        return fail(Code::corrupt, "journal.open", fmt::format("the header of {} does not hold", path));
-    }
-    if (load_le<uint32_t>(at + 8) != file_version) {
-        return fail(Code::unsupported, "journal.open",
-                    fmt::format("{} has format version {}, this release knows {}", path, load_le<uint32_t>(at + 8),
-                                file_version));
-    }
-    FileHeader header;
-    std::memcpy(header.ring.bytes.data(), at + 12, 16);
-    header.shard = load_le<uint32_t>(at + 28);
-    header.number = load_le<uint32_t>(at + 32);
-    header.block_bytes = load_le<uint32_t>(at + 36);
-    header.bytes = load_le<uint64_t>(at + 40);
-    return header;
-}
-
-// "flowstone-journal-<shard>.<number>"
-bool parse_name(std::string_view name, uint32_t& shard, uint32_t& number) {
-    if (!name.starts_with(name_prefix)) { return false; }
-    name.remove_prefix(name_prefix.size());
-    const size_t dot = name.find('.');
-    if (dot == std::string_view::npos) { return false; }
-    const auto first = std::from_chars(name.data(), name.data() + dot, shard);
-    const auto second = std::from_chars(name.data() + dot + 1, name.data() + name.size(), number);
-    return first.ec == std::errc{} && first.ptr == name.data() + dot && second.ec == std::errc{} &&
-           second.ptr == name.data() + name.size();
-}
 
 }  // namespace
 
 bool Journal::is_journal_file(const std::string& name) {
     uint32_t shard = 0;
     uint32_t number = 0;
-    return parse_name(name, shard, number);
+    return parse_journal_file_name(name, shard, number);
 }
 
 Result<std::vector<uint32_t>> Journal::shards(Disk& disk, const std::string& directory) {
@@ -87,7 +29,7 @@ Result<std::vector<uint32_t>> Journal::shards(Disk& disk, const std::string& dir
     for (const DirectoryEntry& entry : entries) {
         uint32_t shard = 0;
         uint32_t number = 0;
-        if (!entry.directory && parse_name(entry.name, shard, number)) { found.push_back(shard); }
+        if (!entry.directory && parse_journal_file_name(entry.name, shard, number)) { found.push_back(shard); }
     }
     std::ranges::sort(found);
     found.erase(std::ranges::unique(found).begin(), found.end());
@@ -95,7 +37,7 @@ Result<std::vector<uint32_t>> Journal::shards(Disk& disk, const std::string& dir
 }
 
 std::string Journal::path(const Options& options, uint32_t number) {
-    return join_path(options.directory, fmt::format("{}{}.{:04}", name_prefix, options.shard, number));
+    return join_path(options.directory, journal_file_name(options.shard, number));
 }
 
 Result<Journal::RingFile> Journal::create_file(uint32_t number, uint64_t bytes) {
@@ -109,10 +51,10 @@ Result<Journal::RingFile> Journal::create_file(uint32_t number, uint64_t bytes) 
     BufferPool pool;
     const BufferRef buffer = pool.take(fill_bytes);
     std::memset(buffer->data(), 0, fill_bytes);
-    encode({ring_, options_.shard, number, bytes, options_.block_bytes}, buffer->data());
+    encode_journal_file({ring_, options_.shard, number, bytes, options_.block_bytes}, buffer->data());
     for (uint64_t at = 0; at < bytes; at += fill_bytes) {
         TRY_VOID(write_at(disk_, *file, BytePos{static_cast<int64_t>(at)}, Bytes(buffer->data(), fill_bytes)));
-        if (at == 0) { std::memset(buffer->data(), 0, file_header_bytes); }
+        if (at == 0) { std::memset(buffer->data(), 0, journal_file_header_bytes); }
     }
     TRY_VOID(sync(disk_, *file));
     return RingFile{std::move(file), number, bytes};
@@ -150,7 +92,7 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const Options& option
     for (const DirectoryEntry& entry : entries) {
         uint32_t shard = 0;
         uint32_t number = 0;
-        if (!entry.directory && parse_name(entry.name, shard, number) && shard == options.shard) {
+        if (!entry.directory && parse_journal_file_name(entry.name, shard, number) && shard == options.shard) {
             numbers.push_back(number);
         }
     }
@@ -163,7 +105,7 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const Options& option
         const std::string file_path = path(options, number);
         TRY(auto file, disk.open(file_path, {.write = !options.read_only, .direct = true}));
         TRY(const uint64_t got, read_at(disk, *file, BytePos{0}, MutableBytes(block->data(), options.block_bytes)));
-        const auto header = decode(Bytes(block->data(), got), file_path);
+        const auto header = decode_journal_file(Bytes(block->data(), got), file_path);
         journal->next_file_ = std::max(journal->next_file_, number + 1);
         if (!header) {
             // A file that was being added when the power went holds no commit yet. One that did is missed by sequence.
