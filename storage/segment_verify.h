@@ -7,11 +7,13 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <flowstone/ids.h>
 #include <flowstone/result.h>
 
 #include "storage/disk.h"
+#include "storage/meta_files.h"
 #include "storage/seal.h"
 #include "storage/segment_index.h"
 
@@ -21,7 +23,7 @@ constexpr uint64_t verify_batch_bytes_max = 128ull << 20;  // a batch above it i
 
 struct SegmentFault {
     std::string path;
-    // Frozen words: those of ScanFault; bad_records, epoch_mismatch; index_missing, index_entry, time_index_entry,
+    // Frozen words: those of ScanFault; cut_short, bad_records, epoch_mismatch; index_missing, index_entry, time_index_entry,
     // transaction_index_entry; seal_missing, seal_corrupt, seal_place, seal_end, seal_piece, seal_length, seal_content;
     // chain_broken, chain_head_missing; snapshot_corrupt, epochs_corrupt, metadata_corrupt.
     const char* what = "";
@@ -34,14 +36,18 @@ struct SegmentFault {
 using FaultSink = std::function<void(const SegmentFault&)>;
 
 struct VerifyOptions {
-    bool records = true;                           // decompress and walk them, too
-    std::optional<Offset> only;                    // one segment, by its base
-    bool seals_expected = false;                   // a rolled segment without one is a fault
-    std::optional<Uuid> cluster;                   // what seals must say
-    std::optional<int32_t> partition;              // likewise; the topic's id comes from partition.metadata
-    std::optional<SegmentEnd> synced;              // by the checkpoint: past it the last segment may be unfinished
-    std::optional<Sha256> chain_head;              // kept elsewhere: must be the head of one of the seals
-    std::function<void(uint64_t bytes)> progress;  // called now and then with the bytes read since
+    bool records = true;                            // decompress and walk them, too
+    std::optional<Offset> only;                     // one segment, by its base
+    bool seals_expected = false;                    // a rolled segment without one is a fault
+    std::optional<Uuid> cluster;                    // what seals must say
+    std::optional<int32_t> partition;               // likewise; the topic's id comes from partition.metadata
+    std::optional<SegmentEnd> synced;               // by the checkpoint: past it the last segment may be unfinished
+    std::optional<Offset> synced_base;              // of the segment `synced` lies in; those behind it are not proven
+    uint64_t synced_bytes = 0;                      // that segment has at least so many
+    std::optional<std::vector<EpochStart>> epochs;  // by the checkpoint, where the file beside the log is older
+    bool closed = false;                            // the checkpoint is of a clean close: nothing is unfinished
+    std::optional<Sha256> chain_head;               // kept elsewhere: must be the head of one of the seals
+    std::function<void(uint64_t bytes)> progress;   // called now and then with the bytes read since
 };
 
 struct VerifyCounts {

@@ -59,11 +59,14 @@ private:
 
     void check_meta_files();
     void check_segment(const SegmentListing& segment, Offset next_base, bool active);
+    BytePos proven(Offset base, bool active) const;
+    bool unproven(Offset base, bool active) const { return options_.synced && !proven(base, active).value; }
     void check_batch(const std::string& path, const ScannedBatch& scanned);
     void check_epoch(const std::string& path, const ScannedBatch& scanned);
     void report_epoch_fault();
     void check_records(const std::string& path, const ScannedBatch& scanned);
-    void check_damage(const std::string& path, const DamagedRange& range, bool active);
+    void check_damage(const std::string& path, const DamagedRange& range, BytePos proven);
+    void check_length(const std::string& path, BytePos end, Offset offset);
     void check_seal(const SegmentListing& segment, bool active);
     void check_sealed_bytes(const SegmentListing& segment, const Seal& seal);
     void check_chain(const std::string& path, const Seal& seal);
@@ -81,6 +84,7 @@ private:
     std::optional<OffsetIndexCheck> index_;
     std::optional<TimeIndexCheck> times_;
     bool log_damaged_ = false;  // the segment just scanned
+    Offset log_base_;
     Offset log_end_;
     std::optional<Seal> last_seal_;  // of the rolled segment before, when it has a good one
     bool first_segment_ = true;
@@ -120,6 +124,10 @@ void Verifier::check_meta_files() {
     } else if (topic.error().code != Code::not_found) {
         report(join_path(directory_, partition_metadata_file_name), "metadata_corrupt", topic.error());
     }
+    if (options_.epochs) {
+        epochs_ = *options_.epochs;
+        return;
+    }
     auto epochs = read_leader_epochs(disk_, directory_);
     if (epochs) {
         epochs_ = std::move(*epochs);
@@ -141,7 +149,9 @@ template <class Check>
 std::optional<Check> Verifier::load_index(const SegmentListing& segment, bool present, SegmentFile kind, bool active) {
     const std::string path = path_of(segment.base, kind);
     if (!present) {
-        if (!active) { report(whole_file(path, "index_missing", "it is made again when the log is opened")); }
+        if (!active && !unproven(segment.base, active)) {
+            report(whole_file(path, "index_missing", "it is made again when the log is opened"));
+        }
         return {};
     }
     auto content = read_file(disk_, path, index_file_bytes_max);
@@ -154,6 +164,7 @@ std::optional<Check> Verifier::load_index(const SegmentListing& segment, bool pr
 
 void Verifier::check_log(const std::string& path, Offset base, Offset next_base, bool active) {
     log_damaged_ = false;
+    log_base_ = base;
     log_end_ = base;
     ++counts_.segments;
     auto file = disk_.open(path, {});
@@ -162,11 +173,12 @@ void Verifier::check_log(const std::string& path, Offset base, Offset next_base,
                              {.offset = base, .offset_end = next_base, .batch_bytes_max = verify_batch_bytes_max});
     const FaultSink count_and_pass = [this](const SegmentFault& fault) { report(fault); };
     size_t damage_seen = 0;
+    const BytePos proven_end = proven(base, active);
     // A range is complete once the batch behind it is known.
     const auto pass_damage_before = [&](BytePos at) {
         for (; damage_seen < salvager.damage().size() && salvager.damage()[damage_seen].end <= at; ++damage_seen) {
             const DamagedRange& range = salvager.damage()[damage_seen];
-            check_damage(path, range, active);
+            check_damage(path, range, proven_end);
             const DamageAround around{range.begin, range.end, range.offset_begin, range.offset_end};
             if (index_) { index_->damage(around); }
             if (times_) { times_->damage(around); }
@@ -186,16 +198,28 @@ void Verifier::check_log(const std::string& path, Offset base, Offset next_base,
     }
     report_epoch_fault();
     pass_damage_before(salvager.end());
+    // A damaged end was named already.
+    if (salvager.damage().empty() || salvager.damage().back().end < salvager.end()) {
+        check_length(path, salvager.end(), salvager.next_offset());
+    }
     if (index_) { index_->finish(active, count_and_pass); }
     if (times_) { times_->finish(active, count_and_pass); }
     counts_.bytes += static_cast<uint64_t>(salvager.end().value);
     log_end_ = salvager.next_offset();
 }
 
-void Verifier::check_damage(const std::string& path, const DamagedRange& range, bool active) {
-    // Past what the checkpoint knows to be synced, the last segment may end in an unfinished write.
+// Up to where a segment was on disk for certain when the checkpoint was written; INT64_MAX: all of it.
+BytePos Verifier::proven(Offset base, bool active) const {
+    if (!options_.synced || options_.closed) { return BytePos{INT64_MAX}; }
+    if (!options_.synced_base) { return active ? options_.synced->at : BytePos{INT64_MAX}; }
+    if (base == *options_.synced_base) { return options_.synced->at; }
+    return base < *options_.synced_base ? BytePos{INT64_MAX} : BytePos{0};
+}
+
+void Verifier::check_damage(const std::string& path, const DamagedRange& range, BytePos proven) {
+    // Past what the checkpoint knows to be synced, a segment may end in an unfinished write.
     const bool tail = range.fault == ScanFault::torn_end || range.fault == ScanFault::zeros;
-    if (active && tail && options_.synced && range.begin >= options_.synced->at) { return; }
+    if (tail && range.begin >= proven) { return; }
     log_damaged_ = true;
     report({.path = path,
             .what = name(range.fault),
@@ -204,6 +228,20 @@ void Verifier::check_damage(const std::string& path, const DamagedRange& range, 
             .offset_begin = range.offset_begin,
             .offset_end = range.offset_end,
             .detail = {}});
+}
+
+// A file that ends with a whole batch looks good by itself, however much of it is gone.
+void Verifier::check_length(const std::string& path, BytePos end, Offset offset) {
+    const BytePos least{static_cast<int64_t>(options_.synced_bytes)};
+    if (options_.synced_base != log_base_ || end >= least) { return; }
+    log_damaged_ = true;
+    report({.path = path,
+            .what = "cut_short",
+            .begin = end,
+            .end = least,
+            .offset_begin = offset,
+            .offset_end = Offset{},
+            .detail = "the checkpoint says that it was longer"});
 }
 
 void Verifier::check_batch(const std::string& path, const ScannedBatch& scanned) {
@@ -224,6 +262,9 @@ void Verifier::check_epoch(const std::string& path, const ScannedBatch& scanned)
     if (after == epochs_.begin()) { return; }  // below the log's start: the checkpoint no longer speaks of it
     const EpochStart& expected = *std::prev(after);
     if (expected.epoch == batch.epoch()) { return; }
+    // An epoch that began past the checkpoint is known by its batches alone.
+    const bool past = options_.synced && !options_.closed && batch.base_offset() >= options_.synced->offset;
+    if (past && batch.epoch() > expected.epoch) { return; }
     std::string detail =
         fmt::format("epoch {}, but {} says {}", batch.epoch().value, leader_epoch_file_name, expected.epoch.value);
     const BytePos end = scanned.at + batch.size();
@@ -271,7 +312,9 @@ void Verifier::check_seal(const SegmentListing& segment, bool active) {
     const std::string path = path_of(segment.base, SegmentFile::seal);
     const bool had_chain = last_seal_ && last_seal_->chain;
     if (!segment.seal) {
-        if (!active && options_.seals_expected) { report(whole_file(path, "seal_missing", "")); }
+        if (!active && options_.seals_expected && !unproven(segment.base, active)) {
+            report(whole_file(path, "seal_missing", ""));
+        }
         if (!active && had_chain) {
             report(whole_file(path, "chain_broken", "the seal before it is chained, this one is missing"));
         }

@@ -167,6 +167,44 @@ TEST_F(SegmentVerifyTest, ATornEndIsDamageUnlessTheCheckpointSaysOtherwise) {
     EXPECT_EQ(words(with), (Words{"seal_content", "seal_length", "torn_end"}));
 }
 
+TEST_F(SegmentVerifyTest, AFileShorterThanTheCheckpointSaysIsCutShort) {
+    const MadeBatch& last = segments_[2].batches.back();
+    VerifyOptions with = options();
+    with.synced = SegmentEnd{Offset{last.base_offset}, BytePos{last.at}};
+    with.synced_base = Offset{base_[2]};
+    with.synced_bytes = static_cast<uint64_t>(last.at + last.bytes);
+    EXPECT_EQ(words(with), Words{});
+    auto content = segments_[2].bytes;
+    content.resize(static_cast<size_t>(last.at));  // at a batch's end: good, had nobody said how long it was
+    write(file(2, SegmentFile::log), content);
+    const auto found = words(with);
+    EXPECT_TRUE(std::ranges::find(found, "cut_short") != found.end());
+    with.closed = true;
+    const auto closed = words(with);
+    EXPECT_TRUE(std::ranges::find(closed, "cut_short") != closed.end());
+}
+
+TEST_F(SegmentVerifyTest, SegmentsBehindTheCheckpointsMayBeUnfinishedButNotThoseOfACleanClose) {
+    auto content = segments_[2].bytes;
+    content.resize(content.size() - 3);
+    write(file(2, SegmentFile::log), content);
+    VerifyOptions with = options();
+    with.synced = SegmentEnd{Offset{base_[1]}, BytePos{0}};
+    with.synced_base = Offset{base_[1]};
+    EXPECT_EQ(words(with), Words{});
+    with.closed = true;
+    EXPECT_EQ(words(with), Words{"torn_end"});
+}
+
+TEST_F(SegmentVerifyTest, EpochsOfTheCheckpointCountBeforeThoseOfTheFile) {
+    const std::vector<EpochStart> old = {{Epoch{0}, Offset{0}}};
+    EXPECT_TRUE(write_leader_epochs(*disk_, root_, old));
+    EXPECT_NE(words(), Words{});
+    VerifyOptions with = options();
+    with.epochs = epochs_;
+    EXPECT_EQ(words(with), Words{});
+}
+
 TEST_F(SegmentVerifyTest, IndexFaultsAreNamed) {
     const auto index = read(file(0, SegmentFile::index));
     const auto times = read(file(0, SegmentFile::time_index));
