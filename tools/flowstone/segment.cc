@@ -11,6 +11,7 @@
 #include "storage/try.h"
 #include "tools/flowstone/output.h"
 #include "tools/flowstone/progress.h"
+#include "tools/flowstone/segment_journal.h"
 #include "tools/flowstone/segment_output.h"
 
 namespace flowstone::tool {
@@ -38,7 +39,8 @@ SegmentCommand add_segment_command(CLI::App& parent, Invocation& invocation, con
 }
 
 void add_paths(const SegmentCommand& command) {
-    command.app.add_option("path", command.arguments->paths, "Data directories, partition directories or .log files")
+    command.app
+        .add_option("path", command.arguments->paths, "Data directories, partition directories, .log or journal files")
         ->required()
         ->type_name("PATH");
 }
@@ -101,6 +103,15 @@ std::string range_text(BytePos begin, BytePos end, Offset offset_begin, Offset o
     return text;
 }
 
+Result<void> walk_records(const BatchView& batch, std::vector<std::byte>& scratch,
+                          const std::function<bool(const RecordView&)>& take) {
+    TRY(auto cursor, RecordCursor::open(batch, scratch));
+    while (true) {
+        TRY(const auto record, cursor.next());
+        if (!record || !take(*record)) { return {}; }
+    }
+}
+
 Exit run_segment_stat(Disk& disk, const SegmentArguments& arguments) {
     StandardOutput out;
     Columns columns({{"partition"},
@@ -112,7 +123,13 @@ Exit run_segment_stat(Disk& disk, const SegmentArguments& arguments) {
                      {"first"},
                      {"last"},
                      {"state"}});
+    JournalStat journal;
+    bool any_segment = false;
     const auto visit = [&](const SegmentTarget& target) -> Result<void> {
+        if (target.journal) {
+            TRY_VOID(journal.add(disk, arguments, target, out.buffer()));
+            return out.wrote();
+        }
         TRY(const auto files, log_files(disk, target));
         for (const LogFile& file : files) {
             TRY(const SegmentSummary summary, summarize_log(disk, file.path, file.base));
@@ -122,6 +139,7 @@ Exit run_segment_stat(Disk& disk, const SegmentArguments& arguments) {
                 TRY_VOID(out.wrote());
                 continue;
             }
+            any_segment = true;
             columns.row({target.label(), std::to_string(summary.base.value), std::to_string(summary.end.value),
                          format_count(summary.records), format_bytes(summary.bytes), ratio_text(summary),
                          time_or_dash(summary.first_timestamp_ms), time_or_dash(summary.max_timestamp_ms), state});
@@ -129,7 +147,10 @@ Exit run_segment_stat(Disk& disk, const SegmentArguments& arguments) {
         return {};
     };
     if (const auto done = for_each_target(disk, arguments, out, visit); !done) { return complain(done.error()); }
-    if (!arguments.json) { columns.append_to(out.buffer()); }
+    if (!arguments.json) {
+        if (any_segment) { columns.append_to(out.buffer()); }
+        journal.append_to(out.buffer(), !any_segment);
+    }
     if (const auto flushed = out.flush(); !flushed) { return complain(flushed.error()); }
     return Exit::done;
 }
@@ -141,25 +162,27 @@ void add_segment_commands(CLI::App& app, Invocation& invocation) {
     segment.require_subcommand(1);
 
     const auto stat = add_segment_command(
-        segment, invocation, "stat", "One line for each segment",
+        segment, invocation, "stat", "One line for each segment, journal file and checkpoint slot",
         {"flowstone segment stat flowstone-data", "flowstone segment stat --json flowstone-data/payments-0"},
         run_segment_stat);
     add_paths(stat);
     add_json(stat);
 
-    const auto dump =
-        add_segment_command(segment, invocation, "dump", "Show batches, records, and what indexes and seals say",
-                            {"flowstone segment dump flowstone-data/payments-0/00000000000000000000.log",
-                             "flowstone segment dump --records --json flowstone-data/payments-0",
-                             "flowstone segment dump flowstone-data/payments-0/00000000000000000000.index"},
-                            run_segment_dump);
+    const auto dump = add_segment_command(
+        segment, invocation, "dump", "Show batches, records, and what indexes, seals, journal and checkpoints say",
+        {"flowstone segment dump flowstone-data/payments-0/00000000000000000000.log",
+         "flowstone segment dump --records --json flowstone-data/payments-0",
+         "flowstone segment dump flowstone-data/payments-0/00000000000000000000.index",
+         "flowstone segment dump flowstone-data/flowstone-journal-0.0000"},
+        run_segment_dump);
     add_paths(dump);
     add_json(dump);
     dump.app.add_flag("--records", dump.arguments->records, "Show the records, too");
 
     const auto verify = add_segment_command(
         segment, invocation, "verify",
-        "Check every batch, record, index, seal and epoch; exit status 1 if anything is wrong",
+        "Check every batch, record, index, seal, epoch, journal commit and checkpoint; exit status 1 if anything is "
+        "wrong",
         {"flowstone segment verify flowstone-data", "flowstone segment verify --chain HASH flowstone-data/ledger-0"},
         run_segment_verify);
     add_paths(verify);
@@ -171,7 +194,7 @@ void add_segment_commands(CLI::App& app, Invocation& invocation) {
 
     const auto grep = add_segment_command(
         segment, invocation, "grep",
-        "Find text in keys and values, inside compressed batches too; exit status 1 if nothing matches",
+        "Find text in keys and values, in compressed batches and the journal too; exit status 1 if nothing matches",
         {"flowstone segment grep 'Corner Shop' flowstone-data",
          "flowstone segment grep --json --max 5 12.50 flowstone-data"},
         run_segment_grep);

@@ -1,5 +1,6 @@
 // `flowstone segment dump` and `grep`: batches and records as they lie in the file.
 #include <functional>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include "storage/try.h"
 #include "tools/flowstone/output.h"
 #include "tools/flowstone/record_output.h"
+#include "tools/flowstone/segment_journal.h"
 #include "tools/flowstone/segment_output.h"
 
 namespace flowstone::tool {
@@ -40,16 +42,6 @@ Result<bool> walk_batches(Disk& disk, const LogFile& file,
                          range_text(range.begin, range.end, range.offset_begin, range.offset_end)));
     }
     return salvager.damage().empty();
-}
-
-// What can be read of a batch's records, each passed to `take` until it returns false. Errors: as RecordCursor.
-Result<void> walk_records(const BatchView& batch, std::vector<std::byte>& scratch,
-                          const std::function<bool(const RecordView&)>& take) {
-    TRY(auto cursor, RecordCursor::open(batch, scratch));
-    while (true) {
-        TRY(const auto record, cursor.next());
-        if (!record || !take(*record)) { return {}; }
-    }
 }
 
 void append_batch_json(std::string& out, const SegmentTarget& target, const ScannedBatch& scanned) {
@@ -232,12 +224,14 @@ public:
         return {};
     }
     Result<void> search(const SegmentTarget& target) {
+        if (target.journal) { return search_journal(target); }
         TRY(const auto files, log_files(disk_, target));
         const RecordPlace place = place_of(target);
         for (const LogFile& file : files) {
             if (enough()) { return {}; }
             const auto take = [&](const ScannedBatch& scanned) -> Result<bool> {
-                search_batch(file, place, scanned);
+                search_batch(file.path, scanned.at, place, scanned.batch);
+                if (target.partition) { end_[*target.partition] = scanned.batch.next_offset(); }
                 TRY_VOID(out_.wrote());
                 return !enough();
             };
@@ -257,9 +251,28 @@ private:
         return (record.value && record.value->find(arguments_.text) != std::string_view::npos) ||
                (record.key && record.key->find(arguments_.text) != std::string_view::npos);
     }
-    void search_batch(const LogFile& file, const RecordPlace& place, const ScannedBatch& scanned) {
-        if (scanned.batch.control()) { return; }  // transaction markers: no record of anybody's
-        const auto walked = walk_records(scanned.batch, scratch_, [&](const RecordView& record) {
+    // What the journal has and no segment that was searched.
+    Result<void> search_journal(const SegmentTarget& target) {
+        const uint64_t found_before = found_;
+        const auto take = [&](const JournaledBatch& journaled) -> Result<bool> {
+            const TopicPartition partition{std::string(journaled.place.topic), journaled.place.partition};
+            const auto end = end_.find(partition);
+            if (end != end_.end() && journaled.batch.base_offset() < end->second) { return !enough(); }
+            search_batch(journaled.path, journaled.at, journaled.place, journaled.batch);
+            TRY_VOID(out_.wrote());
+            return !enough();
+        };
+        if (enough()) { return {}; }
+        TRY_VOID(walk_journaled_batches(disk_, target, take));
+        if (const uint64_t found = found_ - found_before; found > 0) {
+            note(fmt::format("{} of these {} in the journal and not yet in a segment", format_count(found),
+                             found == 1 ? "is" : "are"));
+        }
+        return {};
+    }
+    void search_batch(const std::string& path, BytePos at, const RecordPlace& place, const BatchView& batch) {
+        if (batch.control()) { return; }  // transaction markers: no record of anybody's
+        const auto walked = walk_records(batch, scratch_, [&](const RecordView& record) {
             if (!matches(record)) { return true; }
             ++found_;
             if (arguments_.count) { return !enough(); }
@@ -272,7 +285,7 @@ private:
         });
         if (walked) { return; }
         damaged_ = true;
-        note(fmt::format("{}: the batch at {}: {}", file.path, scanned.at.value, walked.error().message()));
+        note(fmt::format("{}: the batch at {}: {}", path, at.value, walked.error().message()));
     }
 
     Disk& disk_;
@@ -280,6 +293,7 @@ private:
     StandardOutput& out_;
     RecordFormat format_;
     std::vector<std::byte> scratch_;
+    std::map<TopicPartition, Offset> end_;  // of what was found in segments
     uint64_t found_ = 0;
     bool damaged_ = false;
 };
@@ -290,6 +304,7 @@ Exit run_segment_dump(Disk& disk, const SegmentArguments& arguments) {
     StandardOutput out;
     bool clean = true;
     const auto visit = [&](const SegmentTarget& target) -> Result<void> {
+        if (target.journal) { return dump_journal(disk, arguments, target, out, clean); }
         if (!target.file.empty()) {
             TRY(const bool shown, dump_side_file(disk, target.file, arguments.json, out));
             if (shown) { return {}; }

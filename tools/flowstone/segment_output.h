@@ -1,6 +1,7 @@
 // What the commands of `flowstone segment` share: they print piece by piece and go through all targets of all paths.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,10 @@ std::string codec_name(const BatchView& batch);
 
 // "bytes [100, 200), offsets [5, 7)", as far as they are known: -1 is not.
 std::string range_text(BytePos begin, BytePos end, Offset offset_begin, Offset offset_end);
+
+// What can be read of a batch's records, each passed to `take` until it returns false. Errors: as RecordCursor.
+Result<void> walk_records(const BatchView& batch, std::vector<std::byte>& scratch,
+                          const std::function<bool(const RecordView&)>& take);
 
 // Calls visit(target) -> Result<void> for all of them. Stops when nobody reads any more.
 template <class Visit>

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "storage/checkpoint.h"
+#include "storage/journal.h"
+#include "storage/journal_verify.h"
 #include "storage/meta_files.h"
 #include "storage/try.h"
 
@@ -36,8 +39,14 @@ SegmentTarget partition_target(Disk& disk, const std::string& directory) {
 }
 
 Result<std::vector<SegmentTarget>> resolve_file(Disk& disk, const std::string& path) {
+    const std::string file_name(last_part(path));
     SegmentTarget target = partition_target(disk, parent_path(path));
     target.file = path;
+    target.journal = Journal::is_journal_file(file_name) || is_checkpoint_file(file_name);
+    if (target.journal) {
+        target.partition.reset();
+        return std::vector<SegmentTarget>{std::move(target)};
+    }
     if (const auto name = parse_segment_file_name(last_part(path))) {
         const auto log = disk.info(join_path(target.directory, segment_file_name(name->base, SegmentFile::log)));
         if (log) { target.only = name->base; }
@@ -60,7 +69,7 @@ Result<std::vector<SegmentTarget>> resolve_segment_path(Disk& disk, const std::s
     if (!listing.segments.empty() || parse_partition_directory_name(last_part(path))) {
         return std::vector<SegmentTarget>{partition_target(disk, path)};
     }
-    // A data directory. Its journal has no part in this yet: what is only there is in no segment.
+    // A data directory.
     TRY(const auto entries, disk.list(path));
     std::vector<SegmentTarget> targets;
     const std::optional<Uuid> cluster = cluster_of(disk, path);
@@ -73,11 +82,19 @@ Result<std::vector<SegmentTarget>> resolve_segment_path(Disk& disk, const std::s
         target.cluster = cluster;
         targets.push_back(std::move(target));
     }
+    if (has_journal(disk, path)) {
+        SegmentTarget target;
+        target.directory = path;
+        target.cluster = cluster;
+        target.journal = true;
+        targets.push_back(std::move(target));
+    }
     if (targets.empty() && !cluster) { return fail(Code::not_found, "segment", path + " holds no segments"); }
     return targets;
 }
 
 Result<std::vector<LogFile>> log_files(Disk& disk, const SegmentTarget& target) {
+    if (target.journal) { return std::vector<LogFile>{}; }
     if (target.file_alone()) { return std::vector<LogFile>{{.path = target.file, .parts = {}}}; }
     TRY(const PartitionListing listing, list_segments(disk, target.directory));
     std::vector<LogFile> files;

@@ -222,6 +222,10 @@ Result<void> reseal_target(Disk& disk, const SegmentArguments& arguments, const 
 Exit run_segment_salvage(Disk& disk, const SegmentArguments& arguments) {
     const auto targets = resolve_segment_path(disk, arguments.paths.front());
     if (!targets) { return complain(targets.error()); }
+    if (targets->front().journal) {
+        return complain("salvage works on segments; opening the log replays every commit of the journal that holds",
+                        Exit::usage);
+    }
     if (targets->size() != 1 || targets->front().file.empty()) {
         return complain("salvage takes one .log file", Exit::usage);
     }
@@ -237,7 +241,12 @@ Exit run_segment_salvage(Disk& disk, const SegmentArguments& arguments) {
 Exit run_segment_reseal(Disk& disk, const SegmentArguments& arguments) {
     StandardOutput out;
     bool refused = false;
-    const auto visit = [&](const SegmentTarget& target) {
+    const auto visit = [&](const SegmentTarget& target) -> Result<void> {
+        if (target.journal && target.file.empty()) { return {}; }  // of a data directory: it has no seals
+        if (target.journal) {
+            return fail(Code::invalid, "segment.reseal",
+                        target.file + " is of the journal, which has no seals; its commits carry their own sums");
+        }
         return reseal_target(disk, arguments, target, out, refused);
     };
     const auto done = for_each_target(disk, arguments, out, visit);

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include "storage/clock.h"
+#include "storage/journal.h"
 #include "storage/try.h"
 #include "tools/flowstone/output.h"
 #include "tools/flowstone/progress.h"
+#include "tools/flowstone/segment_journal.h"
 #include "tools/flowstone/segment_output.h"
 
 namespace flowstone::tool {
@@ -37,11 +39,21 @@ struct Survey {
     uint64_t bytes = 0;
     bool seals = false;
 };
+Result<uint64_t> journal_bytes(Disk& disk, const std::string& root, uint64_t bytes) {
+    TRY(const auto entries, disk.list(root));
+    for (const DirectoryEntry& entry : entries) {
+        if (!Journal::is_journal_file(entry.name)) { continue; }
+        const auto info = disk.info(join_path(root, entry.name));
+        bytes += info ? info->bytes : 0;
+    }
+    return bytes;
+}
 Result<Survey> survey(Disk& disk, const SegmentArguments& arguments) {
     Survey found;
     for (const std::string& path : arguments.paths) {
         TRY(auto targets, resolve_segment_path(disk, path));
         for (SegmentTarget& target : targets) {
+            if (target.journal) { TRY(found.bytes, journal_bytes(disk, target.directory, found.bytes)); }
             TRY(const auto files, log_files(disk, target));
             for (const LogFile& file : files) {
                 const auto info = disk.info(file.path);
@@ -54,24 +66,49 @@ Result<Survey> survey(Disk& disk, const SegmentArguments& arguments) {
     return found;
 }
 
-Result<VerifyCounts> verify_all(Disk& disk, const SegmentArguments& arguments, const Survey& found,
-                                const std::optional<Sha256>& chain_head, StandardOutput& out) {
+struct AllCounts {
+    VerifyCounts segments;
+    std::optional<JournalCounts> journal;  // if there is one
+    uint64_t faults() const { return segments.faults + (journal ? journal->faults : 0); }
+};
+
+Result<AllCounts> verify_all(Disk& disk, const SegmentArguments& arguments, const Survey& found,
+                             const std::optional<Sha256>& chain_head, StandardOutput& out) {
     Progress progress(system_clock(), arguments.json);
     ProgressState state{.work_total = found.bytes};
-    VerifyCounts counts;
+    AllCounts counts;
+    Checkpoints checkpoints(disk);
+    std::optional<Error> failed;
+    const auto read = [&](uint64_t bytes) {
+        state.bytes += bytes;
+        state.work_done += bytes;
+        progress.show(state);
+    };
+    const auto name_fault = [&](const JournalFault& fault, const TopicNames& names) {
+        progress.clear();
+        if (arguments.json) {
+            append_fault_json(out.buffer(), fault, names);
+        } else {
+            append_fault_text(out.buffer(), fault, names);
+        }
+        if (const auto wrote = out.wrote(); !wrote) { failed = wrote.error(); }
+    };
     for (const SegmentTarget& target : found.targets) {
+        if (target.journal) {
+            TRY(const JournalCounts part, verify_journal(disk, target, read, name_fault));
+            if (failed) { return std::unexpected(*failed); }
+            if (!counts.journal) { counts.journal.emplace(); }
+            *counts.journal += part;
+            continue;
+        }
         VerifyOptions options;
+        checkpoints.apply(target, options);
         options.only = target.only;
         options.seals_expected = found.seals;
         options.cluster = target.cluster;
         if (target.partition) { options.partition = target.partition->partition; }
         options.chain_head = chain_head;
-        options.progress = [&](uint64_t bytes) {
-            state.bytes += bytes;
-            state.work_done += bytes;
-            progress.show(state);
-        };
-        std::optional<Error> failed;
+        options.progress = read;
         const auto sink = [&](const SegmentFault& fault) {
             progress.clear();
             if (arguments.json) {
@@ -84,20 +121,31 @@ Result<VerifyCounts> verify_all(Disk& disk, const SegmentArguments& arguments, c
         TRY(const VerifyCounts part, target.file_alone() ? verify_log_file(disk, target.file, options, sink)
                                                          : verify_partition(disk, target.directory, options, sink));
         if (failed) { return std::unexpected(*failed); }
-        counts += part;
+        counts.segments += part;
         if (out.closed() || interrupted()) { break; }
     }
     return counts;
 }
 
-std::string summary_text(const VerifyCounts& counts) {
+std::string summary_text(const AllCounts& all) {
     const auto counted = [](uint64_t count, const char* one, const char* many) {
         return fmt::format("{} {}", format_count(count), count == 1 ? one : many);
     };
-    return fmt::format("{}, {}, {}, {}, {} sealed: {}\n", counted(counts.segments, "segment", "segments"),
+    const VerifyCounts& counts = all.segments;
+    std::string journal;
+    std::string doubts;
+    if (all.journal) {
+        journal = fmt::format(", {} in {}, {}", counted(all.journal->commits, "needed commit", "needed commits"),
+                              counted(all.journal->files, "journal file", "journal files"),
+                              counted(all.journal->slots, "checkpoint", "checkpoints"));
+        if (all.journal->doubts > 0) {
+            doubts = fmt::format(", {} that a crash may have left", counted(all.journal->doubts, "oddity", "oddities"));
+        }
+    }
+    return fmt::format("{}, {}, {}, {}, {} sealed{}: {}{}\n", counted(counts.segments, "segment", "segments"),
                        counted(counts.batches, "batch", "batches"), counted(counts.records, "record", "records"),
-                       format_bytes(counts.bytes), format_count(counts.sealed),
-                       counts.faults == 0 ? "no fault" : counted(counts.faults, "fault", "faults"));
+                       format_bytes(counts.bytes), format_count(counts.sealed), journal,
+                       all.faults() == 0 ? "no fault" : counted(all.faults(), "fault", "faults"), doubts);
 }
 
 }  // namespace
@@ -119,18 +167,26 @@ Exit run_segment_verify(Disk& disk, const SegmentArguments& arguments) {
     const auto counts = verify_all(disk, arguments, *found, chain_head, out);
     if (!counts) { return complain(counts.error()); }
     if (arguments.json) {
-        JsonLine(out.buffer())
-            .number("segments", counts->segments)
-            .number("sealed", counts->sealed)
-            .number("batches", counts->batches)
-            .number("records", counts->records)
-            .number("bytes", counts->bytes)
-            .number("faults", counts->faults);
+        const VerifyCounts& segments = counts->segments;
+        JsonLine line(out.buffer());
+        line.number("segments", segments.segments)
+            .number("sealed", segments.sealed)
+            .number("batches", segments.batches)
+            .number("records", segments.records)
+            .number("bytes", segments.bytes)
+            .number("faults", counts->faults());
+        if (counts->journal) {
+            line.number("checkpoints", counts->journal->slots)
+                .number("journal_files", counts->journal->files)
+                .number("journal_commits", counts->journal->commits)
+                .number("journal_bytes", counts->journal->bytes)
+                .number("doubts", counts->journal->doubts);
+        }
     } else {
         out.buffer() += summary_text(*counts);
     }
     if (const auto flushed = out.flush(); !flushed) { return complain(flushed.error()); }
-    return counts->faults == 0 ? Exit::done : Exit::no;
+    return counts->faults() == 0 ? Exit::done : Exit::no;
 }
 
 }  // namespace flowstone::tool
