@@ -543,6 +543,9 @@ Result<void> Recovery::begin_writing() {
     // The opening itself goes on record: it numbers epochs and generations.
     const bool exact = !same_shards || unproven_;
     TRY_VOID(store_.checkpoint(exact));
+    // Whoever finds a slot that says "clean" passes over the journal. Over the other slot, so that losing the newest one
+    // does not lose what comes now.
+    if (checkpoint_.clean) { TRY_VOID(store_.checkpoint(false)); }
     TRY_VOID(Maintenance(store_).remove_leftovers());
     for (Ring& ring : rings_) {
         if (ring.known.shard >= shard_count()) { TRY_VOID(remove_ring(ring.known.shard)); }
