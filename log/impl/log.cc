@@ -318,6 +318,7 @@ Result<Offset> Topic::delete_records(int32_t number, Offset before) {
     TRY(Partition* const partition, ready_partition(store, *impl_->table, number));
     Guard guard(partition->shard().lock());
     TRY_VOID(partition->shard().admit(guard, partition));
+    if (partition->durability() == Durability::memory) { partition->close_batch(store.engine().pool); }
     if (before > partition->visible().offset || before.value < 0) {
         return fail(Code::out_of_range, "topic.delete_records",
                     fmt::format("offset {} of {}-{} is above the high watermark {}", before.value, name(), number,
