@@ -395,11 +395,10 @@ Result<void> Store::close(int64_t timeout_ms) {
     for (Partition* partition : partitions) {
         if (result) { result = in_time(); }
         if (result && !partition->hooks.deleted && !partition->hooks.needs_epoch) {
-            result = write_leader_epochs(disk(), partition->identity().directory, partition->epochs());
-            // Made ready, but nothing was ever appended: there is no directory.
-            if (!result && result.error().code == Code::not_found) { result = {}; }
+            result = write_kafka_partition_files(*partition);
         }
     }
+    if (result) { result = write_kafka_root_files(); }
     // After an error a call to the disk may still be under way: the directory stays ours until the destructor.
     if (result) { directory_lock_.reset(); }
     return result;

@@ -518,6 +518,7 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
 
 // The rings go on, one for each shard; what recovery could not leave to the journal is brought to the files first.
 Result<void> Recovery::begin_writing() {
+    TRY_VOID(store_.remove_kafka_clean_shutdown());
     bool same_shards = rings_.size() == shard_count();
     for (uint32_t shard = 0; shard < shard_count(); ++shard) {
         auto ring = std::ranges::find(rings_, shard, [](const Ring& r) { return r.known.shard; });

@@ -137,6 +137,11 @@ private:
     Result<void> read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
                            const std::function<void(Bytes)>& take);
 
+    // For a Kafka broker that may be started on the closed directory (kafka_files.cc).
+    Result<void> write_kafka_partition_files(Partition& partition);
+    Result<void> write_kafka_root_files();
+    Result<void> remove_kafka_clean_shutdown();
+
     // Steps of a checkpoint (checkpointer.cc).
     Result<void> checkpoint_locked(bool exact, bool clean);
     struct Touched {

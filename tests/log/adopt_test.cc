@@ -211,6 +211,32 @@ TEST_F(AdoptTest, KafkasLogStartCounts) {
     EXPECT_EQ(log.topic("few")->partition(0)->log_start, Offset{15});
 }
 
+// Version, count, and lines "topic partition offset" (docs/formats/meta-files.md).
+TEST_F(AdoptTest, ACleanCloseLeavesWhatKafkaLooksFor) {
+    {
+        Log log = open();
+        auto topic = log.create_topic("few");
+        ASSERT_TRUE(topic);
+        const auto producer = log.new_producer_id();
+        ASSERT_TRUE(producer);
+        const Record record{.key = std::nullopt, .value = "v"};
+        for (int i = 0; i < 3; ++i) {
+            ASSERT_TRUE(topic->append({&record, 1}, {.partition = 0, .producer = {{*producer, 0, i}}}));
+        }
+        ASSERT_TRUE(topic->delete_records(0, Offset{2}));
+        ASSERT_TRUE(log.close());
+    }
+    const auto text = [&](const std::string& name) { return std::string(as_text(read("data/" + name))); };
+    EXPECT_EQ(text("recovery-point-offset-checkpoint"), "0\n1\nfew 0 3\n");
+    EXPECT_EQ(text("replication-offset-checkpoint"), "0\n1\nfew 0 3\n");
+    EXPECT_EQ(text("log-start-offset-checkpoint"), "0\n1\nfew 0 2\n");
+    EXPECT_TRUE(disk_.info("data/few-0/00000000000000000003.snapshot"));
+    EXPECT_TRUE(disk_.info("data/.kafka_cleanshutdown"));
+    Log log = open();
+    EXPECT_FALSE(disk_.info("data/.kafka_cleanshutdown"));  // durably: see the next crash
+    EXPECT_FALSE(disk_.crash({.keep = Crash::Keep::nothing})->info("data/.kafka_cleanshutdown"));
+}
+
 // --- refusals ------------------------------------------------------------------------------------------------------------
 
 class RefusedTest : public AdoptTest {
