@@ -438,7 +438,7 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
             partition.restored(known->second.boundary_offset);
         }
         const uint64_t at = partition.closed().at - segment.begin;
-        if (size <= at || (proven_only && proven <= at)) { return {}; }
+        if (size < at || (proven_only && proven <= at)) { return {}; }
         SegmentScanner scanner(
             disk(), **file,
             {.begin = BytePos{static_cast<int64_t>(at)},

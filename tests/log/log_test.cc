@@ -176,6 +176,57 @@ TEST_F(LogTest, SegmentsRollAndAreRead) {
 }
 
 // Small budgets: chunks are given back while older ones still wait, partitions take turns, segments roll in between.
+TEST_F(LogTest, WrittenRecordsBehindASegmentThatTheCheckpointEndsWithSurviveTheProcess) {
+    const std::string large(1000, 'x');
+    {
+        Log log = open();
+        auto topic = log.create_topic(
+            "events", {.configs = {{"internal.segment.bytes", "1000"}, {"flowstone.durability", "written"}}});
+        ASSERT_TRUE(topic);
+        ASSERT_TRUE(topic->append(record(large)));
+        ASSERT_TRUE(log.checkpoint());
+        ASSERT_TRUE(topic->append(record(large)));  // rolls, which the journal does not tell
+        ASSERT_EQ(topic->partition(0)->segments, 2u);
+    }  // without a close: what was acknowledged is in the page cache
+    Log log = open();
+    auto topic = log.topic("events");
+    ASSERT_TRUE(topic) << topic.error().message();
+    EXPECT_EQ(values(*topic).size(), 2u);
+}
+
+TEST_F(LogTest, EitherSlotAloneIsEnoughAfterACleanCloseAndMoreRecords) {
+    for (const char* value : {"before", "after"}) {
+        Log log = open();
+        auto topic = log.create_topic("events", {.exists_ok = true});
+        ASSERT_TRUE(topic);
+        ASSERT_TRUE(topic->append(record(value)));
+        if (value == std::string_view("before")) { ASSERT_TRUE(log.close()); }
+    }
+    for (const char* slot : {"data/flowstone-checkpoint-0", "data/flowstone-checkpoint-1"}) {
+        SCOPED_TRACE(slot);
+        const auto disk = disk_.crash({.keep = Crash::Keep::everything});
+        const auto file = disk->open(slot, {.write = true});
+        ASSERT_TRUE(file);
+        ASSERT_TRUE(write_at(*disk, **file, BytePos{40}, std::vector<std::byte>(8, std::byte{0xaa})));
+        auto log = open_log({disk.get(), &clock_, &random_}, "data");
+        ASSERT_TRUE(log) << log.error().message();
+        auto topic = log->topic("events");
+        ASSERT_TRUE(topic) << topic.error().message();
+        EXPECT_THAT(values(*topic), testing::ElementsAre("before", "after"));
+    }
+}
+
+TEST_F(LogTest, AMemoryTopicIsTrimmedUpToItsHighWatermark) {
+    Log log = open();
+    auto topic = log.create_topic("events", {.configs = {{"flowstone.durability", "memory"}}});
+    ASSERT_TRUE(topic);
+    ASSERT_TRUE(topic->append(record("a")));
+    ASSERT_TRUE(topic->append(record("b")));
+    const auto start = topic->delete_records(0, topic->partition(0)->high_watermark);
+    ASSERT_TRUE(start) << start.error().message();
+    EXPECT_EQ(*start, Offset{2});
+}
+
 TEST_F(LogTest, OldRecordsDoNotRollASegmentEach) {
     Log log = open();
     auto topic = log.create_topic("events", {.configs = {{"segment.ms", "1000"}}});
