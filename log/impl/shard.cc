@@ -564,24 +564,38 @@ Result<void> Shard::reserve_space(const Write& write, File& file) {
 }
 
 Result<void> Shard::run_writes(std::vector<Write>& writes) {
-    std::vector<Io> requests;
-    std::vector<std::shared_ptr<File>> files;
+    struct Progress {
+        std::shared_ptr<File> file;
+        BytePos at{0};
+        std::span<const iovec> pieces;  // that are still to be written
+    };
+    std::vector<Progress> under_way;
     for (Write& write : writes) {
         TRY(auto file, engine_.segment_file(*write.partition, *write.segment));
         TRY_VOID(reserve_space(write, *file));
-        // One request for all pieces: writes that extend a file must not be two in flight (research: ext4 serialises them
-        // on the inode and hands them to workers).
-        requests.push_back({.kind = write.durable ? Io::Kind::write_durable : Io::Kind::write,
-                            .file = file.get(),
-                            .at = write.segment->in_file(write.begin),
-                            .pieces = write.pieces});
-        files.push_back(std::move(file));
+        under_way.push_back({std::move(file), write.segment->in_file(write.begin), write.pieces});
     }
-    engine_.disk.run(requests);
-    for (const Io& request : requests) {
-        if (request.os_errno != 0) { return fail_errno(request.os_errno, "segment.write", request.file->path()); }
+    // One request for all pieces of a write, or as many as a request takes and then the next: writes that extend a file
+    // must not be two in flight (research: ext4 serialises them on the inode and hands them to workers).
+    for (;;) {
+        std::vector<Io> requests;
+        for (size_t i = 0; i < writes.size(); ++i) {
+            Progress& progress = under_way[i];
+            const auto now = progress.pieces.first(std::min(progress.pieces.size(), io_pieces_max));
+            if (now.empty()) { continue; }
+            requests.push_back({.kind = writes[i].durable ? Io::Kind::write_durable : Io::Kind::write,
+                                .file = progress.file.get(),
+                                .at = progress.at,
+                                .pieces = now});
+            for (const iovec& piece : now) { progress.at = progress.at + piece.iov_len; }
+            progress.pieces = progress.pieces.subspan(now.size());
+        }
+        if (requests.empty()) { return {}; }
+        engine_.disk.run(requests);
+        for (const Io& request : requests) {
+            if (request.os_errno != 0) { return fail_errno(request.os_errno, "segment.write", request.file->path()); }
+        }
     }
-    return {};
 }
 
 // What the journal keeps of a direct write: its length and sum, and the bytes of the block it did not finish.
@@ -610,8 +624,14 @@ Result<void> Shard::write_commit(Plan& now) {
         Partition& partition = *range.partition;
         const bool durable = run.level == Durability::durable;
         const OpenSegment& segment = *run.segment;
-        EntryHead head{range.kind,   partition.identity().topic_id, partition.identity().number, range.epoch,
-                       segment.base, run.position,                  range.base_offset,           range.next_offset};
+        EntryHead head{range.kind,
+                       partition.identity().topic_id,
+                       partition.identity().number,
+                       range.epoch,
+                       segment.base,
+                       run.position,
+                       range.base_offset,
+                       range.next_offset};
         if (run.carry) {
             EntryHead carry = head;
             carry.kind = EntryKind::carry;

@@ -309,6 +309,24 @@ TEST_F(LogTest, OfManyRecordsForOnePartitionNoneIsTakenWhenOneIsRefused) {
     EXPECT_EQ(topic->partition(0)->log_end, Offset{0});
 }
 
+// With many partitions chunks are small, and a large write has more pieces than one request may.
+TEST_F(LogTest, ALargeWriteMayLieInMoreChunksThanARequestHasPieces) {
+    Log log = open({.dirty_bytes_max = 4u << 20});
+    auto topic = log.create_topic("events", {.partitions = 150});
+    ASSERT_TRUE(topic);
+    for (int32_t i = 0; i < 150; ++i) { ASSERT_TRUE(topic->append_async(record("x"), {.partition = i})); }
+    ASSERT_TRUE(log.flush());
+    const std::string large(5000, 'y');
+    for (int i = 0; i < 400; ++i) {
+        auto appended = topic->append_async(record(large), {.partition = 0});
+        ASSERT_TRUE(appended) << appended.error().message();
+    }
+    auto flushed = log.flush();
+    ASSERT_TRUE(flushed) << flushed.error().message();
+    EXPECT_EQ(values(*topic, 0).size(), 401u);
+    EXPECT_EQ(values(*topic, 0).back(), large);
+}
+
 TEST_F(LogTest, LittleMemoryIsEnough) {
     const std::string value(700, 'v');
     for (const char* level : {"durable", "written", "memory"}) {
