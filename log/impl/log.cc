@@ -87,7 +87,7 @@ Result<Pending> append_run(Store& store, TopicTable& table, int32_t number, std:
     Partition& target = **partition;
     Shard& shard = target.shard();
     Guard guard(shard.lock());
-    TRY_VOID(shard.admit(guard));
+    TRY_VOID(shard.admit(guard, &target));
     const int64_t now = store.now_ms();
     for (const Record& record : records) {
         if (auto good = check_record(target, record, BatchBuilder::record_bytes_max(record), now); !good) {
@@ -99,7 +99,7 @@ Result<Pending> append_run(Store& store, TopicTable& table, int32_t number, std:
         // Many records may be more than memory is meant to hold: a commit or fill comes between.
         if (since_bytes >= batch_bytes_target) {
             shard.appended(guard, target);
-            if (auto room = shard.admit(guard); !room) {
+            if (auto room = shard.admit(guard, &target); !room) {
                 return std::unexpected(room.error().with_fate(Fate::unknown_until_reopen));
             }
             since_bytes = 0;
@@ -111,6 +111,25 @@ Result<Pending> append_run(Store& store, TopicTable& table, int32_t number, std:
     }
     shard.appended(guard, target);
     return Pending{positions.back(), shard.number(), &target};
+}
+
+// Moves the log start, durable in the journal when it returns.
+Result<Offset> trim(Partition& partition, Offset before) {
+    Shard& shard = partition.shard();
+    Guard guard(shard.lock());
+    TRY_VOID(shard.admit(guard, &partition));
+    if (partition.durability() == Durability::memory) { partition.close_batch(shard.engine().pool); }
+    if (before > partition.visible().offset || before.value < 0) {
+        return fail(
+            Code::out_of_range, "topic.delete_records",
+            fmt::format("offset {} of {}-{} is above the high watermark {}", before.value, partition.identity().topic,
+                        partition.identity().number, partition.visible().offset.value));
+    }
+    if (before <= partition.log_start()) { return partition.log_start(); }
+    shard.queue({&partition, EntryKind::trim, partition.closed().at, partition.closed().at, before, before,
+                 partition.epoch(), 0});
+    TRY_VOID(shard.flush(guard));
+    return partition.log_start();
 }
 
 }  // namespace
@@ -316,19 +335,12 @@ Result<Offset> Topic::offset_for_time(int32_t number, int64_t timestamp_ms) cons
 Result<Offset> Topic::delete_records(int32_t number, Offset before) {
     Store& store = *impl_->store;
     TRY(Partition* const partition, ready_partition(store, *impl_->table, number));
-    Guard guard(partition->shard().lock());
-    TRY_VOID(partition->shard().admit(guard, partition));
-    if (partition->durability() == Durability::memory) { partition->close_batch(store.engine().pool); }
-    if (before > partition->visible().offset || before.value < 0) {
-        return fail(Code::out_of_range, "topic.delete_records",
-                    fmt::format("offset {} of {}-{} is above the high watermark {}", before.value, name(), number,
-                                partition->visible().offset.value));
+    auto start = trim(*partition, before);
+    // What makes room may have the space kept for a full disk.
+    if (!start && start.error().code == Code::no_space && store.engine().give_up_reserve()) {
+        start = trim(*partition, before);
     }
-    if (before <= partition->log_start()) { return partition->log_start(); }
-    partition->shard().queue({partition, EntryKind::trim, partition->closed().at, partition->closed().at, before,
-                              before, partition->epoch(), 0});
-    TRY_VOID(partition->shard().flush(guard));
-    return partition->log_start();
+    return start;
 }
 
 // --- Reader --------------------------------------------------------------------------------------------------------------------

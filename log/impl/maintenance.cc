@@ -27,7 +27,48 @@ std::string hex(const Uuid& id) {
 Result<void> Store::maintain() {
     if (read_only()) { return fail(Code::read_only, "log.maintain", path()); }
     std::lock_guard one(maintain_lock_);
-    return Maintenance(*this).run();
+    auto done = Maintenance(*this).run();
+    // Trims and deletions are what makes room: for them the reserve is kept.
+    if (!done && done.error().code == Code::no_space && give_up_reserve()) { done = Maintenance(*this).run(); }
+    take_reserve();
+    return done;
+}
+
+// --- the reserve (JOURNAL 5.3) ---------------------------------------------------------------------------------------
+
+// Takes the space for the day when the disk is full, unless that day is today. Without it everything else works.
+void Store::take_reserve() {
+    std::lock_guard one(reserve_lock_);
+    const uint64_t bytes = engine_.options.reserve_bytes;
+    if (reserve_held_ || bytes == 0) { return; }
+    const std::string name = join_path(path(), reserve_file_name);
+    const auto info = disk().info(name);
+    if (info && info->allocated_bytes >= bytes) {
+        reserve_held_ = true;
+        return;
+    }
+    // As much must stay free besides: what was just given up is not taken from those who needed it.
+    const auto free = disk().free_bytes(path());
+    if (!free || *free < 2 * bytes) { return; }
+    auto file = disk().open(name, {.write = true, .create = true});
+    if (!file) { return; }
+    if (!disk().allocate(**file, BytePos{0}, BytePos{static_cast<int64_t>(bytes)}, false) || !sync(disk(), **file) ||
+        !disk().sync_directory(path())) {
+        (void)disk().truncate(**file, 0);
+        return;
+    }
+    reserve_held_ = true;
+}
+
+bool Store::give_up_reserve() {
+    std::lock_guard one(reserve_lock_);
+    if (!reserve_held_) { return false; }
+    auto file = disk().open(join_path(path(), reserve_file_name), {.write = true});
+    if (!file || !disk().truncate(**file, 0)) { return false; }
+    reserve_held_ = false;
+    log(fmt::format("{}: the disk is full; {} bytes kept for this are given up", path(),
+                    engine_.options.reserve_bytes));
+    return true;
 }
 
 Result<void> Maintenance::run() {

@@ -21,6 +21,8 @@ constexpr uint64_t shrink_step_bytes = 1u << 20;
 constexpr int64_t shrink_pause_ns = 2'000'000;
 constexpr int64_t maintain_every_ns = 60'000'000'000;
 
+constexpr char reserve_file_name[] = "flowstone-reserve";
+
 // A removed file waits under this name, where nobody takes it for a segment; Kafka's name for the same.
 constexpr char deleted_file_suffix[] = ".deleted";
 

@@ -112,6 +112,7 @@ public:
         int32_t number = 0;
         std::string directory;
         Uuid cluster;
+        bool internal = false;  // may have the reserve when the disk is full
     };
     Partition(Shard& shard, Identity identity, std::shared_ptr<const TopicConfig> config, uint32_t block_bytes);
 

@@ -548,6 +548,7 @@ Result<void> Recovery::begin_writing() {
     // does not lose what comes now.
     if (checkpoint_.clean) { TRY_VOID(store_.checkpoint(false)); }
     TRY_VOID(Maintenance(store_).remove_leftovers());
+    store_.take_reserve();
     for (Ring& ring : rings_) {
         if (ring.known.shard >= shard_count()) { TRY_VOID(remove_ring(ring.known.shard)); }
     }

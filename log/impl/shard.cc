@@ -149,6 +149,10 @@ Result<void> Shard::admit(Guard& guard, const Partition* partition) {
         if (failure()) { return refuse(*failure()); }
         if (shut_) { return refuse(closed_error()); }
         if (partition != nullptr && partition->hooks.deleted) { return refuse(deleted_error(*partition)); }
+        if (no_space_) {
+            if (auto room = try_for_space(guard, partition); !room) { return refuse(room.error()); }
+            continue;
+        }
         if (dirty_bytes_ < engine_.options.dirty_bytes_max) { return {}; }
         if (commit_due() && !commits_.taken()) {
             if (auto done = commit(guard); !done) { return refuse(done.error()); }
@@ -167,6 +171,32 @@ Result<void> Shard::admit(Guard& guard, const Partition* partition) {
             return {};  // what is left are unfinished blocks, which only grow by more records
         }
     }
+}
+
+// Whether there is room again: what could not be written is tried once more.
+Result<void> Shard::try_for_space(Guard& guard, const Partition* partition) {
+    const Error full = *no_space_;
+    Result<void> tried = std::unexpected(full);
+    if (commit_due() && !commits_.taken()) {
+        const auto done = commit(guard);
+        tried = done ? Result<void>{} : std::unexpected(done.error());
+    } else if (!filling_) {
+        const auto done = fill(guard);
+        tried = done ? Result<void>{} : std::unexpected(done.error());
+    }
+    if (tried || (tried.error().code == Code::no_space && give_up_reserve(guard, partition))) {
+        no_space_.reset();
+        return {};
+    }
+    return tried;
+}
+
+bool Shard::give_up_reserve(Guard& guard, const Partition* partition) {
+    if (partition == nullptr || !partition->identity().internal || !engine_.give_up_reserve) { return false; }
+    guard.unlock();
+    const bool freed = engine_.give_up_reserve();
+    guard.lock();
+    return freed;
 }
 
 bool Shard::fill_wanted() const { return !streaming_.empty() || dirty_bytes_ * 2 >= engine_.options.dirty_bytes_max; }
@@ -196,6 +226,13 @@ void Shard::appended(Guard& guard, Partition& partition) {
 void Shard::wait_on(Guard& guard, std::atomic<uint32_t>& word) { ThreadWorld::sleep(guard, word, -1); }
 
 Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next) {
+    auto waited = wait_for(guard, partition, next);
+    if (waited || waited.error().code != Code::no_space || !give_up_reserve(guard, &partition)) { return waited; }
+    no_space_.reset();
+    return wait_for(guard, partition, next);
+}
+
+Result<void> Shard::wait_for(Guard& guard, Partition& partition, Offset next) {
     const auto lost = [](const Error& error) { return std::unexpected(error.with_fate(Fate::unknown_until_reopen)); };
     const auto done = [&]() -> Result<bool> {
         if (partition.visible().offset >= next) { return true; }
@@ -207,6 +244,7 @@ Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next
         if (partition.durability() == Durability::memory) { return true; }  // appended is all it promises
         if (failure()) { return lost(*failure()); }
         if (partition.hooks.deleted) { return lost(deleted_error(partition)); }
+        if (has_committer_ && no_space_ && !commits_.taken()) { return lost(*no_space_); }
         const bool served_still = commit_due() || commits_.taken();
         if (shut_ && (!served_still || time_left() == 0)) { return lost(closed_error()); }
         return false;
@@ -271,11 +309,13 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
         // Whatever failed meanwhile, nothing is acknowledged after it (JOURNAL 5.1).
         if (failure()) { result = std::unexpected(*failure()); }
         if (result) {
+            no_space_.reset();
             publish(now);
         } else if (result.error().code == Code::no_space) {
             // Only a direct write can meet a full disk, before the journal speaks of it: the records stay queued.
             for (const Range& range : now.taken) { queued_bytes_ += range.end - range.begin; }
             queue_.insert(queue_.begin(), now.taken.begin(), now.taken.end());
+            no_space_ = result.error();
         } else {
             go_offline(result.error());
         }
@@ -287,6 +327,7 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
     guard.unlock();
     result = relieve_ring(!room);
     guard.lock();
+    if (!result && result.error().code == Code::no_space) { no_space_ = result.error(); }
     if (!result) { return std::unexpected(result.error()); }
     return true;
 }
@@ -777,9 +818,14 @@ Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
     partition.hooks.filling = false;
     if (!result) {
         // A full disk takes nothing away: the bytes stay here and in the journal. Anything else ends this directory.
-        if (result.error().code != Code::no_space) { go_offline(result.error()); }
+        if (result.error().code == Code::no_space) {
+            no_space_ = result.error();
+        } else {
+            go_offline(result.error());
+        }
         return std::unexpected(result.error());
     }
+    no_space_.reset();
     note_filled(partition, writes[0].begin, writes[0].end);
     partition.hooks.unfilled_bytes -= std::min(partition.hooks.unfilled_bytes, writes[0].end - writes[0].begin);
     trim_tail();

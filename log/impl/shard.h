@@ -65,10 +65,12 @@ struct Engine {
     Options options;
     // Opens or makes the file of a segment, its directory too. Safe from any thread; blocks.
     std::function<Result<std::shared_ptr<File>>(Partition&, OpenSegment&)> segment_file;
+    // Frees the space kept for when the disk is full; false when there is none (left). Blocks.
+    std::function<bool()> give_up_reserve{};
 
     // The first write or sync that failed: from then on nothing is acknowledged in this directory, by no shard.
     Lock failure_lock{};
-    std::optional<Error> failure{};    // set once, before `failed`
+    std::optional<Error> failure{};  // set once, before `failed`
     std::atomic<bool> failed{false};
     std::atomic<int64_t> deadline_ns{INT64_MAX};  // set by close: no step begins later, no wait lasts longer
 };
@@ -201,6 +203,9 @@ private:
     void plan_runs(Plan& plan);
     void plan_direct(Run& run);
     size_t cost(const Run& run) const;
+    Result<void> wait_for(Guard& guard, Partition& partition, Offset next);
+    Result<void> try_for_space(Guard& guard, const Partition* partition);
+    bool give_up_reserve(Guard& guard, const Partition* partition);
     Result<void> perform(Plan& plan);
     Result<void> write_direct(Plan& plan);
     static std::vector<Bytes> direct_parts(const Run& run, std::byte* payload);
@@ -242,14 +247,17 @@ private:
     Turns<ThreadWorld> commits_;
     bool filling_ = false;
     std::atomic<uint32_t> fill_word_{0};
-    uint64_t ranges_queued_ = 0;                 // ever: numbers them
-    uint64_t commit_first_range_ = UINT64_MAX;   // of the commit in flight
+    uint64_t ranges_queued_ = 0;                // ever: numbers them
+    uint64_t commit_first_range_ = UINT64_MAX;  // of the commit in flight
     bool has_committer_ = false;
     bool committer_asleep_ = false;
     std::atomic<uint32_t> committer_word_{0};
     std::unordered_set<const void*> members_;
     std::vector<EntryPlace> prior_places_;
     BufferRef journal_buffer_;
+
+    // The disk was full when a write was last tried. Reads go on, appends are refused until one try succeeds.
+    std::optional<Error> no_space_;
 
     bool shut_ = false;
 };

@@ -19,6 +19,7 @@ Store::Store(const Environment& environment, std::string path, Options options, 
               tuning.direct_bytes_min, std::move(options), {}},
       random_(*environment.random),
       process_token_(process_token()) {
+    engine_.give_up_reserve = [this] { return give_up_reserve(); };
     engine_.segment_file = [this](Partition& partition, OpenSegment& segment) {
         return segment_file(partition, segment);
     };
@@ -268,9 +269,10 @@ Result<Partition*> Store::partition(TopicTable& topic, int32_t number) {
 
 Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
     const std::string directory = join_path(path(), partition_directory_name({topic.name, number}));
-    auto partition = std::make_unique<Partition>(shard_of(topic.id, number),
-                                                 Partition::Identity{topic.name, topic.id, number, directory, cluster_},
-                                                 topic.config, engine_.block_bytes);
+    auto partition = std::make_unique<Partition>(
+        shard_of(topic.id, number),
+        Partition::Identity{topic.name, topic.id, number, directory, cluster_, topic.internal}, topic.config,
+        engine_.block_bytes);
     std::optional<PartitionCheckpoint> known;
     {
         const std::lock_guard persisted(persisted_lock_);
@@ -291,9 +293,7 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
         TRY_VOID(partition->producers().decode_window(checkpoint.producers));
     }
     partition->start(std::move(start), std::move(index));
-    if (!known) {
-        partition->active().seal = std::make_unique<SealBuilder>(partition->seal_place(Offset{0}));
-    }
+    if (!known) { partition->active().seal = std::make_unique<SealBuilder>(partition->seal_place(Offset{0})); }
     Partition* made = partition.get();
     {
         Guard guard(made->shard().lock());

@@ -128,6 +128,8 @@ private:
     int64_t time_left() const;
     Result<void> relieve_ring(Shard& shard, bool must);
     Result<void> relieve_now(Shard& shard, bool must);
+    void take_reserve();
+    bool give_up_reserve();
     Result<int64_t> largest_timestamp(Partition& partition, const ClosedSegment& segment);
     Result<void> replay_swap(Partition& partition, Bytes text);
     Result<std::vector<std::string>> set_aside(const TopicTable& topic);
@@ -187,6 +189,8 @@ private:
     std::map<PartitionKey, PartitionCheckpoint> persisted_;  // what the newest slot says
     std::vector<uint64_t> last_first_needed_;                // per shard, of the newest slot
 
+    std::mutex reserve_lock_;  // guards whether the reserve is held
+    bool reserve_held_ = false;
     std::mutex maintain_lock_;  // one maintenance at a time; taken before every other lock
     std::optional<ClockGuard> clock_guard_;
     std::atomic<uint32_t> fill_work_{0};
