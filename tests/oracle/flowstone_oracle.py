@@ -356,7 +356,8 @@ class Partition:
                     if batch.base != self.end or batch.epoch < epoch:
                         raise Damage("offset_order")
                 except Damage as fault:
-                    if at < proven or following is not None:
+                    crosses = str(fault) == "torn_end" and not self.durable  # begun below the checkpoint, never ended
+                    if (at < proven and not crosses) or following is not None:
                         raise Damage("segment %d at %d, proven to %d: %s" % (base, at, proven, fault)) from fault
                     return
                 at, self.end, epoch = at + len(batch.bytes), batch.next, batch.epoch
@@ -372,6 +373,7 @@ class Metadata:
     def __init__(self):
         self.topics = {METADATA_ID: {"name": METADATA, "partitions": {0}}}
         self.deleted = set()
+        self.levels = {}  # by name; "" and missing: durable
         self.waiting = None  # records of an open transaction
 
     def apply(self, value):
@@ -402,9 +404,13 @@ class Metadata:
                 raise Damage("a partition record of version %d" % version)
             if topic in self.topics:
                 self.topics[topic]["partitions"].add(number)
+        elif kind == 4 and fields.number(">b") == 2:
+            name, key, value = (fields.take(max(fields.unsigned_varint() - 1, 0)).decode() for _ in range(3))
+            if key == "flowstone.durability":
+                self.levels[name] = value
         elif kind == 9:
             topic = fields.take(16)
-            self.topics.pop(topic, None)
+            self.levels.pop(self.topics.pop(topic, {"name": None})["name"], None)
             self.deleted.add(topic)
 
 
@@ -431,6 +437,7 @@ class Directory:
         name = METADATA if topic == METADATA_ID else self.metadata.topics[topic]["name"]
         place = (topic, number)
         partition = Partition(self.path / ("%s-%d" % (name, number)), place, self.checkpoint["partitions"].get(place))
+        partition.durable = self.metadata.levels.get(name, "") in ("", "durable") if topic != METADATA_ID else True
         for entry in self.entries.get(place, []):
             partition.replay(entry)
         return partition

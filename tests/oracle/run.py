@@ -62,6 +62,8 @@ class Comparison:
         if self.keep:
             shutil.copytree(directory, str(directory) + ".as-found")
         wrong = difference(pages, by_the_library(self.peer, directory))
+        if not wrong and pages[0] is None and "damaged" not in what:
+            wrong = "both refuse what only a crash has touched: " + pages[1]
         if wrong:
             self.failures += 1
             print("FAILED %s (%s): %s" % (what, directory.name, wrong), flush=True)
