@@ -340,6 +340,26 @@ TEST_P(BesideAtSpeedTest, AWriterAtWorkDuringTheCopyLeavesAPrefix) {
     EXPECT_GE(looks, 6);
 }
 
+TEST_F(BesideTest, AWriterThatLapsEveryCopyOfTheRingLeavesWhatItProved) {
+    Log writer = open_writer({.journal_bytes_max = 8u << 20});
+    auto topic = writer.create_topic("events");
+    ASSERT_TRUE(topic);
+    append(*topic, 0, 50, 30'000);
+    ASSERT_TRUE(writer.checkpoint());
+    int next = 50;
+    reading_.before_open = [&](const std::string& path) {
+        if (path.find("flowstone-journal") == std::string::npos) { return; }
+        append(*topic, next, next + 500, 30'000);  // 15 MB: nearly two laps
+        next += 500;
+    };
+    auto beside = try_reader();
+    ASSERT_TRUE(beside) << beside.error().message();
+    reading_.before_open = nullptr;
+    const auto seen = values(*beside, "events");
+    EXPECT_GE(seen.size(), 50u);
+    EXPECT_EQ(seen, texts(0, static_cast<int>(seen.size()), 30'000));
+}
+
 TEST_F(BesideTest, NothingCanBeChanged) {
     {
         Log writer = open_writer();
