@@ -356,8 +356,9 @@ Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, u
     // Everything before its end is in the file: the write began with whatever no file had.
     const uint64_t from = std::max(partition.closed().at, direct_end);
     if (partition.closed().at < direct_end) {
-        partition.chunks().clear();
-        store_.shards_[partition.shard().number()]->forget_chunks(partition);
+        // But not the end of a segment that was rolled: that fragment is in the journal alone until it is filled.
+        std::erase_if(partition.chunks(), [&](const Chunk& chunk) { return chunk.begin >= segment.begin; });
+        if (partition.chunks().empty()) { store_.shards_[partition.shard().number()]->forget_chunks(partition); }
         partition.skip_to(direct_end);
     }
     partition.restore(tail.subspan(from - direct_end), store_.pool_);

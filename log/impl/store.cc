@@ -359,7 +359,7 @@ Result<void> Store::read_back(Partition& partition, OpenSegment& segment, uint64
     uint64_t filled;
     {
         Guard guard(partition.shard().lock());
-        filled = std::clamp(partition.filled_from(0), segment.begin + begin, segment.begin + end) - segment.begin;
+        filled = std::min(partition.filled_from(segment.begin + begin), segment.begin + end) - segment.begin;
         if (filled < end) {
             partition.pieces(segment.begin + filled, segment.begin + end, Partition::Cut::batches, pieces, pins);
         }

@@ -1,0 +1,49 @@
+// Opening again where segments rolled since the last checkpoint, with direct writes on both sides of the roll.
+#include "tests/log/log_world.h"
+
+namespace flowstone {
+namespace {
+
+class RollReplayTest : public LogWorld {
+protected:
+    // 100,000 bytes go to the segment directly; what is past the last whole block is in the journal alone.
+    static std::vector<std::pair<int64_t, std::string>> append(Topic& topic, int count) {
+        std::vector<std::pair<int64_t, std::string>> expected;
+        for (int i = 0; i < count; ++i) {
+            const std::string value(100'000, static_cast<char>('a' + i % 26));
+            const auto at = topic.append(record(value));
+            EXPECT_TRUE(at) << at.error().message();
+            expected.emplace_back(i, value);
+        }
+        return expected;
+    }
+};
+
+TEST_F(RollReplayTest, TheEndOfARolledSegmentIsTakenFromTheJournalThoughTheNextOneWasWrittenDirectly) {
+    std::vector<std::pair<int64_t, std::string>> expected;
+    {
+        Log log = open();
+        Topic topic = make(log, "events", {{"segment.bytes", "1048576"}});
+        expected = append(topic, 35);
+        // Replayed into memory, beside the writer.
+        Log beside = open({.read_only = true});
+        Topic seen = *beside.topic("events");
+        EXPECT_EQ(read(seen), expected);
+    }
+    // Not closed: what was acknowledged is in the journal and in whole blocks of the segments.
+    for (int opening = 0; opening < 2; ++opening) {
+        Log log = open();
+        Topic topic = *log.topic("events");
+        EXPECT_EQ(read(topic), expected);
+        EXPECT_EQ(topic.append(record("after"))->offset, Offset{static_cast<int64_t>(expected.size())});
+        expected.emplace_back(expected.size(), "after");
+        if (opening == 1) { close(log); }
+    }
+    Log log = open();
+    Topic topic = *log.topic("events");
+    EXPECT_EQ(read(topic), expected);
+    close(log);
+}
+
+}  // namespace
+}  // namespace flowstone
