@@ -409,6 +409,9 @@ Result<void> Recovery::settle(Partition& partition) {
     TRY_VOID(note_batches(partition, said));
     partition.set_visible(partition.closed());
     if (touched_.contains(&partition)) {
+        // What was replayed went past the seals: they are made from the bytes, when they are wanted.
+        for (const auto& segment : partition.segments()) { segment->seal.reset(); }
+        partition.hooks.loaded = false;
         partition.note_commit(0, 0);
         partition.shard().note_journaled(partition);
     }

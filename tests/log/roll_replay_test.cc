@@ -1,4 +1,5 @@
 // Opening again where segments rolled since the last checkpoint, with direct writes on both sides of the roll.
+#include "storage/segment_verify.h"
 #include "tests/log/log_world.h"
 
 namespace flowstone {
@@ -43,6 +44,14 @@ TEST_F(RollReplayTest, TheEndOfARolledSegmentIsTakenFromTheJournalThoughTheNextO
     Topic topic = *log.topic("events");
     EXPECT_EQ(read(topic), expected);
     close(log);
+    // The rolled ends are in their files now, and sealed.
+    VerifyOptions options;
+    options.seals_expected = true;
+    const auto counts = verify_partition(disk_, "data/events-0", options, [](const SegmentFault& fault) {
+        ADD_FAILURE() << fault.path << ": " << fault.what << " " << fault.detail;
+    });
+    ASSERT_TRUE(counts);
+    EXPECT_GE(counts->sealed, 2u);
 }
 
 }  // namespace
