@@ -304,20 +304,28 @@ void ProducerState::load(std::span<const ProducerSnapshotEntry> entries, Offset 
     if (producers_ != nullptr) { producers_->end = end; }
 }
 
-std::vector<std::byte> ProducerState::encode_window() const {
+std::vector<std::byte> ProducerState::encode_window(Offset end) const {
     if (producers_ == nullptr) { return {}; }
+    const auto below = [&](const Producer& producer) {
+        return static_cast<uint8_t>(
+            std::ranges::count_if(producer.window(), [&](const ProducerBatch& b) { return b.base_offset < end; }));
+    };
+    const auto left_out = [&](const Producer& producer) { return producer.batch_count > 0 && below(producer) == 0; };
+    const auto count = std::ranges::count_if(producers_->by_use, [&](const Producer& p) { return !left_out(p); });
+    if (count == 0) { return {}; }
     ByteWriter out;
     out.le(window_version);
-    out.le(producers_->end.value);
-    out.le(static_cast<uint32_t>(producers_->by_id.size()));
+    out.le(std::min(producers_->end, end).value);
+    out.le(static_cast<uint32_t>(count));
     for (const Producer& producer : producers_->by_use) {
+        if (left_out(producer)) { continue; }
         out.le(producer.id);
         out.le(producer.epoch);
         out.le(producer.coordinator_epoch);
-        out.le(producer.txn_first_offset.value);
+        out.le((producer.txn_first_offset < end ? producer.txn_first_offset : no_offset).value);
         out.le(producer.last_use_ms);
-        out.le(producer.batch_count);
-        for (const ProducerBatch& batch : producer.window()) {
+        out.le(below(producer));
+        for (const ProducerBatch& batch : producer.window().first(below(producer))) {  // ascending
             out.le(batch.base_sequence);
             out.le(batch.last_sequence);
             out.le(batch.base_offset.value);

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -99,8 +100,9 @@ public:
     // The whole window. Blob, little endian: u8 version 1 · i64 end · u32 producers, the one silent for longest first ·
     // each { i64 id · i16 epoch · i32 coordinator epoch · i64 transaction's first offset · i64 last use ms · u8 batches ·
     // each { i32 base sequence · i32 last sequence · i64 base offset · i64 last offset · i64 timestamp } }.
-    // Empty when there are no producers.
-    std::vector<std::byte> encode_window() const;
+    // Empty when there are no producers. Only batches below `end` are told of: a crash may take back the others. A
+    // producer with none below it is left out.
+    std::vector<std::byte> encode_window(Offset end = {std::numeric_limits<int64_t>::max()}) const;
     // Replaces everything. Errors: corrupt, unsupported (newer version): then nothing changed.
     Result<void> decode_window(Bytes blob);
 

@@ -236,8 +236,9 @@ void Store::describe_partition(const Touched& touched, bool exact, PartitionChec
     if (out.seal_pieces.size() > out.synced_bytes / seal_piece_bytes) {
         out.seal_pieces.resize(out.synced_bytes / seal_piece_bytes);
     }
-    out.producers = partition.producers().encode_window();
-    out.producers_end = partition.closed().offset;
+    // What is not acknowledged yet a crash may take back, and others may get its offsets.
+    out.producers = partition.producers().encode_window(partition.visible().offset);
+    out.producers_end = partition.visible().offset;
     if (at_end && out.synced_bytes % engine_.block_bytes != 0) { partition.set_carry_due(true); }
 }
 

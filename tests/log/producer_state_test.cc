@@ -132,6 +132,25 @@ TEST(ProducerState, BatchesWithoutProducerChangeNothing) {
     EXPECT_TRUE(state.encode_window().empty());
 }
 
+// A checkpoint may be made while batches wait for the journal; a crash takes them back and gives others their offsets.
+TEST(ProducerState, TheWindowIsSavedWithoutWhatACrashMayTakeBack) {
+    ProducerState state;
+    const auto append = [&](int64_t id, int32_t sequence, int64_t offset) {
+        state.applied({.producer_id = id, .epoch = 0, .base_sequence = sequence, .record_count = 1}, Offset{offset}, 0,
+                      false, 0);
+    };
+    append(1, 0, 10);
+    append(1, 1, 11);
+    append(2, 0, 12);  // not acknowledged, as all that follow
+    append(1, 2, 13);
+    ProducerState restored;
+    ASSERT_TRUE(restored.decode_window(state.encode_window(Offset{12})));
+    ASSERT_EQ(restored.window(1).size(), 2u);
+    EXPECT_EQ(restored.window(1).back().base_offset, Offset{11});
+    EXPECT_EQ(restored.producer_ids(), std::vector<int64_t>{1});
+    EXPECT_TRUE(state.encode_window(Offset{10}).empty());
+}
+
 // Compaction takes records out of a batch but not its span: the sequence after it must not go back.
 TEST(ProducerState, ACompactedBatchKeepsItsSpanOfSequences) {
     std::vector<std::byte> space(256);
