@@ -13,6 +13,7 @@ namespace {
 
 constexpr char clean_shutdown_file_name[] = ".kafka_cleanshutdown";
 constexpr std::string_view clean_shutdown = R"({"version":0,"brokerEpoch":-1})";  // -1: no broker's
+constexpr uint64_t clean_shutdown_bytes_max = 4096;
 constexpr char recovery_point_file_name[] = "recovery-point-offset-checkpoint";
 constexpr char high_watermark_file_name[] = "replication-offset-checkpoint";
 constexpr char log_start_file_name[] = "log-start-offset-checkpoint";
@@ -63,7 +64,14 @@ Result<void> Store::write_kafka_root_files() {
     return write(clean_shutdown_file_name, clean_shutdown);
 }
 
-// Before anything is written again: what Kafka would believe without looking no longer holds.
+// A Kafka broker takes ours away when it starts and leaves its own, with its epoch, when it ends.
+Result<bool> Store::kafka_closed_it() {
+    const auto text = read_file(disk(), join_path(path(), clean_shutdown_file_name), clean_shutdown_bytes_max);
+    if (!text) { return text.error().code == Code::not_found ? Result<bool>(false) : std::unexpected(text.error()); }
+    return as_text(*text) != clean_shutdown;
+}
+
+// Before anything is appended: what Kafka would believe without looking no longer holds.
 Result<void> Store::remove_kafka_clean_shutdown() {
     auto removed = disk().remove(join_path(path(), clean_shutdown_file_name));
     if (!removed) { return removed.error().code == Code::not_found ? Result<void>{} : removed; }

@@ -56,13 +56,15 @@ Result<void> Recovery::run() {
     store_.directory_id_ = properties->directory_id;
 
     TRY(auto slots, read_slots());
-    if (!slots.newest) {
-        if (slots.any_slot) {
-            return fail(Code::corrupt, "log.open", fmt::format("neither checkpoint slot of {} holds", store_.path()));
-        }
+    if (!slots.newest && slots.any_slot) {
+        return fail(Code::corrupt, "log.open", fmt::format("neither checkpoint slot of {} holds", store_.path()));
+    }
+    TRY(const bool kafka_since, store_.kafka_closed_it());
+    if (!slots.newest || kafka_since) {
         if (!store_.read_only() && !store_.options().adopt) {
             return fail(Code::unsupported, "log.open",
-                        fmt::format("{} was written by Kafka: it can be read, or adopted for writing", store_.path()));
+                        fmt::format("{} was written by Kafka{}: it can be read, or adopted for writing", store_.path(),
+                                    slots.newest ? " since it was closed" : ""));
         }
         TRY(auto adopted, adopt(disk(), store_.random_,
                                 {.directory = store_.path(),
@@ -73,6 +75,10 @@ Result<void> Recovery::run() {
                                  .write = !store_.read_only(),
                                  .on_log = store_.options().on_log}));
         for (const MetadataRecord& record : adopted.known) { TRY_VOID(store_.metadata_.apply(record)); }
+        if (slots.newest) {  // numbers only grow
+            adopted.checkpoint.number = slots.newest->number;
+            adopted.checkpoint.generation = slots.newest->generation;
+        }
         slots.newest = std::move(adopted.checkpoint);
     }
     checkpoint_ = std::move(*slots.newest);
@@ -522,7 +528,6 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
 
 // The rings go on, one for each shard; what recovery could not leave to the journal is brought to the files first.
 Result<void> Recovery::begin_writing() {
-    TRY_VOID(store_.remove_kafka_clean_shutdown());
     bool same_shards = rings_.size() == shard_count();
     for (uint32_t shard = 0; shard < shard_count(); ++shard) {
         auto ring = std::ranges::find(rings_, shard, [](const Ring& r) { return r.known.shard; });
@@ -551,6 +556,8 @@ Result<void> Recovery::begin_writing() {
     // Whoever finds a slot that says "clean" passes over the journal. Over the other slot, so that losing the newest one
     // does not lose what comes now.
     if (checkpoint_.clean) { TRY_VOID(store_.checkpoint(false)); }
+    // Only now: while it is there and Kafka's, our older checkpoints do not count.
+    TRY_VOID(store_.remove_kafka_clean_shutdown());
     TRY_VOID(Maintenance(store_).remove_leftovers());
     store_.take_reserve();
     for (Ring& ring : rings_) {

@@ -237,6 +237,31 @@ TEST_F(AdoptTest, ACleanCloseLeavesWhatKafkaLooksFor) {
     EXPECT_FALSE(disk_.crash({.keep = Crash::Keep::nothing})->info("data/.kafka_cleanshutdown"));
 }
 
+// What a broker does to a directory that we closed: it takes our mark away, appends, and leaves its own.
+TEST_F(AdoptTest, WhatKafkaAppendedSinceWeClosedIsSeenAndNeverWrittenOver) {
+    {
+        Log log = open();
+        auto topic = log.create_topic("few");
+        ASSERT_TRUE(topic);
+        append(*topic, "ours", 0);
+        ASSERT_TRUE(log.close());
+    }
+    std::vector<std::byte> space(1000);
+    BatchBuilder builder(space, {.base_offset = Offset{1}, .epoch = Epoch{7}});
+    ASSERT_TRUE(builder.append({.key = std::nullopt, .value = "kafka's"}, 1000));
+    write(few_log, builder.close().bytes());
+    ASSERT_TRUE(disk_.remove("data/.kafka_cleanshutdown"));
+    write("data/.kafka_cleanshutdown", as_bytes(R"({"version":0,"brokerEpoch":12})"));
+
+    const std::vector<std::string> both{"ours", "kafka's"};
+    { EXPECT_EQ(values(open({.read_only = true}), "few"), both); }
+    auto refused = try_open();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::unsupported) << refused.error().message();
+    { EXPECT_EQ(values(open({.adopt = true}), "few"), both); }
+    EXPECT_EQ(values(open(), "few"), both);
+}
+
 // --- refusals ------------------------------------------------------------------------------------------------------------
 
 class RefusedTest : public AdoptTest {
