@@ -66,6 +66,10 @@ public:
     // last_entry_at() on must be noted again. Errors: corrupt (a missing file too): rebuild. io.
     static Result<SegmentIndex> open(Disk& disk, std::string directory, Offset base, SegmentEnd end);
 
+    // The same where the power may have gone since the files were synced: entries that were being written behind synced
+    // ones put their whole page at risk, so the last page of each file is not believed. Columns end alike.
+    static Result<SegmentIndex> open_after_crash(Disk& disk, std::string directory, Offset base, SegmentEnd end);
+
     // A batch was appended at `at`. In order. Noting a batch again does nothing. Requires last_offset - base and `at`
     // within their limits.
     void note(Offset last_offset, BytePos at, int64_t timestamp_ms_max);

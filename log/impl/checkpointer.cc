@@ -108,7 +108,7 @@ Result<void> Store::finish_rolled(Partition& partition) {
             segment->index->close();
         }
         TRY_VOID(flush_index(partition, *segment, true));
-        TRY_VOID(disk().sync_directory(partition.identity().directory));
+        TRY_VOID(sync_names(partition, *segment));
         TRY_VOID(know_closed_segments(partition));
         Guard guard(partition.shard().lock());
         partition.closed_segments.push_back(
@@ -138,26 +138,27 @@ Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
 
 Result<void> Store::sync_partitions(std::vector<Touched>& touched) {
     std::vector<std::shared_ptr<File>> files;
-    bool root_unsynced = false;
     for (Touched& one : touched) {
         Partition& partition = *one.partition;
+        // All that are open: the claim is about the first, which may be rolled and not yet filled to its end.
         std::vector<OpenSegment*> segments;
-        bool names_unsynced = false;
         {
             // What is filled after this moment may not be synced.
             Guard guard(partition.shard().lock());
             one.synced = partition.filled_from(0);
             for (const auto& segment : partition.segments()) {
-                names_unsynced = std::exchange(segment->names_unsynced, false) || names_unsynced;
-                if (!segment->file) { continue; }
-                segments.push_back(segment.get());
-                files.push_back(segment->file);
+                if (segment->end.value_or(partition.closed().at) > segment->begin) {
+                    segments.push_back(segment.get());
+                }
             }
         }
-        for (OpenSegment* segment : segments) { TRY_VOID(flush_index(partition, *segment, false)); }
-        if (names_unsynced) {
-            TRY_VOID(disk().sync_directory(partition.identity().directory));
-            root_unsynced = true;
+        for (OpenSegment* segment : segments) {
+            TRY(auto file, segment_file(partition, *segment));  // recovery may have kept bytes without opening it
+            files.push_back(std::move(file));
+            TRY_VOID(flush_index(partition, *segment, true));
+            if (segment->index_names_unsynced) { segment->names_unsynced = true; }
+            segment->index_names_unsynced = false;
+            if (segment->names_unsynced) { TRY_VOID(sync_names(partition, *segment)); }
         }
     }
     for (size_t i = 0; i < files.size(); i += syncs_at_once) {
@@ -171,7 +172,6 @@ Result<void> Store::sync_partitions(std::vector<Touched>& touched) {
             if (request.os_errno != 0) { return fail_errno(request.os_errno, "checkpoint.sync", request.file->path()); }
         }
     }
-    if (root_unsynced) { TRY_VOID(disk().sync_directory(path())); }
     return {};
 }
 
@@ -226,11 +226,16 @@ void Store::describe_partition(const Touched& touched, bool exact, PartitionChec
     out.epochs = partition.epochs();
     out.compacted_end = partition.compacted_end;
     // Of several segments the first is the one that is not finished; replay goes on from there.
-    const Mark boundary = at_end ? partition.visible() : partition.boundary_at(filled);
-    out.segment_base = first.base;
-    out.synced_bytes = filled - first.begin;
-    out.boundary = boundary.at - first.begin;
-    out.boundary_offset = boundary.offset;
+    // Within the block that an exact checkpoint of an earlier opening ended in, nothing is known but what it said: that
+    // stays true, because the block is not written again before the journal holds all of it.
+    const bool as_before = !at_end && filled < partition.first_boundary();
+    if (!as_before) {
+        const Mark boundary = at_end ? partition.visible() : partition.boundary_at(filled);
+        out.segment_base = first.base;
+        out.synced_bytes = filled - first.begin;
+        out.boundary = boundary.at - first.begin;
+        out.boundary_offset = boundary.offset;
+    }
     out.index = first.index->pending_entries() == 0 ? first.index->state() : SegmentIndex::State{};
     out.seal_pieces = first.seal ? first.seal->pieces() : out.seal_pieces;
     if (out.seal_pieces.size() > out.synced_bytes / seal_piece_bytes) {
@@ -312,8 +317,10 @@ Result<void> Store::checkpoint_steps(bool exact, bool clean) {
         uint64_t first = first_needed[i];
         shards_[i]->forget_journaled([&](Partition& partition) {
             const auto& said = persisted_[{partition.identity().topic_id, partition.identity().number}];
-            const uint64_t proven = partition.segments().front()->begin +
-                                    (partition.segments().front()->base == said.segment_base ? said.synced_bytes : 0);
+            const OpenSegment& front = *partition.segments().front();
+            // A block that was proven once and is still to be written again is needed from the journal all the same.
+            const uint64_t proven = std::min(front.begin + (front.base == said.segment_base ? said.synced_bytes : 0),
+                                             partition.filled_from(0));
             partition.forget_commits_below(proven);
             const auto needed = partition.needed_from(proven);
             if (needed) { first = std::min(first, *needed); }
@@ -346,7 +353,8 @@ Result<void> Store::cut_files(const std::vector<Touched>& touched) {
     for (const Touched& one : touched) {
         TRY_VOID(in_time());
         Partition& partition = *one.partition;
-        if (partition.durability() == Durability::written) { continue; }  // its writes are exact
+        // Its writes are exact; only recovery fills what needs a cut.
+        if (partition.durability() == Durability::written && !alone_) { continue; }
         Shard& shard = partition.shard();
         Guard guard(shard.lock());
         shard.hold_file(guard, partition);  // a commit or fill that makes it longer waits
@@ -391,14 +399,17 @@ Result<void> Store::close(int64_t timeout_ms) {
     }
     const bool ended = threads_running_.load() == 0;
     if (result && !ended) { result = fail(Code::timed_out, "log.close", path()); }
+    alone_ = ended;
     if (result) { result = checkpoint(true); }
-    if (result) { result = checkpoint(true, true); }  // both slots say the same: neither needs the ring
     for (Partition* partition : partitions) {
         if (result) { result = in_time(); }
-        if (result && !partition->hooks.deleted && !partition->hooks.needs_epoch) {
-            result = write_kafka_partition_files(*partition);
-        }
+        if (!result || partition->hooks.deleted) { continue; }
+        if (partition->hooks.needs_epoch && !partition->hooks.epochs_unwritten) { continue; }
+        if (partition->closed().offset == Offset{0}) { continue; }  // nothing was appended: it has no directory
+        result = write_kafka_partition_files(*partition);
+        partition->hooks.epochs_unwritten = false;
     }
+    if (result) { result = checkpoint(true, true); }  // both slots say the same: neither needs the ring
     if (result) { result = write_kafka_root_files(); }
     // After an error a call to the disk may still be under way: the directory stays ours until the destructor.
     if (result) { directory_lock_.reset(); }

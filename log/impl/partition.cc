@@ -24,9 +24,9 @@ void Partition::start(Start start, std::unique_ptr<SegmentIndex> index) {
     segment.base = start.segment_base;
     segment.begun_here = start.bytes == 0;
     segment.index = std::move(index);
-    closed_ = {start.bytes, start.next_offset};
+    closed_ = {start.bytes, start.boundary_offset};
     visible_ = closed_;
-    boundaries_.assign(1, closed_);
+    boundaries_.assign(1, {start.boundary, start.boundary_offset});
     log_start_ = start.log_start;
     epochs_ = std::move(start.epochs);
 }
@@ -34,6 +34,7 @@ void Partition::start(Start start, std::unique_ptr<SegmentIndex> index) {
 void Partition::start_epoch(Epoch epoch) {
     CHECK(epochs_.empty() || epoch > epochs_.back().epoch);
     epochs_.push_back({epoch, closed_.offset});
+    hooks.epochs_unwritten = true;
 }
 
 // --- appending -------------------------------------------------------------------------------------------------------
@@ -97,7 +98,6 @@ void Partition::begin_segment() {
     old.end = closed_.at;
     old.end_offset = closed_.offset;
     closed_.at = align_up(closed_.at, block_bytes_);
-    carry_due_ = false;
     OpenSegment& fresh = *segments_.emplace_back(std::make_unique<OpenSegment>());
     fresh.base = closed_.offset;
     fresh.begun_here = true;
@@ -300,7 +300,7 @@ void Partition::forget_commits_below(uint64_t at) {
 }
 
 void Partition::adopt_fragment(Bytes bytes, BufferPool& pool) {
-    CHECK(chunks_.empty() && bytes.size() == closed_.at % block_bytes_);
+    CHECK(bytes.size() == closed_.at % block_bytes_ && chunk_of(closed_.at - 1) == nullptr);
     Chunk chunk;
     chunk.buffer = pool.take(bytes.size());
     chunk.begin = closed_.at - bytes.size();
@@ -311,7 +311,7 @@ void Partition::adopt_fragment(Bytes bytes, BufferPool& pool) {
     std::memcpy(chunk.buffer->data(), bytes.data(), bytes.size());
     chunks_.push_back(std::move(chunk));
     shard_.note_chunk(*this, chunks_.back());
-    carry_due_ = true;
+    set_carry_due(true);
 }
 
 // --- recovery ------------------------------------------------------------------------------------------------------------
@@ -351,6 +351,7 @@ void Partition::restored_batch(BatchView batch, uint64_t at, bool known_to_produ
     if (!known_to_producers) { producers_.applied(batch, batch.max_timestamp_ms()); }
     if (epochs_.empty() || batch.epoch() > epochs_.back().epoch) {
         epochs_.push_back({batch.epoch(), batch.base_offset()});
+        hooks.epochs_unwritten = true;
     }
     note_boundary({at, batch.base_offset()});
     for (Chunk& chunk : chunks_) {

@@ -60,7 +60,7 @@ struct Range {
     Offset base_offset{0};
     Offset next_offset{0};
     Epoch epoch{0};
-    uint32_t group = 0;  // ranges of one group that is not 0 become durable together
+    uint32_t group = 0;   // ranges of one group that is not 0 become durable together
     uint64_t number = 0;  // in the order of queueing, given by the shard
 };
 
@@ -76,8 +76,9 @@ struct OpenSegment {
     int64_t since_ms = -1;            // how old maintenance takes it to be when nothing is appended; -1: not seen yet
     std::shared_ptr<File> file;       // owners: this, and readers under way; null until bytes must be written
     uint64_t allocated = 0;           // file space reserved so far
-    bool names_unsynced = false;      // the file's name is not yet known to survive
+    std::atomic<bool> names_unsynced{false};  // the file's name is not yet known to survive
     std::unique_ptr<SegmentIndex> index;
+    bool index_names_unsynced = true;   // its files' names, likewise
     std::unique_ptr<SealBuilder> seal;  // null until the partition is loaded for appending
     BytePos in_file(uint64_t at) const { return BytePos{static_cast<int64_t>(at - begin)}; }
 };
@@ -176,6 +177,10 @@ public:
     // --- what the journal holds -----------------------------------------------------------------------------------
     // A batch boundary at or below `at`, not far from it; those before it are forgotten.
     Mark boundary_at(uint64_t at);
+    // Recovery: forgets all but `first`, or adds the front of another segment.
+    void restart_boundaries(Mark first) { boundaries_.assign(1, first); }
+    void add_boundary(Mark front) { boundaries_.push_back(front); }
+    uint64_t first_boundary() const { return boundaries_.front().at; }
     // The commit `sequence` holds bytes from `begin` on.
     void note_commit(uint64_t begin, uint64_t sequence);
     // The first commit that is needed for bytes at or above `at`; empty when none is.
@@ -186,13 +191,23 @@ public:
     // The unfinished block before closed_ is not in the journal (it was written by an exact checkpoint): the next entry
     // is preceded by a carry, because its block is about to be written again (JOURNAL 2.2).
     bool carry_due() const { return carry_due_; }
-    void set_carry_due(bool due) { carry_due_ = due; }
+    void set_carry_due(bool due) {
+        carry_due_ = due;
+        carry_begin_ = align_down(closed_.at, block_bytes_);
+        carry_end_ = closed_;
+    }
+    // Whether bytes at `at` share the block that must be carried first.
+    bool carry_due_at(uint64_t at) const { return carry_due_ && at > carry_begin_ && at < carry_begin_ + block_bytes_; }
+    uint64_t carry_begin() const { return carry_begin_; }
+    const Mark& carry_end() const { return carry_end_; }
+    bool carry_queued = false;  // on its own, because this level has no journal entries to go with
 
     // Where recovery left it.
     struct Start {
         Offset segment_base{0};
-        uint64_t bytes = 0;  // of the active segment
-        Offset next_offset{0};
+        uint64_t bytes = 0;         // of the active segment
+        uint64_t boundary = 0;      // where a batch begins, at or below `bytes`
+        Offset boundary_offset{0};  // of that batch; replay finds what lies between
         Offset log_start{0};
         std::vector<EpochStart> epochs;
     };
@@ -220,6 +235,7 @@ public:
         bool in_stream_list = false;
         uint64_t unfilled_bytes = 0;          // of a `memory` topic
         std::atomic<bool> needs_epoch{true};  // no append since the log was opened
+        bool epochs_unwritten = false;        // leader-epoch-checkpoint does not have all of them
         uint64_t committing_to = 0;
         std::atomic<uint32_t> visible_word{0};
         uint32_t readers_waiting = 0;
@@ -273,6 +289,8 @@ private:
     std::vector<CommitMark>
         commits_;  // sparse: a byte is in the commit of the last mark at or below it, or a later one
     bool carry_due_ = false;
+    uint64_t carry_begin_ = 0;  // of the block
+    Mark carry_end_;            // of what is in it
     void note_boundary(Mark begin);
     std::vector<Mark> boundaries_;  // where batches begin, one in 32 KiB
 };

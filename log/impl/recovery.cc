@@ -40,6 +40,7 @@ Result<std::unique_ptr<Store>> Store::open(const Environment& environment, std::
     std::unique_ptr<Store> store(new Store(environment, std::move(path), std::move(options), tuning));
     Recovery recovery(*store);
     TRY_VOID(recovery.run());
+    store->alone_ = false;
     store->start_threads();
     return store;
 }
@@ -269,6 +270,7 @@ Result<void> Recovery::replay_entries(bool metadata) {
             }
         }
     }
+    if (!gaps_.empty()) { return std::unexpected(gaps_.begin()->second); }
     return {};
 }
 
@@ -288,13 +290,20 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
     TRY(Partition* const partition, partition_of(entry.head));
     if (partition == nullptr) { return {}; }
     const EntryHead& head = entry.head;
-    const auto gap = [&] {
-        return fail(Code::corrupt, "log.open",
-                    fmt::format("the journal goes on at byte {} of {}/{}, which ends at {}", head.position.value,
-                                partition->identity().directory, segment_file_name(head.segment_base, SegmentFile::log),
-                                partition->closed().at - partition->active().begin));
+    // No fault yet: entries that a later carry repeats are still in the ring when others need their commit.
+    const auto gap = [&]() -> Result<void> {
+        // Below `durable` only a block written again is repeated, and what led there may be gone: the files decide.
+        if (partition->durability() != Durability::durable) { return {}; }
+        gaps_.try_emplace(partition, fail(Code::corrupt, "log.open",
+                                          fmt::format("the journal goes on at byte {} of {}/{}, which ends at {}",
+                                                      head.position.value, partition->identity().directory,
+                                                      segment_file_name(head.segment_base, SegmentFile::log),
+                                                      partition->closed().at - partition->active().begin))
+                                         .error());
+        return {};
     };
     if (head.kind == EntryKind::trim) {
+        touched_.insert(partition);
         partition->set_log_start(head.base_offset);
         return {};
     }
@@ -316,6 +325,8 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
         case EntryKind::carry:
         case EntryKind::batches: {
             const uint64_t end = begin + entry.payload.size();
+            if (gaps_.contains(partition) && head.kind == EntryKind::batches) { return {}; }
+            if (end == have && head.kind == EntryKind::batches) { partition->restored(head.next_offset); }
             if (end < have || (end == have && head.kind == EntryKind::batches)) { return {}; }
             if (begin > have) { return gap(); }
             // A carry repeats the unfinished block from its beginning; the file may hold it torn.
@@ -326,6 +337,7 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
             const uint64_t from = partition->closed().at;
             if (from % store_.engine_.block_bytes != 0 && partition->chunk_of(from - 1) == nullptr) { return gap(); }
             partition->restore(entry.payload.subspan(from - begin), store_.pool_);
+            if (head.kind == EntryKind::carry) { gaps_.erase(partition); }
             if (head.kind == EntryKind::batches || partition->closed().offset < head.next_offset) {
                 partition->restored(head.next_offset);
             }
@@ -347,6 +359,7 @@ Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, u
     const uint64_t direct_end = begin + direct->bytes;
     const Bytes tail = entry.payload.subspan(direct_payload_bytes);
     const uint64_t end = direct_end + tail.size();
+    if (end == partition.closed().at) { partition.restored(entry.head.next_offset); }
     if (end <= partition.closed().at) { return {}; }
     OpenSegment& segment = partition.active();
     std::vector<std::byte> bytes(direct->bytes);
@@ -359,12 +372,10 @@ Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, u
             fmt::format("{}: bytes {} to {} are not what was acknowledged", file->path(), entry.head.position.value,
                         entry.head.position.value + static_cast<int64_t>(direct->bytes)));
     }
-    // Everything before its end is in the file: the write began with whatever no file had.
+    // Everything before its end is in the file: the write began with whatever of this segment no file had.
     const uint64_t from = std::max(partition.closed().at, direct_end);
     if (partition.closed().at < direct_end) {
-        // But not the end of a segment that was rolled: that fragment is in the journal alone until it is filled.
-        std::erase_if(partition.chunks(), [&](const Chunk& chunk) { return chunk.begin >= segment.begin; });
-        if (partition.chunks().empty()) { store_.shards_[partition.shard().number()]->forget_chunks(partition); }
+        partition.shard().forget_chunks(partition, segment.begin);
         partition.skip_to(direct_end);
     }
     partition.restore(tail.subspan(from - direct_end), store_.pool_);
@@ -412,13 +423,22 @@ Result<void> Recovery::settle(Partition& partition) {
     const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
     const PartitionCheckpoint said = known == store_.persisted_.end() ? PartitionCheckpoint{} : known->second;
     TRY_VOID(keep_unfinished_write(partition));
+    if (!store_.read_only()) { TRY_VOID(set_aside(partition)); }
     TRY_VOID(note_batches(partition, said));
     partition.set_visible(partition.closed());
-    if (touched_.contains(&partition)) {
-        // What was replayed went past the seals: they are made from the bytes, when they are wanted.
+    if (partition.closed().at > 0) {  // nothing of what was found went through a seal
         for (const auto& segment : partition.segments()) { segment->seal.reset(); }
         partition.hooks.loaded = false;
-        partition.note_commit(0, 0);
+    }
+    // What the checkpoint says of epochs may not have reached their file.
+    partition.hooks.epochs_unwritten = partition.hooks.epochs_unwritten || !partition.epochs().empty();
+    if (touched_.contains(&partition)) {
+        // A killed process left names that only the page cache knows.
+        for (const auto& segment : partition.segments()) { segment->names_unsynced = true; }
+        // Until it is filled or carried, everything that this opening needed is needed on.
+        const auto ring =
+            std::ranges::find(rings_, partition.shard().number(), [](const Ring& r) { return r.known.shard; });
+        partition.note_commit(0, ring == rings_.end() ? 1 : ring->known.first_sequence);
         partition.shard().note_journaled(partition);
     }
     return {};
@@ -458,7 +478,7 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         for (;;) {
             TRY(const auto batch, scanner.next());
             if (!batch || batch->batch.base_offset() != partition.closed().offset) { break; }
-            if (durable && partition.durability() == Durability::durable && !partition.chunks().empty()) {
+            if (!partition.chunks().empty()) {  // they end in the same block, which is written as one
                 partition.restore(batch->batch.bytes(), store_.pool_);
             } else {
                 partition.skip_to(partition.closed().at + batch->batch.size());
@@ -472,13 +492,46 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
             TRY_VOID(disk().truncate(*writable, partition.closed().at - segment.begin));
             unproven_ = true;
         }
-        // A segment that begins where this one ends: rolls of topics below `durable` are not in the journal.
+        // A segment that begins where this one ends: rolls of topics below `durable` are not in the journal, and a
+        // direct write into a new segment may have ended before the commit that speaks of the roll.
         const std::string next =
             join_path(partition.identity().directory, segment_file_name(partition.closed().offset, SegmentFile::log));
-        if (durable || partition.closed().offset == segment.base || !disk().info(next)) { return {}; }
+        if (partition.closed().offset == segment.base || !disk().info(next)) { return {}; }
         segment.rolled = true;
         partition.begin_segment();
     }
+}
+
+// Segment files past the end: a direct write may have made a segment whose commit never came, and no whole batch in it
+// continues the log. Whole batches are kept under another name.
+Result<void> Recovery::set_aside(Partition& partition) {
+    const std::string& directory = partition.identity().directory;
+    const auto entries = disk().list(directory);
+    if (!entries) {
+        return entries.error().code == Code::not_found ? Result<void>{} : std::unexpected(entries.error());
+    }
+    bool any = false;
+    for (const DirectoryEntry& entry : *entries) {
+        const auto name = parse_segment_file_name(entry.name);
+        if (!name || name->base <= partition.active().base) { continue; }
+        const std::string path = join_path(directory, entry.name);
+        bool whole = false;
+        if (name->kind == SegmentFile::log) {
+            TRY(const auto file, disk().open(path, {}));
+            SegmentScanner scanner(disk(), *file, {.offset = name->base});
+            TRY(const auto batch, scanner.next());
+            whole = batch.has_value();
+        }
+        if (whole) {
+            store_.log(fmt::format("{} does not continue the log, which ends at offset {}: set aside as {}.aside", path,
+                                   partition.closed().offset.value, entry.name));
+            TRY_VOID(disk().rename(path, path + ".aside"));
+        } else {
+            TRY_VOID(disk().remove(path));
+        }
+        any = true;
+    }
+    return any ? disk().sync_directory(directory) : Result<void>{};
 }
 
 Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpoint& said) {
@@ -490,9 +543,14 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
         uint64_t at = segment->begin + (was_active ? said.boundary : 0);
         const uint64_t end = segment->end.value_or(partition.closed().at);
         const Offset offset = was_active ? said.boundary_offset : segment->base;
+        if (segment == partition.segments().front()) {
+            partition.restart_boundaries({at, offset});
+        } else {
+            partition.add_boundary({at, offset});
+        }
         if (was_active && at > segment->begin) {
             const SegmentEnd proven{offset, segment->in_file(at)};
-            auto index = SegmentIndex::open(disk(), partition.identity().directory, segment->base, proven);
+            auto index = SegmentIndex::open_after_crash(disk(), partition.identity().directory, segment->base, proven);
             if (!index && !store_.read_only()) {
                 index = rebuild_index(disk(), partition.identity().directory, segment->base, proven,
                                       scan_batch_bytes_limit);
@@ -500,21 +558,19 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
             if (!index && index.error().code != Code::corrupt) { return std::unexpected(index.error()); }
             segment->index = index ? std::make_unique<SegmentIndex>(std::move(*index))
                                    : std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
+            // The largest timestamp since its last entry stands in the batches only.
+            const auto noted = static_cast<uint64_t>(segment->index->last_entry_at().value);
+            uint64_t told = noted;
+            TRY_VOID(each_batch(partition, *segment, noted, at - segment->begin, [&](BatchView batch) {
+                segment->index->note(batch, BytePos{static_cast<int64_t>(told)});
+                told += batch.size();
+            }));
         } else {
             segment->index = std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
         }
-        std::vector<std::byte> bytes;
-        TRY_VOID(store_.read_back(partition, *segment, at - segment->begin, end - segment->begin, [&](Bytes part) {
-            bytes.insert(bytes.end(), part.begin(), part.end());
-            Bytes rest(bytes);
-            while (rest.size() >= batch_header_bytes) {
-                const auto batch = BatchView::parse(rest);
-                if (!batch) { break; }
-                partition.restored_batch(*batch, at, batch->base_offset() < said.producers_end);
-                at += batch->size();
-                rest = rest.subspan(batch->size());
-            }
-            bytes.erase(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(rest.size()));
+        TRY_VOID(each_batch(partition, *segment, at - segment->begin, end - segment->begin, [&](BatchView batch) {
+            partition.restored_batch(batch, at, batch.base_offset() < said.producers_end);
+            at += batch.size();
         }));
         if (at != end) {
             return fail(Code::corrupt, "log.open",
@@ -524,6 +580,23 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
         }
     }
     return {};
+}
+
+// The whole batches at the front of [begin, end) of a segment file.
+Result<void> Recovery::each_batch(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
+                                  const std::function<void(BatchView)>& take) {
+    std::vector<std::byte> bytes;
+    return store_.read_back(partition, segment, begin, end, [&](Bytes part) {
+        bytes.insert(bytes.end(), part.begin(), part.end());
+        Bytes rest(bytes);
+        while (rest.size() >= batch_header_bytes) {
+            const auto batch = BatchView::parse(rest);
+            if (!batch) { break; }
+            take(*batch);
+            rest = rest.subspan(batch->size());
+        }
+        bytes.erase(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(rest.size()));
+    });
 }
 
 // The rings go on, one for each shard; what recovery could not leave to the journal is brought to the files first.
@@ -552,10 +625,18 @@ Result<void> Recovery::begin_writing() {
     }
     // The opening itself goes on record: it numbers epochs and generations.
     const bool exact = !same_shards || unproven_;
-    TRY_VOID(store_.checkpoint(exact));
-    // Whoever finds a slot that says "clean" passes over the journal. Over the other slot, so that losing the newest one
-    // does not lose what comes now.
-    if (checkpoint_.clean) { TRY_VOID(store_.checkpoint(false)); }
+    auto done = store_.checkpoint(exact);
+    // What must be carried did not fit into what is left of the ring: exact files need none of it.
+    if (!done && done.error().code == Code::busy) { done = store_.checkpoint(true); }
+    if (!done) { return done; }
+    // What was kept or cut without the journal knowing must be in both slots: either may be the one that survives.
+    if (exact) {
+        TRY_VOID(store_.checkpoint(true));
+    } else if (checkpoint_.clean) {
+        // Whoever finds a slot that says "clean" passes over the journal. Over the other slot, so that losing the newest
+        // one does not lose what comes now.
+        TRY_VOID(store_.checkpoint(false));
+    }
     // Only now: while it is there and Kafka's, our older checkpoints do not count.
     TRY_VOID(store_.remove_kafka_clean_shutdown());
     TRY_VOID(Maintenance(store_).remove_leftovers());

@@ -1,6 +1,7 @@
 // What Store::open does: see recovery.cc.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -51,7 +52,10 @@ private:
     Result<void> settle_all();
     Result<void> settle(Partition& partition);
     Result<void> keep_unfinished_write(Partition& partition);
+    Result<void> set_aside(Partition& partition);
     Result<void> note_batches(Partition& partition, const PartitionCheckpoint& said);
+    Result<void> each_batch(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
+                            const std::function<void(BatchView)>& take);
     Result<void> begin_writing();
     Result<void> remove_ring(uint32_t shard);
 
@@ -59,8 +63,9 @@ private:
     bool without_rings_ = false;
     Checkpoint checkpoint_;
     std::vector<Ring> rings_;
-    std::set<Partition*> touched_;  // by the journal, or by what the files hold past it
-    bool unproven_ = false;         // bytes were kept or cut that no sync covers yet
+    std::set<Partition*> touched_;      // by the journal, or by what the files hold past it
+    std::map<Partition*, Error> gaps_;  // what the journal goes on behind, until a carry repeats it
+    bool unproven_ = false;             // bytes were kept or cut that no sync covers yet
 };
 
 }  // namespace flowstone

@@ -35,8 +35,15 @@ void Shard::queue(const Range& range) {
     }
     const bool shape =
         range.kind == EntryKind::trim || range.kind == EntryKind::truncate || range.kind == EntryKind::swap;
-    if (partition.durability() == Durability::memory && !shape) {
+    if (partition.durability() == Durability::memory && !shape && range.kind != EntryKind::carry) {
         if (range.kind == EntryKind::roll) { partition.segment_of(range.begin).rolled = true; }
+        if (range.kind == EntryKind::batches && partition.carry_due_at(range.begin) && !partition.carry_queued) {
+            partition.carry_queued = true;
+            const Mark& end = partition.carry_end();
+            queue_.push_back({&partition, EntryKind::carry, partition.carry_begin(), end.at, end.offset, end.offset,
+                              partition.epoch(), 0});
+            queued_bytes_ += end.at - partition.carry_begin();
+        }
         partition.set_visible({range.end, range.next_offset});  // the appended end is what readers are promised
         return;
     }
@@ -52,7 +59,8 @@ bool Shard::take_back(Partition& partition, EntryKind kind) {
 
 void Shard::note_open(Partition& partition) {
     // Nobody waits for a `memory` topic: its open batch is closed when it is full, or when a reader takes it.
-    if (partition.hooks.in_open_list || partition.durability() == Durability::memory) { return; }
+    const bool idle = partition.durability() == Durability::memory && !partition.carry_due();
+    if (partition.hooks.in_open_list || idle) { return; }
     partition.hooks.in_open_list = true;
     open_.push_back(&partition);
 }
@@ -100,6 +108,13 @@ void Shard::note_journaled(Partition& partition) {
 
 void Shard::forget_journaled(const std::function<bool(Partition&)>& done) {
     std::erase_if(journaled_, [&](Partition* partition) { return done(*partition); });
+}
+
+void Shard::hold_appends(bool held) {
+    Guard guard(lock_);
+    holders_ += held ? 1 : UINT32_MAX;  // minus one
+    fill_word_.fetch_add(1);
+    wake_all(fill_word_);
 }
 
 void Shard::go_offline(const Error& error) {
@@ -151,6 +166,10 @@ Result<void> Shard::admit(Guard& guard, const Partition* partition) {
         if (partition != nullptr && partition->hooks.deleted) { return refuse(deleted_error(*partition)); }
         if (no_space_) {
             if (auto room = try_for_space(guard, partition); !room) { return refuse(room.error()); }
+            continue;
+        }
+        if (holders_ > 0) {
+            wait_on(guard, fill_word_);
             continue;
         }
         if (dirty_bytes_ < engine_.options.dirty_bytes_max) { return {}; }
@@ -377,9 +396,13 @@ void Shard::wake_committer() {
     wake_one(committer_word_);
 }
 
-void Shard::forget_chunks(Partition& partition) {
-    // Their memory is counted until the entries reach the front and are found gone; recovery has few of them.
-    std::erase_if(tail_, [&](const auto& chunk) { return chunk.first == &partition; });
+void Shard::forget_chunks(Partition& partition, uint64_t from) {
+    std::erase_if(tail_, [&](const auto& chunk) { return chunk.first == &partition && chunk.second >= from; });
+    std::erase_if(partition.chunks(), [&](const Chunk& chunk) {
+        if (chunk.begin < from) { return false; }
+        tail_bytes_ -= chunk.buffer->capacity();
+        return true;
+    });
 }
 
 void Shard::drop(Guard& guard, Partition& partition) {
@@ -456,9 +479,10 @@ void Shard::plan_runs(Plan& out) {
             if (before != nullptr && before->range.kind == EntryKind::batches && range.kind == EntryKind::batches &&
                 before->range.end == range.begin) {
                 before->range.end = range.end;
+                before->grouped = before->grouped || group != 0;
                 before->range.next_offset = range.next_offset;
             } else {
-                out.runs.push_back({.range = range});
+                out.runs.push_back({.range = range, .grouped = group != 0});
             }
         }
         taken += count;
@@ -469,8 +493,9 @@ void Shard::plan_runs(Plan& out) {
 // Large writes go to the segment once and leave only place and sum in the journal (JOURNAL 2.3).
 void Shard::plan_direct(Run& run) {
     Partition& partition = *run.range.partition;
-    if (run.range.kind != EntryKind::batches || partition.durability() != Durability::durable ||
-        partition.carry_due() || partition.hooks.filling) {
+    // A direct write whose commit never came is kept by the next opening, without the rest of its group.
+    if (run.grouped || run.range.kind != EntryKind::batches || partition.durability() != Durability::durable ||
+        partition.carry_due_at(run.range.begin) || partition.hooks.filling) {
         return;
     }
     const bool oversize = CommitWriter::entry_bytes(run.range.end - run.range.begin) > commit_bytes_max / 2;
@@ -506,7 +531,7 @@ bool Shard::plan(Plan& out) {
             out.blocked = true;
             return true;
         }
-        if (run.range.kind == EntryKind::batches && partition.carry_due()) {
+        if (run.range.kind == EntryKind::batches && partition.carry_due_at(run.range.begin)) {
             run.carry = true;
             run.carry_begin = align_down(run.range.begin, engine_.block_bytes);
         }
@@ -514,7 +539,9 @@ bool Shard::plan(Plan& out) {
         const bool shape = !bytes_run && (durable || run.range.kind != EntryKind::roll);
         if (!shape && !(bytes_run && (durable || run.range.kind == EntryKind::carry)) && !run.carry) { continue; }
         out.journaled = true;
-        bytes += durable || !bytes_run ? cost(run) : CommitWriter::entry_bytes(run.range.begin - run.carry_begin);
+        bytes += durable || run.range.kind != EntryKind::batches
+                     ? cost(run)
+                     : CommitWriter::entry_bytes(run.range.begin - run.carry_begin);
     }
     if (bytes > commit_bytes_max) {
         // One batch that only a direct write can carry, but whose block the journal must hold first: the carry alone.
@@ -565,18 +592,19 @@ bool Shard::plan(Plan& out) {
 }
 
 Result<void> Shard::perform(Plan& now) {
-    TRY_VOID(write_direct(now));
+    TRY_VOID(write_segments(now, true));
     if (now.journaled) { TRY_VOID(write_commit(now)); }
-    return {};
+    // Last, because they may write a block again that the journal has to hold first.
+    return write_segments(now, false);
 }
 
-// What must be in the segments before the journal may speak of it, and the writes of `written` topics.
-Result<void> Shard::write_direct(Plan& now) {
+// What must be in the segments before the journal may speak of it (`direct`), or the writes of `written` topics.
+Result<void> Shard::write_segments(Plan& now, bool direct) {
     std::vector<Write> writes;
     for (Run& run : now.runs) {
         Partition& partition = *run.range.partition;
         if (run.range.kind != EntryKind::batches) { continue; }
-        if (!run.direct && run.level != Durability::written) { continue; }
+        if (direct ? !run.direct : run.level != Durability::written) { continue; }
         const uint64_t begin = run.direct ? run.direct_begin : run.range.begin;
         const uint64_t end = run.direct ? run.direct_end : run.range.end;
         Write write{run.segment, &partition, begin, end, {}, run.direct};
@@ -585,7 +613,13 @@ Result<void> Shard::write_direct(Plan& now) {
         }
         writes.push_back(std::move(write));
     }
-    return writes.empty() ? Result<void>{} : run_writes(writes);
+    if (writes.empty()) { return {}; }
+    TRY_VOID(run_writes(writes));
+    // The journal is about to speak of these files: their names must be as durable as their bytes.
+    for (const Write& write : writes) {
+        if (direct && write.segment->names_unsynced) { TRY_VOID(engine_.sync_names(*write.partition, *write.segment)); }
+    }
+    return {};
 }
 
 // Space ahead in growing steps, so that a large file lies in few extents. Small ones take what they need.
@@ -728,6 +762,7 @@ void Shard::publish(Plan& now) {
             case EntryKind::carry:
                 partition.note_carried(range.begin, now.place->sequence);
                 partition.set_carry_due(false);
+                partition.carry_queued = false;
                 note_journaled(partition);
                 break;
             case EntryKind::roll: run.segment->rolled = true; break;
@@ -749,6 +784,7 @@ void Shard::publish(Plan& now) {
 // --- filling -----------------------------------------------------------------------------------------------------------------
 
 uint64_t Shard::fill_limit(const Partition& partition) const {
+    if (partition.carry_queued) { return partition.carry_begin(); }
     return partition.durability() == Durability::memory ? partition.closed().at : partition.visible().at;
 }
 

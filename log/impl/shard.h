@@ -65,6 +65,8 @@ struct Engine {
     Options options;
     // Opens or makes the file of a segment, its directory too. Safe from any thread; blocks.
     std::function<Result<std::shared_ptr<File>>(Partition&, OpenSegment&)> segment_file;
+    // Makes its name survive, and that of its directory.
+    std::function<Result<void>(Partition&, OpenSegment&)> sync_names{};
     // Frees the space kept for when the disk is full; false when there is none (left). Blocks.
     std::function<bool()> give_up_reserve{};
 
@@ -135,13 +137,15 @@ public:
     void forget_journaled(const std::function<bool(Partition&)>& done);
     void note_journaled(Partition& partition);
 
-    void forget_chunks(Partition& partition);  // they were taken away: recovery only
+    // Takes away the chunks that begin at `from` or later: the files have their bytes. Recovery only.
+    void forget_chunks(Partition& partition, uint64_t from);
     // The partition's topic was deleted: what is queued of it is forgotten, its memory given back.
     void drop(Guard& guard, Partition& partition);
 
     void go_offline(const Error& error);
     const std::optional<Error>& failure() const;
-    void shut();  // appends are refused from now on; whoever waits for room learns of it
+    void shut();                   // appends are refused from now on; whoever waits for room learns of it
+    void hold_appends(bool held);  // those that come wait in admit(); may be nested
     bool is_shut() const { return shut_; }
 
     // Commits what others append, until `stop`: a thread of its own runs this (`threads = N`).
@@ -169,6 +173,7 @@ private:
         BytePos position{0};  // of range.begin in the segment
         bool direct = false;
         bool carry = false;
+        bool grouped = false;  // part of an atomic append: only the journal makes it all or nothing
         uint64_t carry_begin = 0;
         uint64_t direct_begin = 0;  // of the block-aligned part that goes to the segment
         uint64_t direct_end = 0;
@@ -207,7 +212,7 @@ private:
     Result<void> try_for_space(Guard& guard, const Partition* partition);
     bool give_up_reserve(Guard& guard, const Partition* partition);
     Result<void> perform(Plan& plan);
-    Result<void> write_direct(Plan& plan);
+    Result<void> write_segments(Plan& plan, bool direct);
     static std::vector<Bytes> direct_parts(const Run& run, std::byte* payload);
     Result<void> write_commit(Plan& plan);
     void end_writing(const Plan& plan);
@@ -259,6 +264,7 @@ private:
     // The disk was full when a write was last tried. Reads go on, appends are refused until one try succeeds.
     std::optional<Error> no_space_;
 
+    uint32_t holders_ = 0;
     bool shut_ = false;
 };
 

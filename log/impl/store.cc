@@ -15,14 +15,22 @@
 namespace flowstone {
 
 Store::Store(const Environment& environment, std::string path, Options options, const Tuning& tuning)
-    : engine_{*environment.disk,       *environment.clock, pool_, std::move(path), 4096,
-              tuning.direct_bytes_min, std::move(options), {}},
+    : engine_{*environment.disk,
+              *environment.clock,
+              pool_,
+              std::move(path),
+              4096,
+              tuning.direct_bytes_min,
+              std::move(options),
+              {},
+              {}},
       random_(*environment.random),
       process_token_(process_token()) {
     engine_.give_up_reserve = [this] { return give_up_reserve(); };
     engine_.segment_file = [this](Partition& partition, OpenSegment& segment) {
         return segment_file(partition, segment);
     };
+    engine_.sync_names = [this](Partition& partition, OpenSegment& segment) { return sync_names(partition, segment); };
 }
 
 Store::~Store() {
@@ -186,7 +194,7 @@ Result<void> Store::add_partitions(std::string_view name, int32_t total) {
 Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
     std::shared_ptr<TopicTable> table;
     std::shared_ptr<const TopicConfig> config;
-    bool raised = false;
+    bool changed = false;
     {
         std::lock_guard guard(meta_lock_);
         TRY(const auto records, metadata_.alter_configs(name, set, unset));
@@ -194,25 +202,38 @@ Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std
         const Durability before = table->config->durability;
         TRY_VOID(append_metadata(records));
         TRY(auto parsed, TopicConfig::parse(metadata_.topic(name)->config_map()));
-        raised = parsed.durability < before;
+        changed = parsed.durability != before;
         config = std::make_shared<const TopicConfig>(std::move(parsed));
     }
-    // Raising the level syncs what is below first (JOURNAL 4.2).
-    if (raised) { TRY_VOID(checkpoint(true)); }
-    std::lock_guard guard(meta_lock_);
+    // A level changes at a quiet moment, with everything synced: raising it syncs what is below first (JOURNAL 4.2), and
+    // each level counts on how the others left the last block of the file.
+    for (auto& shard : shards_) { shard->hold_appends(true); }
+    const auto done = changed ? quiesce() : Result<void>{};
     {
+        std::lock_guard guard(meta_lock_);
         const std::lock_guard files(files_lock_);  // partitions made after this begin with it
         table->config = config;
-    }
-    for (int32_t i = 0; i < table->count; ++i) {
-        if (Partition* partition = table->find(i)) {
+        for (int32_t i = 0; i < table->count; ++i) {
+            Partition* partition = table->find(i);
+            if (partition == nullptr) { continue; }
             Guard shard_guard(partition->shard().lock());
-            TRY_VOID(partition->shard().flush(shard_guard));
             partition->close_batch(pool_);
             partition->set_config(config);
+            if (changed) {
+                for (const auto& segment : partition->segments()) { segment->file.reset(); }  // opened otherwise
+            }
         }
     }
-    return {};
+    for (auto& shard : shards_) { shard->hold_appends(false); }
+    return done;
+}
+
+Result<void> Store::quiesce() {
+    for (auto& shard : shards_) {
+        Guard guard(shard->lock());
+        TRY_VOID(shard->flush(guard));
+    }
+    return checkpoint(true);
 }
 
 std::vector<TopicInfo> Store::topics() {
@@ -286,8 +307,8 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
         partition->closed_segments_known = true;
     } else {
         const PartitionCheckpoint& checkpoint = *known;
-        start = {checkpoint.segment_base, checkpoint.synced_bytes, checkpoint.boundary_offset, checkpoint.log_start,
-                 checkpoint.epochs};
+        start = {checkpoint.segment_base,    checkpoint.synced_bytes, checkpoint.boundary,
+                 checkpoint.boundary_offset, checkpoint.log_start,    checkpoint.epochs};
         index = std::make_unique<SegmentIndex>(directory, checkpoint.segment_base, checkpoint.index);
         partition->compacted_end = checkpoint.compacted_end;
         TRY_VOID(partition->producers().decode_window(checkpoint.producers));
@@ -314,7 +335,7 @@ Result<void> Store::load(Partition& partition) {
         Guard first(partition.shard().lock());
         OpenSegment& active = partition.active();  // stays it: nobody appends before this is done
         const uint64_t bytes = partition.closed().at - active.begin;
-        const bool no_chunks = partition.chunks().empty();
+        const bool no_fragment = bytes > 0 && partition.chunk_of(partition.closed().at - 1) == nullptr;
         first.unlock();
         std::vector<Hash128> pieces;
         {
@@ -331,7 +352,7 @@ Result<void> Store::load(Partition& partition) {
         TRY_VOID(read_back(partition, active, hashed, bytes, [&](Bytes part) { seal->update(part); }));
         const uint64_t unfinished = align_down(bytes, engine_.block_bytes);
         std::vector<std::byte> fragment;
-        if (unfinished < bytes && no_chunks) {
+        if (unfinished < bytes && no_fragment) {
             TRY_VOID(read_back(partition, active, unfinished, bytes,
                                [&](Bytes part) { fragment.insert(fragment.end(), part.begin(), part.end()); }));
         }
@@ -359,7 +380,8 @@ Result<void> Store::read_back(Partition& partition, OpenSegment& segment, uint64
     uint64_t filled;
     {
         Guard guard(partition.shard().lock());
-        filled = std::min(partition.filled_from(segment.begin + begin), segment.begin + end) - segment.begin;
+        filled = std::clamp(partition.filled_from(segment.begin + begin), segment.begin + begin, segment.begin + end) -
+                 segment.begin;
         if (filled < end) {
             partition.pieces(segment.begin + filled, segment.begin + end, Partition::Cut::batches, pieces, pins);
         }
@@ -415,6 +437,13 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
     segment.names_unsynced = segment.names_unsynced || made_now;
     segment.file = opened;
     return opened;
+}
+
+Result<void> Store::sync_names(Partition& partition, OpenSegment& segment) {
+    TRY_VOID(disk().sync_directory(partition.identity().directory));
+    TRY_VOID(disk().sync_directory(path()));
+    segment.names_unsynced = false;
+    return {};
 }
 
 Result<void> Store::know_closed_segments(Partition& partition) {

@@ -114,6 +114,8 @@ private:
                                                       const Options& options, const Tuning& tuning);
     bool went_on();
     Result<std::shared_ptr<File>> segment_file(Partition& partition, OpenSegment& segment);
+    Result<void> sync_names(Partition& partition, OpenSegment& segment);
+    Result<void> quiesce();
     Result<void> append_metadata(const std::vector<MetadataRecord>& records);
     std::shared_ptr<TopicTable> table_of(const TopicState& topic);
     Result<Partition*> make_partition(TopicTable& topic, int32_t number);
@@ -201,6 +203,7 @@ private:
     std::atomic<bool> maintain_due_{false};
     std::atomic<bool> closed_{false};
     std::atomic<uint32_t> threads_running_{0};
+    bool alone_ = true;  // being opened or closed: nobody appends
 
     // Read-only: what was read when, and what was read since (beside.cc).
     struct Beside {

@@ -70,6 +70,24 @@ Result<SegmentIndex> SegmentIndex::open(Disk& disk, std::string directory, Offse
     return index;
 }
 
+Result<SegmentIndex> SegmentIndex::open_after_crash(Disk& disk, std::string directory, Offset base, SegmentEnd end) {
+    TRY(SegmentIndex index, open(disk, std::move(directory), base, end));
+    uint64_t bytes = uint64_t{index.state_.entries} * Column::offsets.entry_bytes;
+    index.state_.entries = static_cast<uint32_t>(align_down(bytes, disk_block_bytes_min) / Column::offsets.entry_bytes);
+    bytes = uint64_t{index.state_.time_entries} * Column::times.entry_bytes;
+    index.state_.time_entries =
+        static_cast<uint32_t>(align_down(bytes, disk_block_bytes_min) / Column::times.entry_bytes);
+    TRY_VOID(index.load_last(disk));
+    if (index.state_.entries == 0 || index.state_.time_entries == 0) {
+        return SegmentIndex(std::move(index.directory_), base);
+    }
+    // The batch of the last time entry may come before that of the last offset entry: the later ones are noted again.
+    const SegmentEnd both{index.state_.timestamp_offset_max + 1, end.at};
+    TRY(index.state_.entries, index.count_below(disk, Column::offsets, index.state_.entries, both));
+    TRY_VOID(index.load_last(disk));
+    return index;
+}
+
 void SegmentIndex::note(Offset last_offset, BytePos at, int64_t timestamp_ms_max) {
     const int64_t relative = last_offset - base_;
     CHECK(relative >= 0 && relative <= segment_offsets_max);
