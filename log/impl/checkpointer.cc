@@ -345,7 +345,26 @@ Result<void> Store::checkpoint_steps(bool exact, bool clean) {
         shards_[i]->journal().release(std::min(first_needed[i], last_first_needed_[i]));
         last_first_needed_[i] = first_needed[i];
     }
+    close_idle_files(touched, exact);
     return {};
+}
+
+// An idle partition costs no descriptor. Only a file whose every byte this checkpoint synced may be closed: the next one
+// syncs the files that are open.
+void Store::close_idle_files(const std::vector<Touched>& touched, bool exact) {
+    const std::lock_guard files(files_lock_);
+    for (const Touched& one : touched) {
+        Partition& partition = *one.partition;
+        Guard guard(partition.shard().lock());
+        const bool still = exact || partition.closed().at == partition.closed_at_checkpoint;
+        partition.closed_at_checkpoint = partition.closed().at;
+        const bool busy = partition.hooks.filling || partition.hooks.writing || partition.builder() != nullptr ||
+                          partition.segments().size() > 1;
+        if (still && !busy && partition.filled_from(0) == one.synced &&
+            partition.visible().at == partition.closed().at) {
+            partition.active().file.reset();
+        }
+    }
 }
 
 // After an exact fill the last block ends in zeros; the file ends with its last batch.

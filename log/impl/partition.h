@@ -252,6 +252,7 @@ public:
     bool swap_open = false;              // one is on its way, or its files are
     std::optional<uint64_t> swap_sequence;  // the commit that holds a swap whose files are not in their places yet
     std::vector<Offset> replaced;           // read-only: segments that a swap made nobody's, but whose files are there
+    uint64_t closed_at_checkpoint = 0;      // where it ended at the last one
     bool remains_removed = false;           // files that a crash left behind; only maintenance looks at this
 
 private:

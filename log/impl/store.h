@@ -161,6 +161,7 @@ private:
     Result<void> cut_files(const std::vector<Touched>& touched);
     Result<void> flush_index(Partition& partition, OpenSegment& segment, bool and_sync);
     Result<void> chain_seal(Partition& partition, File& file, Seal& seal);
+    void close_idle_files(const std::vector<Touched>& touched, bool exact);
     void describe_partition(const Touched& touched, bool exact, PartitionCheckpoint& out);
 
     Engine engine_;

@@ -205,5 +205,34 @@ TEST_F(MaintenanceTest, ALargeFileIsShrunkBeforeItIsRemoved) {
     EXPECT_GT(info(topic).log_start.value, 0);
 }
 
+TEST_F(MaintenanceTest, TenThousandPartitionsAreMadeInOneRecordAndNoFile) {
+    Log log = open();
+    const uint64_t before = disk_.operations();
+    make(log, "many", {}, 10'000);
+    EXPECT_LE(disk_.operations() - before, 20u) << "directories come with the first append";
+    EXPECT_THAT(files("data"), Not(Contains(StartsWith("many-"))));
+}
+
+TEST_F(MaintenanceTest, AnIdlePartitionGoesOnAfterItsFileWasClosed) {
+    {
+        Log log = open();
+        Topic topic = make(log, "events", {}, 20);
+        for (int round = 0; round < 4; ++round) {
+            for (int p = 0; p < 20; ++p) {
+                ASSERT_TRUE(topic.append(record(numbered(round)), {.partition = p}));
+                if (round == 2 && p % 2 == 0) {
+                    const std::string large(300'000, 'x');
+                    ASSERT_TRUE(topic.append(record(large), {.partition = p}));
+                }
+            }
+            ASSERT_TRUE(log.checkpoint());
+        }
+    }
+    auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    Log log = open_on(*crashed);
+    Topic topic = *log.topic("events");
+    for (int p = 0; p < 20; ++p) { EXPECT_EQ(read(topic, {}, p).size(), p % 2 == 0 ? 5u : 4u); }
+}
+
 }  // namespace
 }  // namespace flowstone
