@@ -192,25 +192,24 @@ Result<void> Store::add_partitions(std::string_view name, int32_t total) {
 }
 
 Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
-    std::shared_ptr<TopicTable> table;
-    std::shared_ptr<const TopicConfig> config;
-    bool changed = false;
-    {
-        std::lock_guard guard(meta_lock_);
-        TRY(const auto records, metadata_.alter_configs(name, set, unset));
-        table = table_of(*metadata_.topic(name));
-        const Durability before = table->config->durability;
-        TRY_VOID(append_metadata(records));
-        TRY(auto parsed, TopicConfig::parse(metadata_.topic(name)->config_map()));
-        changed = parsed.durability != before;
-        config = std::make_shared<const TopicConfig>(std::move(parsed));
-    }
+    // Held to the end: a metadata record appended while appends are held would wait for us, and we for its lock.
+    std::lock_guard guard(meta_lock_);
+    TRY(const auto records, metadata_.alter_configs(name, set, unset));
+    const auto table = table_of(*metadata_.topic(name));
+    const Durability before = table->config->durability;
+    TRY_VOID(append_metadata(records));
+    TRY(auto parsed, TopicConfig::parse(metadata_.topic(name)->config_map()));
+    const bool changed = parsed.durability != before;
+    const auto config = std::make_shared<const TopicConfig>(std::move(parsed));
+
     // A level changes at a quiet moment, with everything synced: raising it syncs what is below first (JOURNAL 4.2), and
     // each level counts on how the others left the last block of the file.
-    for (auto& shard : shards_) { shard->hold_appends(true); }
-    const auto done = changed ? quiesce() : Result<void>{};
+    Result<void> done;
+    if (changed) {
+        for (auto& shard : shards_) { shard->hold_appends(true); }
+        done = quiesce();
+    }
     {
-        std::lock_guard guard(meta_lock_);
         const std::lock_guard files(files_lock_);  // partitions made after this begin with it
         table->config = config;
         for (int32_t i = 0; i < table->count; ++i) {
@@ -224,7 +223,9 @@ Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std
             }
         }
     }
-    for (auto& shard : shards_) { shard->hold_appends(false); }
+    if (changed) {
+        for (auto& shard : shards_) { shard->hold_appends(false); }
+    }
     return done;
 }
 

@@ -49,7 +49,8 @@ public:
     // carried(): the turn in flight does what is waited for. work(): does a turn, from take() to leave().
     template <class Done, class Carried, class Work>
     Result<void> until(Guard& guard, Done done, Carried carried, Work work) {
-        bool called = false;  // the last sleep was for the turn after the one in flight: we may be the one who was woken
+        bool called =
+            false;  // the last sleep was for the turn after the one in flight: we may be the one who was woken
         for (;;) {
             const Result<bool> now = done();
             if (!now || *now) {

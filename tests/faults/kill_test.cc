@@ -45,7 +45,8 @@ Options options(uint32_t threads) {
 
 // Values are "writer:sequence", some of them large enough to go straight to the segment.
 std::string value(int writer, int32_t sequence) {
-    return std::to_string(writer) + ":" + std::to_string(sequence) + std::string(sequence % 40 == 7 ? 90'000 : 200, ' ');
+    return std::to_string(writer) + ":" + std::to_string(sequence) +
+           std::string(sequence % 40 == 7 ? 90'000 : 200, ' ');
 }
 
 // The child: appends until it is killed.
@@ -60,9 +61,9 @@ std::string value(int writer, int32_t sequence) {
             const Known& from = known[static_cast<size_t>(writer)];
             for (int32_t sequence = from.next;; ++sequence) {
                 const std::string text = value(writer, sequence);
-                auto at = topic->append({.key = std::nullopt, .value = text},
-                                        {.partition = writer % partitions,
-                                         .producer = ProducerSequence{from.producer_id, 0, sequence}});
+                auto at = topic->append(
+                    {.key = std::nullopt, .value = text},
+                    {.partition = writer % partitions, .producer = ProducerSequence{from.producer_id, 0, sequence}});
                 if (!at) { _exit(4); }
                 const Acknowledged told{writer, sequence, at->offset.value};
                 if (write(pipe, &told, sizeof told) != sizeof told) { _exit(5); }
@@ -116,7 +117,8 @@ protected:
         const auto end = std::chrono::steady_clock::now() + life;
         bool killed = false;
         for (;;) {
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+            const auto left =
+                std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
             pollfd readable{ends[0], POLLIN, 0};
             if (!killed && poll(&readable, 1, static_cast<int>(std::max<int64_t>(left.count(), 0))) == 0) {
                 kill(child, SIGKILL);

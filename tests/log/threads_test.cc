@@ -25,7 +25,8 @@ protected:
         return std::move(*log);
     }
     static Topic topic(Log& log, const char* name, int32_t partitions, ConfigMap configs = {}) {
-        auto made = log.create_topic(name, {.partitions = partitions, .configs = std::move(configs), .exists_ok = true});
+        auto made =
+            log.create_topic(name, {.partitions = partitions, .configs = std::move(configs), .exists_ok = true});
         EXPECT_TRUE(made) << made.error().message();
         return std::move(*made);
     }
@@ -195,9 +196,7 @@ TEST_P(ThreadsTest, EveryCallBesideEveryOther) {
         });
         for (Topic* one : {&durable, &written, &memory}) {
             run(false, [one, &writing] {
-                do {
-                    counts(*one, 0);
-                } while (writing > 0);
+                do { counts(*one, 0); } while (writing > 0);
             });
             run(false, [one, &writing] {  // from anywhere
                 for (int64_t i = 0; writing > 0; ++i) {

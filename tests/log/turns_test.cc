@@ -271,12 +271,11 @@ TEST(Turns, WhoIsCalledAndLeavesCallsAnother) {
         queue.a_turn_carries = 1;
         auto told = std::make_shared<bool>(false);
         const auto waiter = [&queue] { EXPECT_TRUE(queue.append_and_wait()); };
-        return std::vector<std::function<void()>>{
-            [&queue, told] {
-                EXPECT_TRUE(queue.append_and_wait());
-                *told = true;  // nobody is woken for it
-            },
-            [&queue, told] { (void)queue.append_and_wait(told.get()); }, waiter};
+        return std::vector<std::function<void()>>{[&queue, told] {
+                                                      EXPECT_TRUE(queue.append_and_wait());
+                                                      *told = true;  // nobody is woken for it
+                                                  },
+                                                  [&queue, told] { (void)queue.append_and_wait(told.get()); }, waiter};
     });
 }
 

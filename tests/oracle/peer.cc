@@ -97,10 +97,11 @@ void read_partition(const Topic& topic, int32_t partition) {
             lines.push_back(line(topic.name(), partition, record));
         }
     }
-    fmt::print(R"({{"topic":"{}","partition":{},"start":{},"end":{},"batches":{},"records":{},"opaque":{},"sha256":"{}"}})"
-               "\n",
-               topic.name(), partition, info.log_start.value, info.high_watermark.value, batches, records, opaque,
-               to_hex(sum.finish()));
+    fmt::print(
+        R"({{"topic":"{}","partition":{},"start":{},"end":{},"batches":{},"records":{},"opaque":{},"sha256":"{}"}})"
+        "\n",
+        topic.name(), partition, info.log_start.value, info.high_watermark.value, batches, records, opaque,
+        to_hex(sum.finish()));
     for (const auto& each : lines) { fmt::print("{}\n", each); }
 }
 
