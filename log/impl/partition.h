@@ -144,6 +144,12 @@ public:
     const Mark& closed() const { return closed_; }
     const Mark& visible() const { return visible_; }
     void set_visible(Mark mark);
+    // After recovery: what is there can be read. A topic below `durable` may have lost what its checkpoint claimed of a
+    // batch, and what it was trimmed to.
+    void show_restored() {
+        visible_ = closed_;
+        log_start_ = std::min(log_start_, closed_.offset);
+    }
     void wake_readers();  // that wait for something visible
     Offset log_start() const { return log_start_; }
     void set_log_start(Offset offset) { log_start_ = std::max(log_start_, offset); }

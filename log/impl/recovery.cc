@@ -417,7 +417,7 @@ Result<void> Recovery::settle_all() {
 // the checkpoint, so that indexes and producers are as if nothing had happened.
 Result<void> Recovery::settle(Partition& partition) {
     if (checkpoint_.clean) {
-        partition.set_visible(partition.closed());
+        partition.show_restored();
         return {};
     }
     const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
@@ -425,7 +425,7 @@ Result<void> Recovery::settle(Partition& partition) {
     TRY_VOID(keep_unfinished_write(partition));
     if (!store_.read_only()) { TRY_VOID(set_aside(partition)); }
     TRY_VOID(note_batches(partition, said));
-    partition.set_visible(partition.closed());
+    partition.show_restored();
     if (partition.closed().at > 0) {  // nothing of what was found went through a seal
         for (const auto& segment : partition.segments()) { segment->seal.reset(); }
         partition.hooks.loaded = false;

@@ -432,7 +432,7 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
         made_now = true;
     }
     if (!file) { return std::unexpected(file.error()); }
-    const std::shared_ptr<File> opened = std::move(*file);
+    std::shared_ptr<File> opened = std::move(*file);
     // Set under both locks, so that either is enough to read it.
     Guard shard_guard(partition.shard().lock());
     segment.names_unsynced = segment.names_unsynced || made_now;

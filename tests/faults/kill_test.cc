@@ -86,7 +86,7 @@ protected:
 
     static int cycles() {
         const char* told = std::getenv("FLOWSTONE_KILL_CYCLES");
-        return told != nullptr ? std::max(1, std::atoi(told)) : 50;
+        return told != nullptr ? std::max(1, static_cast<int>(std::strtol(told, nullptr, 10))) : 50;
     }
 
     void begin() {
