@@ -499,7 +499,8 @@ Outcome floor_copy(uint64_t bytes, uint32_t record_bytes) {
             const auto batch = BatchView::parse(Bytes(from.data() + at, used - at));
             CHECK(batch.has_value());
             std::memcpy(to.data(), batch->bytes().data(), batch->size());
-            CHECK(BatchView::parse(Bytes(to.data(), batch->size()))->crc_matches());
+            const auto copy = BatchView::parse(Bytes(to.data(), batch->size()));
+            CHECK(copy.has_value() && copy->crc_matches());
             outcome.hash += batch->crc();
             at += batch->size();
         }

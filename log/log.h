@@ -179,23 +179,6 @@ private:
     std::span<const std::byte> bytes_;
 };
 
-// What Reader::next returns: a Batch or an error. Cannot be dereferenced while temporary, so no loop can outlive it.
-class [[nodiscard]] NextBatch {
-public:
-    NextBatch(Batch batch) : result_(batch) {}
-    NextBatch(Error error) : result_(std::unexpected(error)) {}
-    explicit operator bool() const { return result_.has_value(); }
-    const Batch& operator*() const& { return *result_; }
-    const Batch* operator->() const& { return &*result_; }
-    void operator*() const&& = delete;
-    void operator->() const&& = delete;
-    const Error& error() const& { return result_.error(); }
-    Error error() && { return result_.error(); }
-
-private:
-    Result<Batch> result_;
-};
-
 // Reads one partition forwards. Must not outlive its Log.
 class FLOWSTONE_EXPORT Reader {
 public:
@@ -206,7 +189,7 @@ public:
     // The next batch, waiting up to `timeout` for one; an empty batch when there is none.
     // Errors: corrupt (the range is named; seek() past it to go on), out_of_range (what comes next was trimmed
     // away), not_found (the topic was deleted), closed, io.
-    NextBatch next(std::chrono::milliseconds timeout = {});
+    Result<Batch> next(std::chrono::milliseconds timeout = {});
     Offset position() const;  // of the next record
     Result<void> seek(From from);
 

@@ -3,6 +3,7 @@
 // This header is public (installed as <flowstone/result.h>): standard library only.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <expected>
@@ -68,8 +69,78 @@ struct [[nodiscard]] Error {
 };
 static_assert(std::is_trivially_copyable_v<Error>);
 
+// A value or the Error why there is none: std::expected, but dropping it warns with every compiler, and the value of a
+// temporary cannot be reached through * or ->, so no loop and no reference outlives what it looks at. Looking at the
+// value while there is an error is undefined: test first.
 template <class T>
-using Result = std::expected<T, Error>;
+class [[nodiscard]] Result {
+public:
+    using value_type = T;
+    using error_type = Error;
+
+    Result()
+        requires std::default_initializable<T>
+    = default;
+    template <class U = T>
+        requires std::constructible_from<std::expected<T, Error>, U> && (!std::same_as<std::remove_cvref_t<U>, Result>)
+    explicit(!std::convertible_to<U, std::expected<T, Error>>) Result(U&& value) : held_(std::forward<U>(value)) {}
+    template <class U>
+        requires std::constructible_from<T, U> && (!std::same_as<U, T>)
+    Result(Result<U>&& other) : held_(std::move(other.held_)) {}
+
+    bool has_value() const { return held_.has_value(); }
+    explicit operator bool() const { return held_.has_value(); }
+
+    T& operator*() & { return *held_; }
+    const T& operator*() const& { return *held_; }
+    T* operator->() & { return &*held_; }
+    const T* operator->() const& { return &*held_; }
+    void operator*() const&& = delete;
+    void operator->() const&& = delete;
+
+    template <class U>
+    T value_or(U&& otherwise) const& {
+        return held_.value_or(std::forward<U>(otherwise));
+    }
+    template <class U>
+    T value_or(U&& otherwise) && {
+        return std::move(held_).value_or(std::forward<U>(otherwise));
+    }
+
+    Error& error() & { return held_.error(); }
+    const Error& error() const& { return held_.error(); }
+    Error error() && { return held_.error(); }
+
+    friend bool operator==(const Result& result, const T& value)
+        requires std::equality_comparable<T>
+    {
+        return result.has_value() && *result == value;
+    }
+
+private:
+    template <class U>
+    friend class Result;
+    std::expected<T, Error> held_;
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+public:
+    using value_type = void;
+    using error_type = Error;
+
+    Result() = default;
+    Result(std::unexpected<Error> error) : held_(std::move(error)) {}
+
+    bool has_value() const { return held_.has_value(); }
+    explicit operator bool() const { return held_.has_value(); }
+    Error& error() & { return held_.error(); }
+    const Error& error() const& { return held_.error(); }
+    Error error() && { return held_.error(); }
+
+private:
+    std::expected<void, Error> held_;
+};
 
 FLOWSTONE_EXPORT std::unexpected<Error> fail(Code code, const char* operation, std::string_view detail = {});
 // Translates errno: ENOENT becomes not_found, ENOSPC and EDQUOT no_space, EROFS and EACCES read_only, else io.

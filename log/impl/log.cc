@@ -381,10 +381,10 @@ Result<void> Reader::seek(From from) {
     return {};
 }
 
-NextBatch Reader::next(std::chrono::milliseconds timeout) {
+Result<Batch> Reader::next(std::chrono::milliseconds timeout) {
     Impl& self = *impl_;
-    if (auto usable = self.opened->usable("reader.next"); !usable) { return usable.error(); }
-    if (self.broken) { return *std::exchange(self.broken, std::nullopt); }
+    if (auto usable = self.opened->usable("reader.next"); !usable) { return std::unexpected(usable.error()); }
+    if (self.broken) { return std::unexpected(*std::exchange(self.broken, std::nullopt)); }
     const int64_t deadline = self.store->clock().monotonic_ns() + std::chrono::nanoseconds(timeout).count();
     for (;;) {
         const uint32_t seen = self.partition->hooks.visible_word.load(std::memory_order_acquire);
@@ -393,16 +393,16 @@ NextBatch Reader::next(std::chrono::milliseconds timeout) {
         if (changed && self.store->read_only()) {
             // The segment went away behind our back, or was compacted: what the directory holds now says why.
             const auto again = self.look_again(true);
-            if (!again) { return again.error(); }
+            if (!again) { return std::unexpected(again.error()); }
             if (*again) { batch = self.cursor->next(); }
         }
-        if (!batch) { return batch.error(); }
+        if (!batch) { return std::unexpected(batch.error()); }
         if (*batch) {
             // Compaction keeps some batches for what they say of a producer or an end, without records.
             const bool nothing = (*batch)->control() || (*batch)->record_count() == 0;
             if ((*batch)->next_offset() <= self.position || nothing) { continue; }
             auto records = RecordCursor::open(**batch, self.scratch);
-            if (!records) { return records.error(); }
+            if (!records) { return std::unexpected(records.error()); }
             self.records = std::move(*records);
             Batch out;
             out.state_ = &self;
@@ -415,12 +415,12 @@ NextBatch Reader::next(std::chrono::milliseconds timeout) {
         }
         if (self.store->read_only()) {
             const auto more = self.look_again(false);
-            if (!more) { return more.error(); }
+            if (!more) { return std::unexpected(more.error()); }
             if (*more) { continue; }
         }
         const int64_t left = deadline - self.store->clock().monotonic_ns();
         if (left <= 0) { return Batch(); }
-        if (auto waited = self.wait(seen, left); !waited) { return waited.error(); }
+        if (auto waited = self.wait(seen, left); !waited) { return std::unexpected(waited.error()); }
     }
 }
 

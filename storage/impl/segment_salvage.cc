@@ -69,7 +69,7 @@ Result<void> SegmentSalvager::pass_damage() {
 Result<bool> SegmentSalvager::blame_held(ScanFault fault, BytePos at) {
     if (held_.at.value < 0) { return false; }
     // A batch that continues exactly what came before it is not to blame.
-    const BatchView held = *BatchView::parse(held_.bytes);
+    const BatchView held = view(held_).batch;
     const bool fits =
         fault == ScanFault::epoch_order ? held.epoch() == state_.epoch : held.base_offset() == state_.next_offset;
     if (fits) { return false; }
@@ -110,7 +110,9 @@ void SegmentSalvager::hold(const ScannedBatch& scanned) {
 }
 
 ScannedBatch SegmentSalvager::view(const Copy& copy) {
-    return {*BatchView::parse(copy.bytes), copy.at};  // parsed once already
+    const auto batch = BatchView::parse(copy.bytes);
+    CHECK(batch.has_value());  // parsed once already
+    return {*batch, copy.at};
 }
 
 SegmentSalvager::State SegmentSalvager::behind(const Copy& copy) const {

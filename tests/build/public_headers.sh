@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Usage: public_headers.sh COMPILER INCLUDE_DIR
 # Every public header compiles alone with an embedder's compiler, without a warning. What must not compile does not:
-# a loop over a batch whose Result is a temporary would read freed memory.
+# a loop over the value of a temporary Result would read freed memory, and a dropped one is an error nobody saw.
 set -euo pipefail
-compiler=$1 include=$2
+compiler=$1 include=$(realpath "$2")
 options=(-std=c++23 -Wall -Wextra -Werror -I "$include" -fsyntax-only -x c++ -)
 
 for header in "$include"/flowstone/*.h; do
@@ -40,4 +40,18 @@ expect no 'for (const auto& record : *reader.next()) { take(record); }'
 expect no 'for (const auto& record : *std::move(reader.next())) { take(record); }'
 expect no 'take(*reader.next()->begin());'
 expect no 'const auto& batch = *reader.next(); take(*batch.begin());'
+
+expect yes 'auto topics = log.describe("a"); if (topics) { for (const auto& config : topics->configs) { (void)config; } }'
+expect yes 'auto offsets = log.fetch_offsets("g"); if (offsets) { auto mine = std::move(*offsets); (void)mine; }'
+expect yes 'const auto& error = log.flush().error(); (void)error;'
+expect yes 'flowstone::Result<bool> good = true; flowstone::Result<bool> bad = flowstone::fail(flowstone::Code::io, ""); (void)good, (void)bad;'
+expect no 'for (const auto& offset : *log.fetch_offsets("g")) { (void)offset; }'
+expect no 'for (const auto& config : log.describe("a")->configs) { (void)config; }'
+expect no 'for (const auto& config : (*log.describe("a")).configs) { (void)config; }'
+expect no 'for (const auto& offset : log.fetch_offsets("g").value()) { (void)offset; }'
+expect no 'flowstone::Topic& other = *log.topic("a"); (void)other;'
+
 expect no 'reader.next();'
+expect no 'log.flush();'
+expect no 'topic.append({.value = "a"});'
+expect no 'log.topic("a");'

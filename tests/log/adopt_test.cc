@@ -15,6 +15,7 @@
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -77,7 +78,7 @@ protected:
     void write(const std::string& path, Bytes bytes, std::optional<uint64_t> at = {}) {
         auto file = disk_.open(path, {.write = true, .create = true});
         ASSERT_TRUE(file);
-        const uint64_t size = *disk_.size(**file);
+        const uint64_t size = value_of(disk_.size(**file));
         ASSERT_TRUE(write_at(disk_, **file, BytePos{static_cast<int64_t>(at.value_or(size))}, bytes));
     }
     std::vector<std::byte> read(const std::string& path) {
@@ -151,8 +152,8 @@ TEST_F(AdoptTest, TopicsThatOnlyTheirDirectoriesTellOfKeepTheirRecordsForEver) {
     Log log = open();
     EXPECT_EQ(values(log, "many", 1).size(), 150u);
     EXPECT_EQ(values(log, "few").size(), 20u);
-    EXPECT_THAT(log.describe("few")->configs, testing::Contains(testing::Pair("retention.ms", "-1")));
-    EXPECT_EQ(log.describe("many")->partitions, 2);
+    EXPECT_THAT(value_of(log.describe("few")).configs, testing::Contains(testing::Pair("retention.ms", "-1")));
+    EXPECT_EQ(value_of(log.describe("many")).partitions, 2);
 }
 
 TEST_F(AdoptTest, OnlyAnUnfinishedLastBatchIsCutAndOnlyForWriting) {
@@ -208,7 +209,7 @@ TEST_F(AdoptTest, KafkasLogStartCounts) {
     { Log log = open({.adopt = true}); }
     Log log = open();
     EXPECT_EQ(values(log, "few"), (std::vector<std::string>{"15", "16", "17", "18", "19"}));
-    EXPECT_EQ(log.topic("few")->partition(0)->log_start, Offset{15});
+    EXPECT_EQ(value_of(value_of(log.topic("few")).partition(0)).log_start, Offset{15});
 }
 
 // Version, count, and lines "topic partition offset" (docs/formats/meta-files.md).
@@ -288,7 +289,7 @@ TEST_F(RefusedTest, AnEmptyDirectoryToReadFrom) {
     ASSERT_TRUE(disk_.make_directory("data"));
     expect_refused(Code::not_found, "holds no log", {.read_only = true});
     expect_refused(Code::not_found, "holds no log", {.create = false});
-    EXPECT_THAT(*disk_.list("data"), testing::SizeIs(testing::Le(1u)));  // .lock
+    EXPECT_THAT(value_of(disk_.list("data")), testing::SizeIs(testing::Le(1u)));  // .lock
 }
 
 TEST_F(RefusedTest, ADirectoryOfSomethingElse) {

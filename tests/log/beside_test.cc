@@ -12,6 +12,7 @@
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -186,7 +187,7 @@ TEST_F(BesideTest, TheDirectoryIsNotLookedAtMoreOftenThanTenTimesASecond) {
     ASSERT_TRUE(topic);
     append(*topic, 0, 1);
     Log beside = open_reader();
-    auto reader = beside.topic("events")->read();
+    auto reader = value_of(beside.topic("events")).read();
     ASSERT_TRUE(reader);
     EXPECT_EQ(drain(*reader), texts(0, 1));
     append(*topic, 1, 2);
@@ -205,7 +206,7 @@ TEST_F(BesideTest, LargeWritesAreFollowed) {
     ASSERT_TRUE(topic);
     append(*topic, 0, 1);
     Log beside = open_reader();
-    auto reader = beside.topic("events")->read();
+    auto reader = value_of(beside.topic("events")).read();
     ASSERT_TRUE(reader);
     EXPECT_EQ(drain(*reader), texts(0, 1));
     for (int next = 1; next < 60; next += 3) {
@@ -221,7 +222,7 @@ TEST_F(BesideTest, SegmentsThatRollAreFollowed) {
     ASSERT_TRUE(topic);
     append(*topic, 0, 1);
     Log beside = open_reader();
-    auto reader = beside.topic("events")->read();
+    auto reader = value_of(beside.topic("events")).read();
     ASSERT_TRUE(reader);
     EXPECT_EQ(drain(*reader), texts(0, 1));
     int next = 1;
@@ -242,7 +243,7 @@ TEST_F(BesideTest, TheRingMayGoRoundBetweenTwoLooks) {
     ASSERT_TRUE(topic);
     append(*topic, 0, 1);
     Log beside = open_reader();
-    auto reader = beside.topic("events")->read();
+    auto reader = value_of(beside.topic("events")).read();
     ASSERT_TRUE(reader);
     EXPECT_EQ(drain(*reader), texts(0, 1));
     int next = 1;
@@ -272,7 +273,7 @@ TEST_F(BesideTest, ATopicDeletedSinceIsNamed) {
     ASSERT_TRUE(topic);
     append(*topic, 0, 5);
     Log beside = open_reader();
-    auto reader = beside.topic("events")->read();
+    auto reader = value_of(beside.topic("events")).read();
     ASSERT_TRUE(reader);
     EXPECT_EQ(drain(*reader), texts(0, 5));
     ASSERT_TRUE(writer.delete_topic("events"));
@@ -290,7 +291,7 @@ TEST_F(BesideTest, TopicsBelowDurableAreSeenAsFarAsTheirFilesGo) {
         append(*topic, 0, 50);
         if (level == std::string("memory")) { ASSERT_TRUE(writer.checkpoint()); }
         Log beside = open_reader();
-        auto reader = beside.topic(level)->read();
+        auto reader = value_of(beside.topic(level)).read();
         ASSERT_TRUE(reader);
         EXPECT_EQ(drain(*reader), texts(0, 50)) << level;
         append(*topic, 50, 90);
@@ -328,7 +329,7 @@ TEST_P(BesideAtSpeedTest, AWriterAtWorkDuringTheCopyLeavesAPrefix) {
         auto beside = try_reader();
         pause = true;  // reading on is not what this test is about
         ASSERT_TRUE(beside) << beside.error().message();
-        auto reader = beside->topic("events")->read();
+        auto reader = value_of(beside->topic("events")).read();
         ASSERT_TRUE(reader) << reader.error().message();
         const auto seen = drain(*reader);
         EXPECT_EQ(seen, texts(0, static_cast<int>(seen.size()), 3000));

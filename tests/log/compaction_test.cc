@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "script.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 // A batch from words such as "a=1" (key a, value 1), "a" (tombstone of a), "-=1" (no key), each at the next offset.
 struct Made {
     std::vector<std::byte> bytes;
-    BatchView view() const { return *BatchView::parse(bytes); }
+    BatchView view() const { return value_of(BatchView::parse(bytes)); }
 };
 
 Made make_batch(const std::vector<std::string>& records, const BatchBuilder::Options& options,
@@ -97,7 +98,7 @@ struct CompactionScript {
         for (const Entry& entry : log) {
             const BatchView view = entry.batch.view();
             if (view.base_offset().value < c.number("dirty") || view.next_offset() > end) { continue; }
-            EXPECT_TRUE(*note_keys(view, entry.fate, map, scratch));
+            EXPECT_TRUE(value_of(note_keys(view, entry.fate, map, scratch)));
         }
         const CleanRules rules{
             .now_ms = c.number("now"), .delete_retention_ms = c.number("retention", 100), .clean_end = end};
@@ -186,8 +187,8 @@ TEST(KeyMap, AFullMapStopsBeforeTheBatchThatDidNotFit) {
     std::vector<std::byte> scratch;
     const Made first = make_batch({"a:1", "b:1"}, {.base_offset = Offset{0}});
     const Made second = make_batch({"a:2", "c:1"}, {.base_offset = Offset{2}});
-    EXPECT_TRUE(*note_keys(first.view(), TransactionFate::committed, map, scratch));
-    EXPECT_FALSE(*note_keys(second.view(), TransactionFate::committed, map, scratch));
+    EXPECT_TRUE(value_of(note_keys(first.view(), TransactionFate::committed, map, scratch)));
+    EXPECT_FALSE(value_of(note_keys(second.view(), TransactionFate::committed, map, scratch)));
     EXPECT_EQ(map.end(), Offset{2});
     // a@2 is in the map although its batch is not below the end: a@0 goes, a@2 stays.
     std::vector<std::byte> out;
@@ -206,7 +207,7 @@ TEST(Compaction, EveryCodecIsKept) {
         KeyMap map({.bytes_max = 1 << 12});
         std::vector<std::byte> scratch;
         std::vector<std::byte> out;
-        ASSERT_TRUE(*note_keys(made.view(), TransactionFate::committed, map, scratch));
+        ASSERT_TRUE(value_of(note_keys(made.view(), TransactionFate::committed, map, scratch)));
         const auto cleaned = clean_batch(made.view(), TransactionFate::committed, false, map, {}, scratch, out);
         ASSERT_TRUE(cleaned) << name(codec);
         ASSERT_EQ(cleaned->what, Cleaned::rewritten);
@@ -228,7 +229,7 @@ TEST(Compaction, TimesAndHeadersSurviveAHorizon) {
     KeyMap map({.bytes_max = 1 << 12});
     std::vector<std::byte> scratch;
     std::vector<std::byte> out;
-    ASSERT_TRUE(*note_keys(batch, TransactionFate::committed, map, scratch));
+    ASSERT_TRUE(value_of(note_keys(batch, TransactionFate::committed, map, scratch)));
     const auto cleaned =
         clean_batch(batch, TransactionFate::committed, false, map,
                     {.now_ms = 90'000, .delete_retention_ms = 10'000, .clean_end = Offset{2}}, scratch, out);
@@ -255,7 +256,7 @@ TEST(Compaction, ACorruptBatchIsAnErrorAndNotDropped) {
     KeyMap map({.bytes_max = 1 << 12});
     std::vector<std::byte> scratch;
     std::vector<std::byte> out;
-    ASSERT_TRUE(*note_keys(made.view(), TransactionFate::committed, map, scratch));
+    ASSERT_TRUE(value_of(note_keys(made.view(), TransactionFate::committed, map, scratch)));
     made.bytes[batch_header_bytes] = std::byte{0x7e};  // the first record's length
     EXPECT_EQ(note_keys(made.view(), TransactionFate::committed, map, scratch).error().code, Code::corrupt);
     const auto cleaned = clean_batch(made.view(), TransactionFate::committed, false, map, {}, scratch, out);
@@ -288,7 +289,7 @@ TEST(Compaction, TheLatestValueOfEveryKeySurvivesAnySequence) {
             now_ms += 60;
             KeyMap map({.bytes_max = 1 << 12, .seed = seed});
             for (const Made& batch : log) {
-                ASSERT_TRUE(*note_keys(batch.view(), TransactionFate::committed, map, scratch));
+                ASSERT_TRUE(value_of(note_keys(batch.view(), TransactionFate::committed, map, scratch)));
             }
             std::vector<Made> next;
             for (const Made& batch : log) {

@@ -5,6 +5,7 @@
 #include "storage/segment_verify.h"
 #include "tests/log/log_world.h"
 #include "tests/sim/world/faulty_disk.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -93,7 +94,7 @@ TEST_F(CompactorTest, WhatWasCompactedIsThereAfterReopening) {
             if (clean) { close(log); }
         }
         Log log = open_on(disk);
-        Topic topic = *log.topic("state");
+        Topic topic = value_of(log.topic("state"));
         expect_complete(topic, 5'000);
         load(topic, 5'000, 8'000);
         maintain(log);
@@ -173,7 +174,7 @@ TEST_F(CompactorTest, ACrashBetweenTheJournalAndTheFilesIsFinishedAtOpening) {
         }
         auto crashed = fresh.crash({.keep = n % 2 == 0 ? Crash::Keep::nothing : Crash::Keep::everything});
         Log log = open_on(*crashed);
-        Topic topic = *log.topic("state");
+        Topic topic = value_of(log.topic("state"));
         expect_complete(topic, 3'500);
         maintain(log);
         expect_complete(topic, 3'500);

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "script.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -92,7 +93,7 @@ TEST(ConsumerOffsets, TooLongIsRefused) {
 }
 
 TEST(ConsumerOffsets, EveryVersionOfAValueIsRead) {
-    const auto read = [](std::string_view hex) { return *decode_offset_commit(from_hex(hex)); };
+    const auto read = [](std::string_view hex) { return value_of(decode_offset_commit(from_hex(hex))); };
     const OffsetCommit plain{.offset = Offset{258}, .metadata = "m", .commit_timestamp_ms = 9};
     EXPECT_EQ(read("0000 0000000000000102 0001 6d 0000000000000009"), plain);
     EXPECT_EQ(read("0002 0000000000000102 0001 6d 0000000000000009"), plain);
@@ -127,12 +128,12 @@ TEST(ConsumerOffsets, NewerValuesAreUnsupportedAndBadOnesCorrupt) {
 }
 
 TEST(ConsumerOffsets, EveryVersionOfAKeyIsRead) {
-    EXPECT_EQ(*decode_group_key(from_hex("0000 0001 67 0003 746f70 00000005")),
+    EXPECT_EQ(value_of(decode_group_key(from_hex("0000 0001 67 0003 746f70 00000005"))),
               GroupKey(OffsetCommitKey{"g", "top", 5}));
-    EXPECT_EQ(*decode_group_key(from_hex("0001 0001 67 0003 746f70 00000005")),
+    EXPECT_EQ(value_of(decode_group_key(from_hex("0001 0001 67 0003 746f70 00000005"))),
               GroupKey(OffsetCommitKey{"g", "top", 5}));
-    EXPECT_EQ(*decode_group_key(from_hex("0002 0001 67")), GroupKey(GroupMetadataKey{"g"}));
-    EXPECT_EQ(*decode_group_key(from_hex("0008 0001 67 01")), GroupKey(OtherGroupKey{8}));
+    EXPECT_EQ(value_of(decode_group_key(from_hex("0002 0001 67"))), GroupKey(GroupMetadataKey{"g"}));
+    EXPECT_EQ(value_of(decode_group_key(from_hex("0008 0001 67 01"))), GroupKey(OtherGroupKey{8}));
     const auto whole = from_hex("0001 0001 67 0003 746f70 00000005");
     for (size_t size = 0; size < whole.size(); ++size) {
         EXPECT_FALSE(decode_group_key(Bytes(whole).first(size))) << size;
@@ -149,8 +150,8 @@ TEST(OffsetTable, ARecordWithoutKeyIsRefused) {
 
 TEST(OffsetTable, ABadValueChangesNothing) {
     OffsetTable table;
-    const auto key = *encode(OffsetCommitKey{"g", "t", 0});
-    ASSERT_TRUE(table.apply(key, *encode(OffsetCommit{.offset = Offset{5}, .metadata = ""})));
+    const auto key = value_of(encode(OffsetCommitKey{"g", "t", 0}));
+    ASSERT_TRUE(table.apply(key, value_of(encode(OffsetCommit{.offset = Offset{5}, .metadata = ""}))));
     EXPECT_FALSE(table.apply(key, from_hex("0003 00")));
     ASSERT_NE(table.find("g", "t", 0), nullptr);
     EXPECT_EQ(table.find("g", "t", 0)->offset, Offset{5});

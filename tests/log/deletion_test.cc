@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "tests/sim/world/faulty_disk.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -46,7 +47,7 @@ TEST_F(DeletionTest, ATopicOfTheSameNameBeginsEmptyAndStaysApart) {
         EXPECT_EQ(read(second).size(), 3u);
     }
     Log log = open();
-    Topic topic = *log.topic("events");
+    Topic topic = value_of(log.topic("events"));
     EXPECT_EQ(read(topic).size(), 3u);
 }
 
@@ -58,7 +59,7 @@ TEST_F(DeletionTest, DirectoriesThatACrashLeftAreRemovedAtOpening) {
         ASSERT_TRUE(topic.append(record("a"), {.partition = 0}));
         ASSERT_TRUE(topic.append(record("b"), {.partition = 1}));
         make(log, "others");
-        Topic others = *log.topic("others");
+        Topic others = value_of(log.topic("others"));
         fill(others, 0, 1);
         ASSERT_TRUE(log.checkpoint());
         // The process ends when the first directory is to be renamed: the deletion is on record by then.
@@ -68,7 +69,7 @@ TEST_F(DeletionTest, DirectoriesThatACrashLeftAreRemovedAtOpening) {
     }
     Log log = open();
     EXPECT_THAT(files("data"), Not(Contains(StartsWith("events-"))));
-    Topic others = *log.topic("others");
+    Topic others = value_of(log.topic("others"));
     EXPECT_EQ(read(others).size(), 1u);
     EXPECT_EQ(log.topic("events").error().code, Code::not_found);
 }

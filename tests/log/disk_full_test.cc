@@ -1,5 +1,7 @@
 #include "tests/log/log_world.h"
 
+#include "tests/storage/value_of.h"
+
 namespace flowstone {
 namespace {
 
@@ -24,7 +26,7 @@ protected:
     }
     // Something else on the disk.
     void occupy(uint64_t leave) {
-        const uint64_t free = *small_->free_bytes("data");
+        const uint64_t free = value_of(small_->free_bytes("data"));
         auto file = small_->open("ballast", {.write = true, .create = true});
         ASSERT_TRUE(file);
         ASSERT_TRUE(small_->allocate(**file, BytePos{0}, BytePos{static_cast<int64_t>(free - leave)}, false));
@@ -62,7 +64,7 @@ TEST_F(DiskFullTest, AppendsAreRefusedReadsGoOnAndAppendsReturnWithTheSpace) {
         EXPECT_EQ(read(topic).back().second, "after");
         close(log);
         Log again = open_on(*small_, {.reserve_bytes = 0});
-        Topic same = *again.topic("events");
+        Topic same = value_of(again.topic("events"));
         EXPECT_EQ(read(same).size(), static_cast<size_t>(before) + 1);
     }
 }
@@ -73,17 +75,17 @@ TEST_F(DiskFullTest, TheReserveIsTakenAtOpeningAndGivenUpForADeletion) {
     Options options{.journal_bytes_max = 16 * mib, .dirty_bytes_max = 4 * mib, .reserve_bytes = 16 * mib};
     options.on_log = [&](std::string_view line) { lines.emplace_back(line); };
     Log log = open_on(*small_, options);
-    EXPECT_GE(small_->info("data/flowstone-reserve")->allocated_bytes, 16 * mib);
+    EXPECT_GE(value_of(small_->info("data/flowstone-reserve")).allocated_bytes, 16 * mib);
     Topic topic = make(log, "events");
     ASSERT_TRUE(topic.append(record("first")));
     occupy(8 * mib);
     fill_disk(topic, 200'000);
-    EXPECT_GE(small_->info("data/flowstone-reserve")->allocated_bytes, 16 * mib) << "not for ordinary appends";
+    EXPECT_GE(value_of(small_->info("data/flowstone-reserve")).allocated_bytes, 16 * mib) << "not for ordinary appends";
     auto deleted = log.delete_topic("events");
     ASSERT_TRUE(deleted) << deleted.error().message();
     ASSERT_TRUE(small_->remove("ballast"));
     maintain(log);
-    EXPECT_GE(small_->info("data/flowstone-reserve")->allocated_bytes, 16 * mib) << "taken back";
+    EXPECT_GE(value_of(small_->info("data/flowstone-reserve")).allocated_bytes, 16 * mib) << "taken back";
     Topic next = make(log, "next");
     ASSERT_TRUE(next.append(record("x")));
 }
@@ -121,7 +123,7 @@ TEST_F(DiskFullTest, ConsumerOffsetsAreKeptWhenTheDiskIsFull) {
     const GroupOffset offset{"events", 0, Offset{1}};
     auto committed = log.commit_offsets("g", std::span(&offset, 1));
     EXPECT_TRUE(committed) << committed.error().message();
-    EXPECT_EQ(log.fetch_offsets("g")->size(), 1u);
+    EXPECT_EQ(value_of(log.fetch_offsets("g")).size(), 1u);
 }
 
 }  // namespace

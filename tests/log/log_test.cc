@@ -12,6 +12,7 @@
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -186,7 +187,7 @@ TEST_F(LogTest, WrittenRecordsBehindASegmentThatTheCheckpointEndsWithSurviveTheP
         ASSERT_TRUE(topic->append(record(large)));
         ASSERT_TRUE(log.checkpoint());
         ASSERT_TRUE(topic->append(record(large)));  // rolls, which the journal does not tell
-        ASSERT_EQ(topic->partition(0)->segments, 2u);
+        ASSERT_EQ(value_of(topic->partition(0)).segments, 2u);
     }  // without a close: what was acknowledged is in the page cache
     Log log = open();
     auto topic = log.topic("events");
@@ -222,7 +223,7 @@ TEST_F(LogTest, AMemoryTopicIsTrimmedUpToItsHighWatermark) {
     ASSERT_TRUE(topic);
     ASSERT_TRUE(topic->append(record("a")));
     ASSERT_TRUE(topic->append(record("b")));
-    const auto start = topic->delete_records(0, topic->partition(0)->high_watermark);
+    const auto start = topic->delete_records(0, value_of(topic->partition(0)).high_watermark);
     ASSERT_TRUE(start) << start.error().message();
     EXPECT_EQ(*start, Offset{2});
 }
@@ -235,9 +236,9 @@ TEST_F(LogTest, OldRecordsDoNotRollASegmentEach) {
         ASSERT_TRUE(topic->append({.key = std::nullopt, .value = "x", .timestamp_ms = time_ms}));
     };
     for (int i = 0; i < 5; ++i) { append_at(1'000'000 + i * 200); }  // long before the clock, within a second
-    EXPECT_EQ(topic->partition(0)->segments, 1u);
+    EXPECT_EQ(value_of(topic->partition(0)).segments, 1u);
     append_at(1'001'001);  // more than a second after the segment's first record
-    EXPECT_EQ(topic->partition(0)->segments, 2u);
+    EXPECT_EQ(value_of(topic->partition(0)).segments, 2u);
 }
 
 // Nobody else waits for these records: the reader itself must come and commit them.
@@ -306,7 +307,7 @@ TEST_F(LogTest, OfManyRecordsForOnePartitionNoneIsTakenWhenOneIsRefused) {
     ASSERT_FALSE(at);
     EXPECT_EQ(at.error().code, Code::too_large);
     EXPECT_EQ(at.error().fate, Fate::not_appended);
-    EXPECT_EQ(topic->partition(0)->log_end, Offset{0});
+    EXPECT_EQ(value_of(topic->partition(0)).log_end, Offset{0});
 }
 
 // With many partitions chunks are small, and a large write has more pieces than one request may.
@@ -376,7 +377,7 @@ TEST_F(LogTest, OffsetsOfAGroupAreKept) {
     EXPECT_EQ((*fetched)[1].offset, Offset{7});
     EXPECT_THAT(log.groups(), testing::ElementsAre("g"));
     ASSERT_TRUE(log.delete_offsets("g"));
-    EXPECT_THAT(log.fetch_offsets("g")->size(), 0u);
+    EXPECT_THAT(value_of(log.fetch_offsets("g")).size(), 0u);
 }
 
 TEST_F(LogTest, ADuplicateAnswersWithItsFirstOffset) {
@@ -384,7 +385,7 @@ TEST_F(LogTest, ADuplicateAnswersWithItsFirstOffset) {
     {
         Log log = open();
         auto topic = log.create_topic("events");
-        id = *log.new_producer_id();
+        id = value_of(log.new_producer_id());
         for (int i = 0; i < 7; ++i) {
             auto at =
                 topic->append(record(std::to_string(i)), {.partition = 0, .producer = ProducerSequence{id, 0, i}});
@@ -404,7 +405,7 @@ TEST_F(LogTest, ADuplicateAnswersWithItsFirstOffset) {
     ASSERT_FALSE(gap);
     EXPECT_EQ(gap.error().code, Code::out_of_order);
     EXPECT_EQ(gap.error().fate, Fate::not_appended);
-    EXPECT_GT(*log.new_producer_id(), id);
+    EXPECT_GT(value_of(log.new_producer_id()), id);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "tests/log/log_world.h"
 
 #include "tests/sim/world/faulty_disk.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -44,7 +45,7 @@ TEST_F(MaintenanceTest, TheLogStartStaysAfterAnyReopening) {
     }  // not closed: the trim is in the journal
     for (int i = 0; i < 2; ++i) {
         Log log = open();
-        Topic topic = *log.topic("events");
+        Topic topic = value_of(log.topic("events"));
         EXPECT_EQ(info(topic).log_start, start);
         EXPECT_EQ(read(topic).front().first, start.value);
         maintain(log);
@@ -87,13 +88,13 @@ TEST_F(MaintenanceTest, ALibraryTopicKeepsRecordsOf2014ForEver) {
         }
         clock_.advance_ms(400 * day_ms);
         Log log = open();
-        Topic topic = *log.topic(name);
+        Topic topic = value_of(log.topic(name));
         maintain(log);
         clock_.advance_ms(2 * hour_ms);  // the clock is believed again by now
         maintain(log);
         EXPECT_EQ(read(topic).size(), 2'000u);
         // A broker on the same directory applies its defaults to what the topic does not say.
-        const auto said = log.describe(name)->configs;
+        const auto said = value_of(log.describe(name)).configs;
         EXPECT_THAT(said, Contains(std::pair<std::string, std::string>("retention.ms", "-1")));
     }
 }
@@ -122,7 +123,7 @@ TEST_F(MaintenanceTest, AnIdleSegmentOfAnEarlierOpeningIsAsOldAsItsFirstRecord) 
     }
     clock_.advance_ms(hour_ms + 1);
     Log log = open();
-    Topic topic = *log.topic("events");
+    Topic topic = value_of(log.topic("events"));
     maintain(log);
     EXPECT_EQ(info(topic).segments, 2u);
     fill(topic, 3, 4);
@@ -139,7 +140,7 @@ TEST_F(MaintenanceTest, NothingIsDeletedByTimeWhileTheClockIsNotBelieved) {
     clock_.jump_wall_ms(1'000 * day_ms);
     std::vector<std::string> lines;
     Log log = open({.on_log = [&](std::string_view line) { lines.emplace_back(line); }});
-    Topic topic = *log.topic("events");
+    Topic topic = value_of(log.topic("events"));
     maintain(log);
     EXPECT_EQ(read(topic).size(), 3u);
     EXPECT_FALSE(lines.empty()) << "it says so";
@@ -171,14 +172,14 @@ TEST_F(MaintenanceTest, DeletedRecordsAreUnreadableAtOnceAndTheirSegmentsGoLater
     EXPECT_EQ(batch->base_offset(), Offset{2'500});
     EXPECT_EQ(read(topic).size(), 1'000u);
     EXPECT_EQ(topic.delete_records(0, Offset{3'001}).error().code, Code::out_of_range);
-    EXPECT_EQ(*topic.delete_records(0, Offset{5}), Offset{2'000}) << "the log start never goes back";
+    EXPECT_EQ(value_of(topic.delete_records(0, Offset{5})), Offset{2'000}) << "the log start never goes back";
 }
 
 TEST_F(MaintenanceTest, AFileThatACrashLeftHalfRemovedGoesAtTheNextRound) {
     {
         Log log = open();
         make(log, "events", {{"retention.bytes", "1000000"}});
-        Topic topic = *log.topic("events");
+        Topic topic = value_of(log.topic("events"));
         fill(topic, 0, 10);
         close(log);
     }
@@ -187,7 +188,7 @@ TEST_F(MaintenanceTest, AFileThatACrashLeftHalfRemovedGoesAtTheNextRound) {
     Log log = open();
     maintain(log);
     EXPECT_THAT(files("data/events-0"), Not(Contains("00000000000000000000.log.deleted")));
-    Topic topic = *log.topic("events");
+    Topic topic = value_of(log.topic("events"));
     EXPECT_EQ(read(topic).size(), 10u);
 }
 
@@ -230,7 +231,7 @@ TEST_F(MaintenanceTest, AnIdlePartitionGoesOnAfterItsFileWasClosed) {
     }
     auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
     Log log = open_on(*crashed);
-    Topic topic = *log.topic("events");
+    Topic topic = value_of(log.topic("events"));
     for (int p = 0; p < 20; ++p) { EXPECT_EQ(read(topic, {}, p).size(), p % 2 == 0 ? 5u : 4u); }
 }
 

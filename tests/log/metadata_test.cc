@@ -9,6 +9,7 @@
 
 #include "script.h"
 #include "storage/limits.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -108,7 +109,7 @@ TEST(TopicName, IsKafkasRule) {
 
 TEST(Metadata, LookUpsByNameAndIdAgree) {
     Metadata metadata;
-    ASSERT_TRUE(apply_all(metadata, *metadata.create_topic({.name = "a", .id = uuid(1), .partitions = 3})));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.create_topic({.name = "a", .id = uuid(1), .partitions = 3}))));
     ASSERT_NE(metadata.topic("a"), nullptr);
     EXPECT_EQ(metadata.topic("a"), metadata.topic(uuid(1)));
     EXPECT_EQ(metadata.topic("b"), nullptr);
@@ -119,8 +120,8 @@ TEST(Metadata, LookUpsByNameAndIdAgree) {
 TEST(Metadata, NewPartitionsAreLedFromWhereTheyArePlaced) {
     Metadata metadata;
     const Placement placement{.broker = 4, .directory = uuid(9)};
-    ASSERT_TRUE(apply_all(
-        metadata, *metadata.create_topic({.name = "a", .id = uuid(1), .partitions = 1, .placement = placement})));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.create_topic(
+                                        {.name = "a", .id = uuid(1), .partitions = 1, .placement = placement}))));
     const PartitionState& state = metadata.topic("a")->partitions[0];
     EXPECT_EQ(state.leader, 4);
     EXPECT_EQ(state.leader_epoch, 0);
@@ -140,7 +141,7 @@ TEST(Metadata, ACommandChangesNothingByItself) {
 // As in Kafka's ReplicationControlManager: any leader in a change starts an epoch, and any change a partition epoch.
 TEST(Metadata, ChangesOfPartitionsCountEpochs) {
     Metadata metadata;
-    ASSERT_TRUE(apply_all(metadata, *metadata.create_topic({.name = "a", .id = uuid(1)})));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.create_topic({.name = "a", .id = uuid(1)}))));
     ASSERT_TRUE(metadata.apply(
         encode(PartitionChangeRecord{.partition = 0, .topic_id = uuid(1), .isr = std::vector<int32_t>{1, 2}})));
     EXPECT_EQ(metadata.topic("a")->partitions[0].leader_epoch, 0);
@@ -201,8 +202,8 @@ TEST(Metadata, ConfigsAreKeptByNameBeforeTheTopicIsThere) {
 TEST(Metadata, ATopicThatWeCreateDoesNotInheritOldConfigs) {
     Metadata metadata;
     ASSERT_TRUE(metadata.apply(ConfigRecord{config_resource_topic, "a", "retention.ms", "5"}));
-    ASSERT_TRUE(
-        apply_all(metadata, *metadata.create_topic({.name = "a", .id = uuid(1), .configs = {{"segment.ms", "7"}}})));
+    ASSERT_TRUE(apply_all(
+        metadata, value_of(metadata.create_topic({.name = "a", .id = uuid(1), .configs = {{"segment.ms", "7"}}}))));
     EXPECT_EQ(metadata.topic("a")->config_map(), (ConfigMap{{"segment.ms", "7"}}));
 }
 
@@ -211,9 +212,9 @@ TEST(Metadata, BrokerConfigsAndFeaturesAreKept) {
     ASSERT_TRUE(metadata.apply(ConfigRecord{config_resource_broker, "1", "log.retention.ms", "5"}));
     ASSERT_TRUE(metadata.apply(ConfigRecord{config_resource_broker, "", "log.retention.ms", "6"}));
     EXPECT_EQ(metadata.broker_configs().at("").at("log.retention.ms"), "6");
-    ASSERT_TRUE(apply_all(metadata, *metadata.set_feature("metadata.version", 27)));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.set_feature("metadata.version", 27))));
     EXPECT_EQ(metadata.features().at("metadata.version"), 27);
-    ASSERT_TRUE(apply_all(metadata, *metadata.set_feature("metadata.version", 0)));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.set_feature("metadata.version", 0))));
     EXPECT_TRUE(metadata.features().empty());
     EXPECT_FALSE(metadata.set_feature("", 1));
     EXPECT_FALSE(metadata.set_feature("x", -1));
@@ -249,14 +250,14 @@ TEST(Metadata, ATransactionIsAppliedAtItsEndOrNotAtAll) {
 
 TEST(Metadata, ASnapshotGivesTheSameState) {
     Metadata metadata;
-    ASSERT_TRUE(apply_all(
-        metadata,
-        *metadata.create_topic({.name = "a", .id = uuid(1), .partitions = 3, .configs = {{"retention.ms", "-1"}}})));
-    ASSERT_TRUE(apply_all(metadata, *metadata.create_topic({.name = "b", .id = uuid(2)})));
-    ASSERT_TRUE(apply_all(metadata, *metadata.delete_topic("b")));
+    ASSERT_TRUE(
+        apply_all(metadata, value_of(metadata.create_topic(
+                                {.name = "a", .id = uuid(1), .partitions = 3, .configs = {{"retention.ms", "-1"}}}))));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.create_topic({.name = "b", .id = uuid(2)}))));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.delete_topic("b"))));
     ASSERT_TRUE(metadata.apply(PartitionChangeRecord{.partition = 1, .topic_id = uuid(1), .leader = 7}));
     ASSERT_TRUE(metadata.apply(ConfigRecord{config_resource_topic, "later", "retention.ms", "5"}));
-    ASSERT_TRUE(apply_all(metadata, *metadata.allocate_producer_ids(1, 0)));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.allocate_producer_ids(1, 0))));
     Metadata copy;
     ASSERT_TRUE(apply_all(copy, metadata.snapshot()));
     EXPECT_EQ(copy.snapshot(), metadata.snapshot());
@@ -267,7 +268,7 @@ TEST(Metadata, ASnapshotGivesTheSameState) {
 
 TEST(Metadata, ConfigsOfANewerReleaseDoNotStandInTheWay) {
     Metadata metadata;
-    ASSERT_TRUE(apply_all(metadata, *metadata.create_topic({.name = "a", .id = uuid(1)})));
+    ASSERT_TRUE(apply_all(metadata, value_of(metadata.create_topic({.name = "a", .id = uuid(1)}))));
     ASSERT_TRUE(metadata.apply(ConfigRecord{config_resource_topic, "a", "future.config", "5"}));
     EXPECT_TRUE(metadata.alter_configs("a", {{"retention.ms", "5"}}, {}));
     EXPECT_TRUE(metadata.alter_configs("a", {}, std::vector<std::string>{"future.config"}));

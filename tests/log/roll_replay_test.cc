@@ -1,6 +1,7 @@
 // Opening again where segments rolled since the last checkpoint, with direct writes on both sides of the roll.
 #include "storage/segment_verify.h"
 #include "tests/log/log_world.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -28,20 +29,20 @@ TEST_F(RollReplayTest, TheEndOfARolledSegmentIsTakenFromTheJournalThoughTheNextO
         expected = append(topic, 35);
         // Replayed into memory, beside the writer.
         Log beside = open({.read_only = true});
-        Topic seen = *beside.topic("events");
+        Topic seen = value_of(beside.topic("events"));
         EXPECT_EQ(read(seen), expected);
     }
     // Not closed: what was acknowledged is in the journal and in whole blocks of the segments.
     for (int opening = 0; opening < 2; ++opening) {
         Log log = open();
-        Topic topic = *log.topic("events");
+        Topic topic = value_of(log.topic("events"));
         EXPECT_EQ(read(topic), expected);
-        EXPECT_EQ(topic.append(record("after"))->offset, Offset{static_cast<int64_t>(expected.size())});
+        EXPECT_EQ(value_of(topic.append(record("after"))).offset, Offset{static_cast<int64_t>(expected.size())});
         expected.emplace_back(expected.size(), "after");
         if (opening == 1) { close(log); }
     }
     Log log = open();
-    Topic topic = *log.topic("events");
+    Topic topic = value_of(log.topic("events"));
     EXPECT_EQ(read(topic), expected);
     close(log);
     // The rolled ends are in their files now, and sealed.

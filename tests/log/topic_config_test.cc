@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/storage/value_of.h"
+
 namespace flowstone {
 namespace {
 
@@ -111,7 +113,7 @@ TEST(TopicConfig, RetentionUpToTheEndOfTimeIsKept) {
     ASSERT_TRUE(config);
     EXPECT_EQ(config->retention_ms, INT64_MAX);
     EXPECT_FALSE(parse_one("retention.ms", "9223372036854775808"));
-    EXPECT_EQ(parse_one("retention.ms", "-1")->retention_ms, -1);
+    EXPECT_EQ(value_of(parse_one("retention.ms", "-1")).retention_ms, -1);
     EXPECT_FALSE(parse_one("retention.ms", "-2"));
 }
 
@@ -155,7 +157,7 @@ TEST(TopicConfig, BoundsHoldFromBothSides) {
 }
 
 TEST(TopicConfig, PoliciesCombineAndMayBeEmpty) {
-    const auto policy = [](const char* text) { return parse_one("cleanup.policy", text)->cleanup_policy; };
+    const auto policy = [](const char* text) { return value_of(parse_one("cleanup.policy", text)).cleanup_policy; };
     EXPECT_EQ(policy("delete"), (CleanupPolicy{.delete_old = true, .compact = false}));
     EXPECT_EQ(policy("compact"), (CleanupPolicy{.delete_old = false, .compact = true}));
     EXPECT_EQ(policy("compact, delete"), (CleanupPolicy{.delete_old = true, .compact = true}));
@@ -168,20 +170,20 @@ TEST(TopicConfig, PoliciesCombineAndMayBeEmpty) {
 }
 
 TEST(TopicConfig, CodecsByKafkasNames) {
-    EXPECT_EQ(parse_one("compression.type", "uncompressed")->compression, Codec::none);
-    EXPECT_EQ(parse_one("compression.type", "gzip")->compression, Codec::gzip);
-    EXPECT_EQ(parse_one("compression.type", "snappy")->compression, Codec::snappy);
-    EXPECT_EQ(parse_one("compression.type", "lz4")->compression, Codec::lz4);
-    EXPECT_EQ(parse_one("compression.type", "zstd")->compression, Codec::zstd);
-    EXPECT_EQ(parse_one("compression.type", "producer")->compression, std::nullopt);
+    EXPECT_EQ(value_of(parse_one("compression.type", "uncompressed")).compression, Codec::none);
+    EXPECT_EQ(value_of(parse_one("compression.type", "gzip")).compression, Codec::gzip);
+    EXPECT_EQ(value_of(parse_one("compression.type", "snappy")).compression, Codec::snappy);
+    EXPECT_EQ(value_of(parse_one("compression.type", "lz4")).compression, Codec::lz4);
+    EXPECT_EQ(value_of(parse_one("compression.type", "zstd")).compression, Codec::zstd);
+    EXPECT_EQ(value_of(parse_one("compression.type", "producer")).compression, std::nullopt);
     EXPECT_FALSE(parse_one("compression.type", "none"));
 }
 
 TEST(TopicConfig, OurOwnNames) {
-    EXPECT_EQ(parse_one("flowstone.durability", "written")->durability, Durability::written);
-    EXPECT_EQ(parse_one("flowstone.durability", "memory")->durability, Durability::memory);
+    EXPECT_EQ(value_of(parse_one("flowstone.durability", "written")).durability, Durability::written);
+    EXPECT_EQ(value_of(parse_one("flowstone.durability", "memory")).durability, Durability::memory);
     EXPECT_FALSE(parse_one("flowstone.durability", "safe"));
-    EXPECT_EQ(parse_one("flowstone.seal", "sha256")->seal, SealKind::sha256);
+    EXPECT_EQ(value_of(parse_one("flowstone.seal", "sha256")).seal, SealKind::sha256);
     EXPECT_FALSE(parse_one("flowstone.seal", "md5"));
     EXPECT_FALSE(parse_one("flowstone.unknown", "1"));
 }
@@ -198,7 +200,7 @@ TEST(TopicConfig, ErrorsNameKeyAndValue) {
 }
 
 TEST(TopicConfig, NumbersAndWordsAsJavaReadsThem) {
-    EXPECT_EQ(parse_one("retention.ms", " +5 ")->retention_ms, 5);
+    EXPECT_EQ(value_of(parse_one("retention.ms", " +5 ")).retention_ms, 5);
     for (const char* bad : {"", " ", "5 5", "0x5", "5.0", "++5", "+-5", "5ms", "NaN"}) {
         EXPECT_FALSE(parse_one("retention.ms", bad)) << bad;
     }
@@ -236,11 +238,11 @@ TEST(TopicConfig, TestsMayHaveSmallSegments) {
 }
 
 TEST(TopicConfig, ACompactedSegmentIsRolledInTimeForItsLag) {
-    EXPECT_EQ(TopicConfig::parse({{"segment.ms", "100"}, {"max.compaction.lag.ms", "50"}})->roll_ms(), 100);
-    EXPECT_EQ(
-        TopicConfig::parse({{"cleanup.policy", "compact"}, {"segment.ms", "100"}, {"max.compaction.lag.ms", "50"}})
-            ->roll_ms(),
-        50);
+    EXPECT_EQ(value_of(TopicConfig::parse({{"segment.ms", "100"}, {"max.compaction.lag.ms", "50"}})).roll_ms(), 100);
+    EXPECT_EQ(value_of(TopicConfig::parse(
+                           {{"cleanup.policy", "compact"}, {"segment.ms", "100"}, {"max.compaction.lag.ms", "50"}}))
+                  .roll_ms(),
+              50);
 }
 
 TEST(TopicConfig, DescribeListsEveryConfigAndWhatIsSet) {

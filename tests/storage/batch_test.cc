@@ -11,6 +11,7 @@
 
 #include "storage/limits.h"
 #include "tests/storage/reference.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -278,7 +279,7 @@ TEST(BatchView, NeedsTheWholeBatchAndIgnoresWhatFollows) {
     const size_t size = bytes.size();
     bytes.push_back(std::byte{0xff});
     EXPECT_EQ(parsed(bytes).size(), size);
-    EXPECT_EQ(*BatchView::measure(bytes), size);
+    EXPECT_EQ(value_of(BatchView::measure(bytes)), size);
     for (size_t cut = 0; cut < size; ++cut) {
         auto batch = BatchView::parse(Bytes(bytes).first(cut));
         ASSERT_FALSE(batch);
@@ -495,7 +496,7 @@ TEST(RecordBatchPage, TheExampleIsWhatTheBuilderWrites) {
 
 TEST(Codec, HasKafkasNames) {
     for (const Codec codec : {Codec::none, Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
-        EXPECT_EQ(*parse_codec(name(codec)), codec);
+        EXPECT_EQ(value_of(parse_codec(name(codec))), codec);
     }
     EXPECT_EQ(parse_codec("brotli").error().code, Code::invalid);
     EXPECT_EQ(parse_codec("").error().code, Code::invalid);

@@ -11,6 +11,7 @@
 
 #include "storage/limits.h"
 #include "tests/storage/reference.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -388,7 +389,7 @@ std::vector<std::byte> events_batch() {
 
 TEST(Recompress, KeepsEverythingButTheCodec) {
     const auto original = events_batch();
-    const BatchView plain_batch = *BatchView::parse(original);
+    const BatchView plain_batch = value_of(BatchView::parse(original));
     for (const Codec codec : real_codecs) {
         std::vector<std::byte> packed_bytes, back_bytes, other_bytes, scratch;
         auto packed = recompress(plain_batch, codec, packed_bytes);
@@ -428,7 +429,7 @@ TEST(Recompress, LeavesPlainWhatWeWouldRefuseToRead) {
     EXPECT_EQ(packed->codec_id(), 0);
     auto cursor = RecordCursor::open(*packed, scratch);
     ASSERT_TRUE(cursor);
-    EXPECT_EQ((**cursor->next()).value, value);
+    EXPECT_EQ((*value_of(cursor->next())).value, value);
 }
 
 TEST(RecordCursor, RefusesCompressedRubbishAndBombs) {
@@ -436,7 +437,7 @@ TEST(RecordCursor, RefusesCompressedRubbishAndBombs) {
     for (const Codec codec : real_codecs) {
         const auto rubbish = reference::batch({.attributes = static_cast<int>(codec),
                                                .records = Wire().text("this was made by no compressor of any kind")});
-        auto cursor = RecordCursor::open(*BatchView::parse(rubbish), scratch);
+        auto cursor = RecordCursor::open(value_of(BatchView::parse(rubbish)), scratch);
         ASSERT_FALSE(cursor);
         EXPECT_EQ(cursor.error().code, Code::corrupt) << name(codec);
     }
@@ -444,7 +445,7 @@ TEST(RecordCursor, RefusesCompressedRubbishAndBombs) {
     Wire bomb;
     for (const std::byte byte : packed) { bomb.raw(static_cast<int>(byte)); }
     const auto batch = reference::batch({.attributes = 4, .records = bomb});
-    auto cursor = RecordCursor::open(*BatchView::parse(batch), scratch);
+    auto cursor = RecordCursor::open(value_of(BatchView::parse(batch)), scratch);
     ASSERT_FALSE(cursor);
     EXPECT_EQ(cursor.error().code, Code::too_large);
 }

@@ -14,6 +14,7 @@
 #include "storage/impl/uring_disk.h"
 #include "storage/limits.h"
 #include "tests/sim/world/sim_random.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -176,12 +177,12 @@ protected:
         std::filesystem::remove_all(root_);
         script = nullptr;
     }
-    std::unique_ptr<File> open(OpenOptions options) { return std::move(*disk_->open(join_path(root_, "a"), options)); }
+    std::unique_ptr<File> open(OpenOptions options) { return value_of(disk_->open(join_path(root_, "a"), options)); }
 
     // Runs one request beside a second one on another file, so that the io_uring room uses its ring.
     Io run(Io request) {
         if (beside_ == nullptr) {
-            beside_ = std::move(*disk_->open(join_path(root_, "beside"), {.write = true, .create = true}));
+            beside_ = value_of(disk_->open(join_path(root_, "beside"), {.write = true, .create = true}));
         }
         Io both[] = {{.kind = Io::Kind::read, .file = beside_.get()}, request};
         disk_->run(both);
@@ -197,7 +198,7 @@ protected:
     }
     std::string content() {
         script_.moves.clear();
-        return std::string(as_text(*read_file(*disk_, join_path(root_, "a"), 1 << 20)));
+        return std::string(as_text(value_of(read_file(*disk_, join_path(root_, "a"), 1 << 20))));
     }
 
     Script script_;
@@ -339,7 +340,7 @@ TEST_P(DiskFaults, WhereTheFlagIsRefusedEveryPartIsSyncedAfterIt) {
 }
 
 TEST_P(DiskFaults, ShortDirectTransfersGoOnAtABlock) {
-    const uint64_t block = disk_->block_bytes(root_).value();
+    const uint64_t block = value_of(disk_->block_bytes(root_));
     auto direct = open({.write = true, .direct = true});
     if (!direct->direct()) { GTEST_SKIP() << "O_DIRECT does not work in " << root_; }
     const uint64_t bytes = 8 * block;
@@ -387,7 +388,7 @@ protected:
                 return no_rings_ ? nullptr : std::make_unique<ScriptedRing>(submissions_);
             },
             scripted_calls);
-        file_ = std::move(*disk_->open(join_path(root_, "a"), {.write = true, .create = true}));
+        file_ = value_of(disk_->open(join_path(root_, "a"), {.write = true, .create = true}));
     }
     ~RingFaults() override {
         disk_.reset();

@@ -19,6 +19,7 @@
 #include "storage/limits.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -314,7 +315,7 @@ TEST_P(DiskContract, AllocateReservesWithAndWithoutTheSize) {
         GTEST_SKIP() << "this file system reserves nothing";
     }
     EXPECT_EQ(disk_->size(*file), 1u);
-    EXPECT_GE(disk_->info(path("a"))->allocated_bytes, 1u << 20);
+    EXPECT_GE(value_of(disk_->info(path("a"))).allocated_bytes, 1u << 20);
     ASSERT_TRUE(disk_->allocate(*file, BytePos{0}, BytePos{5000}, false));
     EXPECT_EQ(disk_->size(*file), 5000u);
     EXPECT_EQ(content("a"), 'x' + std::string(4999, '\0'));
@@ -325,9 +326,9 @@ TEST_P(DiskContract, AllocateReservesWithAndWithoutTheSize) {
 TEST_P(DiskContract, InfoTellsFilesFromDirectories) {
     file_with("a", "12345");
     ASSERT_TRUE(disk_->make_directory(path("d")));
-    EXPECT_EQ(disk_->info(path("a"))->bytes, 5u);
-    EXPECT_FALSE(disk_->info(path("a"))->directory);
-    EXPECT_TRUE(disk_->info(path("d"))->directory);
+    EXPECT_EQ(value_of(disk_->info(path("a"))).bytes, 5u);
+    EXPECT_FALSE(value_of(disk_->info(path("a"))).directory);
+    EXPECT_TRUE(value_of(disk_->info(path("d"))).directory);
     EXPECT_EQ(code_of(disk_->info(path("none"))), Code::not_found);
 }
 
@@ -395,7 +396,7 @@ TEST_P(DiskContract, BlocksAreAPowerOfTwoAndNeverBelow4096) {
 }
 
 TEST_P(DiskContract, DirectRequestsMustBeAligned) {
-    const uint64_t block = disk_->block_bytes(root_).value();
+    const uint64_t block = value_of(disk_->block_bytes(root_));
     auto file = open("a", {.write = true, .create = true, .direct = true});
     EXPECT_FALSE(open("b")->direct()) << "not asked for";
     if (!file->direct()) { GTEST_SKIP() << "O_DIRECT does not work in " << root_; }
@@ -416,7 +417,7 @@ TEST_P(DiskContract, DirectRequestsMustBeAligned) {
 }
 
 TEST_P(DiskContract, ADirectReadEndsWhereTheFileEnds) {
-    const uint64_t block = disk_->block_bytes(root_).value();
+    const uint64_t block = value_of(disk_->block_bytes(root_));
     for (const uint64_t size : {uint64_t{1}, uint64_t{512}, block - 1, block, block + 1, 2 * block + 512}) {
         const std::string text(size, 't');
         auto writer = file_with("a", text);
@@ -430,7 +431,7 @@ TEST_P(DiskContract, ADirectReadEndsWhereTheFileEnds) {
 }
 
 TEST_P(DiskContract, DirectAndBufferedSeeTheSameBytes) {
-    const uint64_t block = disk_->block_bytes(root_).value();
+    const uint64_t block = value_of(disk_->block_bytes(root_));
     auto direct = open("a", {.write = true, .create = true, .direct = true});
     auto memory = aligned(block, block, 'd');
     const iovec piece{memory.get(), block};
@@ -458,17 +459,17 @@ TEST_P(DiskContract, DroppingTheCacheLosesNothing) {
 }
 
 TEST_P(DiskContract, FreeBytesAreKnown) {
-    EXPECT_GT(disk_->free_bytes(root_).value(), 0u);
+    EXPECT_GT(value_of(disk_->free_bytes(root_)), 0u);
     EXPECT_EQ(code_of(disk_->free_bytes(path("none"))), Code::not_found);
 }
 
 TEST_P(DiskContract, ReadFileReadsTheWholeAndNotMoreThanAllowed) {
     file_with("a", "12345");
-    EXPECT_EQ(as_text(*read_file(*disk_, path("a"), 5)), "12345");
+    EXPECT_EQ(as_text(value_of(read_file(*disk_, path("a"), 5))), "12345");
     EXPECT_EQ(code_of(read_file(*disk_, path("a"), 4)), Code::too_large);
     EXPECT_EQ(code_of(read_file(*disk_, path("none"), 4)), Code::not_found);
     file_with("empty", "");
-    EXPECT_EQ(read_file(*disk_, path("empty"), 0)->size(), 0u);
+    EXPECT_EQ(value_of(read_file(*disk_, path("empty"), 0)).size(), 0u);
 }
 
 TEST_P(DiskContract, ReplaceFileReplacesTheWhole) {
@@ -632,7 +633,7 @@ std::optional<uint64_t> device_flushes(const std::string& directory) {
 TEST_P(DiskOfProcesses, EveryDurableWriteAndSyncFlushesTheDevice) {
     constexpr uint64_t calls = 50;
     if (!device_flushes(root_)) { GTEST_SKIP() << "the device below " << root_ << " does not count flushes"; }
-    const uint64_t block = disk_->block_bytes(root_).value();
+    const uint64_t block = value_of(disk_->block_bytes(root_));
     auto file = open("a", {.write = true, .create = true, .direct = true});
     auto memory = aligned(block, 2 * block, 'x');
     ASSERT_TRUE(write_at(*disk_, *file, BytePos{0}, {memory.get(), 2 * block}));

@@ -10,6 +10,7 @@
 #include "storage/seal.h"
 #include "storage/segment_index.h"
 #include "tests/storage/scratch.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -68,7 +69,7 @@ TEST(FormatPages, ProducerSnapshot) {
 TEST(FormatPages, MetaFiles) {
     const std::vector<EpochStart> epochs = {{Epoch{0}, Offset{0}}, {Epoch{3}, Offset{1700}}};
     EXPECT_EQ(format_leader_epochs(epochs), text_block("meta-files.md", 0));
-    const Uuid id = *Uuid::parse("ABEiM0RVZneImaq7zN3u_w");
+    const Uuid id = value_of(Uuid::parse("ABEiM0RVZneImaq7zN3u_w"));
     EXPECT_EQ(format_partition_metadata(id) + '\n', text_block("meta-files.md", 1));
     const MetaProperties properties{
         .cluster_id = "MkU3OEVBNTcwNTJENDM2Qg", .node_id = 1, .directory_id = id, .others = {}};

@@ -1,6 +1,7 @@
 #include "storage/meta_files.h"
 
 #include "tests/storage/scratch.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -13,7 +14,7 @@ TEST(LeaderEpochs, AreKafkasText) {
     const auto parsed = parse_leader_epochs("0\n3\n0 0\n3 17\n4 17\n");
     ASSERT_TRUE(parsed) << parsed.error().message();
     EXPECT_EQ(*parsed, epochs);
-    EXPECT_TRUE(parse_leader_epochs("0\n0\n")->empty());
+    EXPECT_TRUE(value_of(parse_leader_epochs("0\n0\n")).empty());
 }
 
 TEST(LeaderEpochs, AnythingElseIsRefusedByName) {
@@ -61,10 +62,10 @@ TEST(LeaderEpochs, EveryTruncationAndBitFlipIsNamedOrParsesToWhatItSays) {
 }
 
 TEST(PartitionMetadata, IsKafkasText) {
-    const Uuid id = *Uuid::parse(topic_id);
+    const Uuid id = value_of(Uuid::parse(topic_id));
     EXPECT_EQ(format_partition_metadata(id), "version: 0\ntopic_id: " + topic_id);
-    EXPECT_EQ(*parse_partition_metadata("version: 0\ntopic_id: " + topic_id), id);
-    EXPECT_EQ(*parse_partition_metadata("version: 0\ntopic_id: " + topic_id + "\n"), id);
+    EXPECT_EQ(value_of(parse_partition_metadata("version: 0\ntopic_id: " + topic_id)), id);
+    EXPECT_EQ(value_of(parse_partition_metadata("version: 0\ntopic_id: " + topic_id + "\n")), id);
 }
 
 TEST(PartitionMetadata, AnythingElseIsRefused) {
@@ -98,8 +99,8 @@ TEST(MetaProperties, UnknownKeysAreKept) {
     const auto parsed = parse_meta_properties(format_meta_properties(properties));
     ASSERT_TRUE(parsed) << parsed.error().message();
     EXPECT_EQ(*parsed, properties);
-    properties.directory_id = *Uuid::parse(topic_id);
-    EXPECT_EQ(*parse_meta_properties(format_meta_properties(properties)), properties);
+    properties.directory_id = value_of(Uuid::parse(topic_id));
+    EXPECT_EQ(value_of(parse_meta_properties(format_meta_properties(properties))), properties);
 }
 
 TEST(MetaProperties, JavasOtherSpellingsAreUnderstood) {
@@ -130,7 +131,7 @@ TEST(MetaProperties, AnythingElseIsRefusedByName) {
 TEST(OffsetCheckpoint, IsKafkasText) {
     const std::vector<PartitionOffset> offsets = {{{"a-b", 0}, Offset{5}}, {{"t", 12}, Offset{0}}};
     EXPECT_EQ(format_offset_checkpoint(offsets), "0\n2\na-b 0 5\nt 12 0\n");
-    EXPECT_EQ(*parse_offset_checkpoint("0\n2\na-b 0 5\nt 12 0\n"), offsets);
+    EXPECT_EQ(value_of(parse_offset_checkpoint("0\n2\na-b 0 5\nt 12 0\n")), offsets);
     for (const char* text :
          {"0\n1\nt 0\n", "0\n1\nt 0 1 2\n", "0\n1\nt/ 0 1\n", "0\n1\nt -1 1\n", "0\n1\nt 0 -1\n", "0\n1\n"}) {
         EXPECT_EQ(code_of(parse_offset_checkpoint(text)), Code::corrupt) << text;
@@ -145,13 +146,13 @@ TEST_F(MetaFilesTest, AreWrittenReplacedAndReadAgain) {
     EXPECT_EQ(code_of(read_leader_epochs(*disk_, root_)), Code::not_found);
     ASSERT_TRUE(write_leader_epochs(*disk_, root_, {}));
     ASSERT_TRUE(write_leader_epochs(*disk_, root_, epochs));
-    EXPECT_EQ(*read_leader_epochs(*disk_, root_), epochs);
-    const Uuid id = *Uuid::parse(topic_id);
+    EXPECT_EQ(value_of(read_leader_epochs(*disk_, root_)), epochs);
+    const Uuid id = value_of(Uuid::parse(topic_id));
     ASSERT_TRUE(write_partition_metadata(*disk_, root_, id));
-    EXPECT_EQ(*read_partition_metadata(*disk_, root_), id);
+    EXPECT_EQ(value_of(read_partition_metadata(*disk_, root_)), id);
     const MetaProperties properties{.cluster_id = "c", .node_id = 1, .directory_id = id, .others = {}};
     ASSERT_TRUE(write_meta_properties(*disk_, root_, properties));
-    EXPECT_EQ(*read_meta_properties(*disk_, root_), properties);
+    EXPECT_EQ(value_of(read_meta_properties(*disk_, root_)), properties);
 }
 
 TEST_F(MetaFilesTest, ErrorsNameTheFile) {

@@ -3,6 +3,7 @@
 #include "storage/checksum.h"
 #include "tests/storage/reference.h"
 #include "tests/storage/scratch.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -43,7 +44,7 @@ TEST(ProducerSnapshot, IsKafkasFormatByteForByte) {
     const auto decoded = decode_producer_snapshot(two_entries_by_hand());
     ASSERT_TRUE(decoded) << decoded.error().message();
     EXPECT_EQ(*decoded, two_entries());
-    EXPECT_TRUE(decode_producer_snapshot(encode_producer_snapshot({}))->empty());
+    EXPECT_TRUE(value_of(decode_producer_snapshot(encode_producer_snapshot({}))).empty());
 }
 
 TEST(ProducerSnapshot, EveryBitFlipIsNamed) {
@@ -86,7 +87,7 @@ using ProducerSnapshotFileTest = ScratchTest;
 TEST_F(ProducerSnapshotFileTest, IsWrittenUnderItsOffsetAndReadAgain) {
     ASSERT_TRUE(write_producer_snapshot(*disk_, root_, Offset{1300}, two_entries()));
     EXPECT_EQ(read("00000000000000001300.snapshot"), two_entries_by_hand());
-    EXPECT_EQ(*read_producer_snapshot(*disk_, root_, Offset{1300}), two_entries());
+    EXPECT_EQ(value_of(read_producer_snapshot(*disk_, root_, Offset{1300})), two_entries());
     EXPECT_EQ(code_of(read_producer_snapshot(*disk_, root_, Offset{1301})), Code::not_found);
     write("00000000000000001300.snapshot", as_bytes("\1\2"));
     const auto bad = read_producer_snapshot(*disk_, root_, Offset{1300});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/storage/scratch.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -232,10 +233,10 @@ TEST_F(SegmentScanTest, ABatchInsideADamagedRecordIsNotTakenForOneOfOurs) {
     write(name_of_log, bytes);
     const auto file = open(name_of_log);
     SegmentScanner scanner(*disk_, *file, {});
-    ASSERT_TRUE(*scanner.next());
-    ASSERT_FALSE(*scanner.next());
+    ASSERT_TRUE(value_of(scanner.next()));
+    ASSERT_FALSE(value_of(scanner.next()));
     ASSERT_EQ(scanner.fault(), ScanFault::bad_crc);
-    ASSERT_TRUE(*scanner.resync());
+    ASSERT_TRUE(value_of(scanner.resync()));
     EXPECT_EQ(scanner.position().value, last_at);
 }
 

@@ -5,6 +5,7 @@
 #include "storage/meta_files.h"
 #include "storage/producer_snapshot.h"
 #include "tests/storage/scratch.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
@@ -315,7 +316,7 @@ TEST_F(SegmentVerifyTest, SealFaultsAreNamed) {
     ASSERT_TRUE(write_partition_metadata(*disk_, root_, topic_));
     // The first seal loses its chain: the second one still names its head.
     const auto first = read(file(0, SegmentFile::seal));
-    Seal plain = *read_seal(*disk_, root_, Offset{0});
+    Seal plain = value_of(read_seal(*disk_, root_, Offset{0}));
     plain.chain.reset();
     ASSERT_TRUE(write_seal(*disk_, root_, plain));
     EXPECT_EQ(words(), Words{"chain_broken"});
@@ -330,7 +331,7 @@ TEST_F(SegmentVerifyTest, SealFaultsAreNamed) {
 }
 
 TEST_F(SegmentVerifyTest, HistoryThatWasRewrittenBreaksTheChainOrMissesTheHeadKeptElsewhere) {
-    const Sha256 kept = read_seal(*disk_, root_, Offset{base_[1]})->head();
+    const Sha256 kept = value_of(read_seal(*disk_, root_, Offset{base_[1]})).head();
     VerifyOptions with = options();
     with.chain_head = kept;
     EXPECT_EQ(words(with), Words{});

@@ -5,6 +5,8 @@
 
 #include "tests/tools/string_source.h"
 
+#include "tests/storage/value_of.h"
+
 namespace flowstone::tool {
 namespace {
 
@@ -32,50 +34,50 @@ Result<Rows> read(const std::string& text, size_t piece_bytes = SIZE_MAX, CsvLim
 
 TEST(Csv, ReadsTheExamplesOfRfc4180) {
     // Section 2, rules 1, 2, 5, 6 and 7.
-    EXPECT_THAT(*read("aaa,bbb,ccc\r\nzzz,yyy,xxx\r\n"),
+    EXPECT_THAT(value_of(read("aaa,bbb,ccc\r\nzzz,yyy,xxx\r\n")),
                 ElementsAre(ElementsAre("aaa", "bbb", "ccc"), ElementsAre("zzz", "yyy", "xxx")));
-    EXPECT_THAT(*read("aaa,bbb,ccc\r\nzzz,yyy,xxx"),
+    EXPECT_THAT(value_of(read("aaa,bbb,ccc\r\nzzz,yyy,xxx")),
                 ElementsAre(ElementsAre("aaa", "bbb", "ccc"), ElementsAre("zzz", "yyy", "xxx")));
-    EXPECT_THAT(*read("\"aaa\",\"bbb\",\"ccc\"\r\nzzz,yyy,xxx"),
+    EXPECT_THAT(value_of(read("\"aaa\",\"bbb\",\"ccc\"\r\nzzz,yyy,xxx")),
                 ElementsAre(ElementsAre("aaa", "bbb", "ccc"), ElementsAre("zzz", "yyy", "xxx")));
-    EXPECT_THAT(*read("\"aaa\",\"b\r\nbb\",\"ccc\"\r\nzzz,yyy,xxx"),
+    EXPECT_THAT(value_of(read("\"aaa\",\"b\r\nbb\",\"ccc\"\r\nzzz,yyy,xxx")),
                 ElementsAre(ElementsAre("aaa", "b\r\nbb", "ccc"), ElementsAre("zzz", "yyy", "xxx")));
-    EXPECT_THAT(*read("\"aaa\",\"b\"\"bb\",\"ccc\""), ElementsAre(ElementsAre("aaa", "b\"bb", "ccc")));
+    EXPECT_THAT(value_of(read("\"aaa\",\"b\"\"bb\",\"ccc\"")), ElementsAre(ElementsAre("aaa", "b\"bb", "ccc")));
 }
 
-TEST(Csv, SpacesBelongToTheField) { EXPECT_THAT(*read(" a , b\n"), ElementsAre(ElementsAre(" a ", " b"))); }
+TEST(Csv, SpacesBelongToTheField) { EXPECT_THAT(value_of(read(" a , b\n")), ElementsAre(ElementsAre(" a ", " b"))); }
 
 TEST(Csv, EmptyFieldsAndLinesAreFields) {
-    EXPECT_THAT(*read(",,\n"), ElementsAre(ElementsAre("", "", "")));
-    EXPECT_THAT(*read("a\n\nb\n"), ElementsAre(ElementsAre("a"), ElementsAre(""), ElementsAre("b")));
-    EXPECT_THAT(*read("\"\"\n"), ElementsAre(ElementsAre("")));
-    EXPECT_THAT(*read("\"\""), ElementsAre(ElementsAre("")));
-    EXPECT_THAT(*read("a,"), ElementsAre(ElementsAre("a", "")));
-    EXPECT_THAT(*read(""), IsEmpty());
+    EXPECT_THAT(value_of(read(",,\n")), ElementsAre(ElementsAre("", "", "")));
+    EXPECT_THAT(value_of(read("a\n\nb\n")), ElementsAre(ElementsAre("a"), ElementsAre(""), ElementsAre("b")));
+    EXPECT_THAT(value_of(read("\"\"\n")), ElementsAre(ElementsAre("")));
+    EXPECT_THAT(value_of(read("\"\"")), ElementsAre(ElementsAre("")));
+    EXPECT_THAT(value_of(read("a,")), ElementsAre(ElementsAre("a", "")));
+    EXPECT_THAT(value_of(read("")), IsEmpty());
 }
 
 TEST(Csv, AByteOrderMarkIsNoPartOfTheFirstField) {
-    EXPECT_THAT(*read("\xef\xbb\xbf"
-                      "a,b\n"),
+    EXPECT_THAT(value_of(read("\xef\xbb\xbf"
+                              "a,b\n")),
                 ElementsAre(ElementsAre("a", "b")));
-    EXPECT_THAT(*read("\xef\xbb\xbf\"a\"\n"), ElementsAre(ElementsAre("a")));
-    EXPECT_THAT(*read("a,\xef\xbb\xbf"
-                      "b\n"),
+    EXPECT_THAT(value_of(read("\xef\xbb\xbf\"a\"\n")), ElementsAre(ElementsAre("a")));
+    EXPECT_THAT(value_of(read("a,\xef\xbb\xbf"
+                              "b\n")),
                 ElementsAre(ElementsAre("a",
                                         "\xef\xbb\xbf"
                                         "b")));
-    EXPECT_THAT(*read("\xef\xbb\xbf"), IsEmpty());
+    EXPECT_THAT(value_of(read("\xef\xbb\xbf")), IsEmpty());
 }
 
 TEST(Csv, IsTheSameInPiecesOfAnySize) {
     const std::string text =
         "\xef\xbb\xbf"
         "a,\"b\"\"\r\n\",c\r\n\"\",,\"\"\"\"\r\nlast,\"x\",";
-    const Rows whole = *read(text);
+    const Rows whole = value_of(read(text));
     ASSERT_THAT(whole,
                 ElementsAre(ElementsAre("a", "b\"\r\n", "c"), ElementsAre("", "", "\""), ElementsAre("last", "x", "")));
     for (size_t piece_bytes = 1; piece_bytes < text.size(); ++piece_bytes) {
-        EXPECT_EQ(*read(text, piece_bytes), whole) << piece_bytes;
+        EXPECT_EQ(value_of(read(text, piece_bytes)), whole) << piece_bytes;
     }
 }
 
@@ -111,7 +113,7 @@ TEST(Csv, SaysOnWhichLineARowBegins) {
     StringSource source("a\n\"b\n\n\"\nc\n");
     CsvReader csv(source);
     std::vector<uint64_t> lines;
-    while (*csv.next()) { lines.push_back(csv.line_number()); }
+    while (value_of(csv.next())) { lines.push_back(csv.line_number()); }
     EXPECT_THAT(lines, ElementsAre(1, 2, 5));
 }
 

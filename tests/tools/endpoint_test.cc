@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/storage/value_of.h"
+
 namespace flowstone::tool {
 namespace {
 
@@ -12,20 +14,20 @@ Result<Endpoint> parse(std::string_view text) {
 }
 
 TEST(Endpoint, NamesItsTransport) {
-    EXPECT_EQ(*parse("dir:data"), (Endpoint{Kind::dir, "data"}));
-    EXPECT_EQ(*parse("shm:/data"), (Endpoint{Kind::shm, "/data"}));
-    EXPECT_EQ(*parse("localhost:9092"), (Endpoint{Kind::hosts, "localhost:9092"}));
-    EXPECT_EQ(*parse("a:1,b:65535"), (Endpoint{Kind::hosts, "a:1,b:65535"}));
-    EXPECT_EQ(*parse("[::1]:9092"), (Endpoint{Kind::hosts, "[::1]:9092"}));
+    EXPECT_EQ(value_of(parse("dir:data")), (Endpoint{Kind::dir, "data"}));
+    EXPECT_EQ(value_of(parse("shm:/data")), (Endpoint{Kind::shm, "/data"}));
+    EXPECT_EQ(value_of(parse("localhost:9092")), (Endpoint{Kind::hosts, "localhost:9092"}));
+    EXPECT_EQ(value_of(parse("a:1,b:65535")), (Endpoint{Kind::hosts, "a:1,b:65535"}));
+    EXPECT_EQ(value_of(parse("[::1]:9092")), (Endpoint{Kind::hosts, "[::1]:9092"}));
 }
 
 TEST(Endpoint, AWordWithASlashOrOfADirectoryIsAPath) {
-    EXPECT_EQ(*parse("./data"), (Endpoint{Kind::dir, "./data"}));
-    EXPECT_EQ(*parse("a:1/b"), (Endpoint{Kind::dir, "a:1/b"}));
-    EXPECT_EQ(*parse("there"), (Endpoint{Kind::dir, "there"}));
+    EXPECT_EQ(value_of(parse("./data")), (Endpoint{Kind::dir, "./data"}));
+    EXPECT_EQ(value_of(parse("a:1/b")), (Endpoint{Kind::dir, "a:1/b"}));
+    EXPECT_EQ(value_of(parse("there")), (Endpoint{Kind::dir, "there"}));
 }
 
-TEST(Endpoint, NoneIsTheDefaultDirectory) { EXPECT_EQ(*parse(""), (Endpoint{Kind::dir, "./flowstone-data"})); }
+TEST(Endpoint, NoneIsTheDefaultDirectory) { EXPECT_EQ(value_of(parse("")), (Endpoint{Kind::dir, "./flowstone-data"})); }
 
 TEST(Endpoint, RefusesWhatIsNeitherPathNorHost) {
     for (const char* text : {"nowhere", "dir:", "shm:", "host:", "host:0", "host:65536", "host:+1", "host:9x", ":9092",
@@ -37,7 +39,7 @@ TEST(Endpoint, RefusesWhatIsNeitherPathNorHost) {
 }
 
 TEST(Endpoint, OnlyDirectoriesAreServedYet) {
-    EXPECT_EQ(*log_directory("dir:data"), "data");
+    EXPECT_EQ(value_of(log_directory("dir:data")), "data");
     EXPECT_EQ(log_directory("shm:data").error().code, Code::unsupported);
     EXPECT_EQ(log_directory("localhost:9092").error().code, Code::unsupported);
 }

@@ -5,6 +5,8 @@
 
 #include "tests/tools/string_source.h"
 
+#include "tests/storage/value_of.h"
+
 namespace flowstone::tool {
 namespace {
 
@@ -28,15 +30,15 @@ Result<std::vector<std::string>> read(const std::string& text, size_t piece_byte
 
 TEST(Lines, EndWithALineFeedAndKeepEverythingElse) {
     for (size_t piece_bytes = 1; piece_bytes < 12; ++piece_bytes) {
-        EXPECT_THAT(*read("a\r\n\nb c\nd", piece_bytes, 10), ElementsAre("a\r", "", "b c", "d"));
-        EXPECT_THAT(*read("\n", piece_bytes, 10), ElementsAre(""));
-        EXPECT_THAT(*read("", piece_bytes, 10), IsEmpty());
-        EXPECT_THAT(*read(std::string("\0\n", 2), piece_bytes, 10), ElementsAre(std::string(1, '\0')));
+        EXPECT_THAT(value_of(read("a\r\n\nb c\nd", piece_bytes, 10)), ElementsAre("a\r", "", "b c", "d"));
+        EXPECT_THAT(value_of(read("\n", piece_bytes, 10)), ElementsAre(""));
+        EXPECT_THAT(value_of(read("", piece_bytes, 10)), IsEmpty());
+        EXPECT_THAT(value_of(read(std::string("\0\n", 2), piece_bytes, 10)), ElementsAre(std::string(1, '\0')));
     }
 }
 
 TEST(Lines, AreBounded) {
-    EXPECT_THAT(*read("1234\n1234", 3, 4), ElementsAre("1234", "1234"));
+    EXPECT_THAT(value_of(read("1234\n1234", 3, 4)), ElementsAre("1234", "1234"));
     EXPECT_EQ(read("12345\n", 3, 4).error().code, Code::too_large);
     EXPECT_EQ(read("12345\n", 100, 4).error().code, Code::too_large);
     EXPECT_EQ(read("\n12345", 100, 4).error().code, Code::too_large);
@@ -44,7 +46,7 @@ TEST(Lines, AreBounded) {
 
 TEST(Lines, LongerThanOneReadAreWhole) {
     const std::string line(300'000, 'x');
-    EXPECT_THAT(*read(line + "\n" + line, 70'000, line.size()), ElementsAre(line, line));
+    EXPECT_THAT(value_of(read(line + "\n" + line, 70'000, line.size())), ElementsAre(line, line));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "storage/seal.h"
 #include "storage/segment_files.h"
 #include "storage/segment_index.h"
+#include "tests/storage/value_of.h"
 
 namespace flowstone::tool {
 namespace {
@@ -32,8 +33,8 @@ protected:
         EXPECT_TRUE(disk_->make_directory(root_));
         EXPECT_TRUE(disk_->make_directory(partition()));
         EXPECT_TRUE(disk_->make_directory(root_ + "/lost+found"));
-        const Uuid cluster = *Uuid::parse("MkU3OEVBNTcwNTJENDM2Qg");
-        const Uuid topic = *Uuid::parse("ABEiM0RVZneImaq7zN3u_w");
+        const Uuid cluster = value_of(Uuid::parse("MkU3OEVBNTcwNTJENDM2Qg"));
+        const Uuid topic = value_of(Uuid::parse("ABEiM0RVZneImaq7zN3u_w"));
         EXPECT_TRUE(write_meta_properties(
             *disk_, root_, {.cluster_id = cluster.to_string(), .node_id = 1, .directory_id = {}, .others = {}}));
         EXPECT_TRUE(write_partition_metadata(*disk_, partition(), topic));
@@ -68,7 +69,7 @@ protected:
             }
             BatchView view = batch.close();
             std::vector<std::byte> smaller;
-            if (offset == base + 2) { view = *recompress(view, Codec::zstd, smaller); }
+            if (offset == base + 2) { view = value_of(recompress(view, Codec::zstd, smaller)); }
             ASSERT_TRUE(write_at(*disk_, **file, at, view.bytes()));
             index.note(view, at);
             builder.update(view.bytes());
@@ -98,12 +99,14 @@ protected:
         return ran;
     }
     void flip(const std::string& path, int64_t at) {
-        auto content = *read_file(*disk_, path, 1 << 20);
+        auto content = value_of(read_file(*disk_, path, 1 << 20));
         content[static_cast<size_t>(at)] ^= std::byte{1};
         auto file = disk_->open(path, {.write = true});
         ASSERT_TRUE(write_at(*disk_, **file, BytePos{0}, content));
     }
-    std::string content(const std::string& path) { return std::string(as_text(*read_file(*disk_, path, 1 << 20))); }
+    std::string content(const std::string& path) {
+        return std::string(as_text(value_of(read_file(*disk_, path, 1 << 20))));
+    }
     // Where a batch begins, by Kafka's format: each ends its length behind its 12th byte.
     int64_t batch_at(int64_t base, int number) {
         const std::string bytes = content(log(base));
@@ -259,8 +262,8 @@ TEST_F(SegmentCommandTest, ResealKeepsAwayFromAnOpenLog) {
 }
 
 TEST_F(SegmentCommandTest, TheChainIsHeldAgainstAHeadKeptElsewhere) {
-    auto content_hash = *sha256_of_file(*disk_, **disk_->open(log(0), {}), content(log(0)).size());
-    Seal chained = *read_seal(*disk_, partition(), Offset{0});
+    auto content_hash = value_of(sha256_of_file(*disk_, *value_of(disk_->open(log(0), {})), content(log(0)).size()));
+    Seal chained = value_of(read_seal(*disk_, partition(), Offset{0}));
     chained.chain = SealChain{.content = content_hash, .previous = {}, .replaced = {}};
     ASSERT_TRUE(write_seal(*disk_, partition(), chained));
     EXPECT_EQ(run("verify --chain " + to_hex(chained.head()) + ' ' + root_).exit, 0);

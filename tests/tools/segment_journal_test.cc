@@ -10,6 +10,7 @@
 
 #include "storage/bytes.h"
 #include "storage/disk.h"
+#include "tests/storage/value_of.h"
 #include "tools/flowstone/segment.h"
 
 namespace flowstone::tool {
@@ -64,7 +65,7 @@ protected:
         return ran;
     }
     std::string content(const std::string& path) const {
-        return std::string(as_text(*read_file(*disk_, path, 64u << 20)));
+        return std::string(as_text(value_of(read_file(*disk_, path, 64u << 20))));
     }
     void flip(const std::string& path, size_t at) const {
         const auto file = disk_->open(path, {.write = true});

@@ -160,7 +160,7 @@ private:
 
     // False when the partition has nothing more now.
     Result<bool> print_next(Source& source, std::chrono::milliseconds wait) {
-        const NextBatch batch = source.reader.next(wait);
+        const Result<Batch> batch = source.reader.next(wait);
         if (!batch) { return std::unexpected(batch.error()); }
         if (batch->empty()) { return false; }
         const RecordPlace place{.topic = topic_.name(), .partition = source.partition};

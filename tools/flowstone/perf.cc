@@ -115,7 +115,7 @@ Result<void> read_partition(Course& course, const Topic& topic, int32_t partitio
     while (reader.position() < info.high_watermark && !course.stop && !interrupted()) {
         if (course.records >= course.arguments.records) { break; }
         const int64_t start_ns = course.clock.monotonic_ns();
-        const NextBatch batch = reader.next();
+        const Result<Batch> batch = reader.next();
         if (!batch) { return std::unexpected(batch.error()); }
         if (batch->empty()) { break; }
         uint64_t count = 0;

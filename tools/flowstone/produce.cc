@@ -36,7 +36,7 @@ class Production {
 public:
     Production(Log& log, const Topic& topic, const ProduceArguments& arguments, Clock& clock)
         : topic_(topic), arguments_(arguments), progress_(clock, arguments.quiet) {
-        const auto codec = arguments.compression.empty() ? Codec::none : *parse_codec(arguments.compression);
+        const auto codec = parse_codec(arguments.compression).value_or(Codec::none);
         appender_ =
             codec == Codec::none ? make_appender(log, topic) : make_compressing_appender(log, topic, codec, clock);
     }

@@ -30,7 +30,7 @@ Result<std::optional<std::string>> last_value(const Topic& topic, int32_t partit
     TRY(Reader reader, topic.read({.partition = partition, .from = from}));
     std::optional<std::string> last;
     while (reader.position() < end) {
-        const NextBatch batch = reader.next();
+        const Result<Batch> batch = reader.next();
         if (!batch) { return std::unexpected(batch.error()); }
         if (batch->empty()) { break; }
         for (const RecordView& record : *batch) { last = record.value.value_or(""); }
