@@ -132,12 +132,13 @@ Workload disk_bound_1k() {
 Result<Outcome> our_batches(const std::string& directory, const Setting& setting, int32_t partitions,
                             uint64_t batches) {
     const Source source(4000);
+    // A ring of 1 GiB, as a broker's: with 10,000 partitions the ring, too, decides how large the writes to a segment are.
     TRY(const auto ours,
         OurLog::open(
             directory,
             {.partitions = partitions,
              .direct_path = false,
-             .options = {.threads = setting.threads, .journal_bytes_max = 128u << 20, .dirty_bytes_max = 320u << 20}}));
+             .options = {.threads = setting.threads, .journal_bytes_max = 1u << 30, .dirty_bytes_max = 320u << 20}}));
     Outcome outcome;
     outcome.records = batches;
     outcome.bytes = batches * source.record_bytes();
@@ -168,13 +169,13 @@ Result<Outcome> our_batches(const std::string& directory, const Setting& setting
 int32_t many(const Setting& setting) { return setting.size == Size::small ? 100 : 10'000; }
 
 Workload partitions_10000_4k() {
-    constexpr uint64_t full = 200'000;
+    constexpr uint64_t full = 800'000;  // three laps of the ring
     return {
         "partitions_10000_4k",
         "4 KiB batches round-robin over 10,000 partitions, durable, direct path off, 320 MB dirty budget",
         {{"fdatasync",
           [](const Setting& setting, const std::string& directory) {
-              return floor_many_files(directory, static_cast<uint32_t>(many(setting)), setting.amount(full / 4));
+              return floor_many_files(directory, static_cast<uint32_t>(many(setting)), setting.amount(full / 16));
           }},
          {"ours_one",
           [](const Setting& setting, const std::string& directory) {

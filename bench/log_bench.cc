@@ -11,6 +11,7 @@
 //   read_cold_beside_commits  and what the second does to commits
 //   checkpoint_beside         what a checkpoint, a trim of 1 GiB and rolling do to commits
 //   open_empty, open_10000_clean, open_10000_killed   opening
+//   create_10000              making a topic of 10,000 partitions
 //   memory_use                resident memory, empty and with ten times the data
 //
 //   --rounds N      five unless told; every contender runs once in each, in turn
@@ -21,9 +22,11 @@
 //   --dir DIR       where the data goes; a directory under the current one unless told, removed at the end
 //   --json          one object a line
 //
-// Figures are medians over the rounds, ratios are taken within a round and then their median. "lap" is how often the
-// bytes of the journal went round its ring. "work" is a hash of what was done. Exit code: 0 when everything ran,
-// whatever the verdicts; 3 when something could not run.
+// Figures are medians over the rounds, ratios are taken within a round and then their median. A claim has no verdict when
+// what it is compared with varied more than twofold, or when a durable round ended before its third lap: "lap" is how
+// often the bytes of the commits went round the ring. "others" is how many processors something else kept busy: on a
+// quiet machine the kernel's workers, a tenth or two. "work" is a hash of what was done.
+// Exit code: 0 when everything ran, whatever the verdicts; 3 when something could not run.
 #include <sys/prctl.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// Opening and memory: open_empty, open_10000_clean, open_10000_killed, memory_use.
+// Opening and memory: open_empty, create_10000, open_10000_clean, open_10000_killed, memory_use.
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -68,7 +68,7 @@ double resident_bytes() {
     return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
-// A batch in each partition, durable, never closed: what SIGKILL leaves.
+// A batch more in each partition, durable, without a checkpoint, never closed: what SIGKILL leaves.
 Result<void> child_fill(const std::string& directory, uint64_t partitions) {
     const Source source(4000);
     TRY(const auto ours, OurLog::open(directory, {.partitions = static_cast<int32_t>(partitions)}));
@@ -106,17 +106,21 @@ Result<void> child_memory(const std::string& directory, uint64_t bytes) {
 
 // --- opening -----------------------------------------------------------------------------------------------------------------
 
-Result<void> fill_partitions(const Setting& setting, const std::string& directory) {
+constexpr const char* filled_name = "/../filled";  // made by prepare, beside the contenders' own directories
+
+// A batch of 4 KiB in each of 10,000 partitions, closed cleanly. Every contender leaves it closed cleanly again.
+Result<void> prepare_partitions(const Setting& setting, const std::string& directory) {
+    const std::string filled = directory + "/filled";
+    std::filesystem::create_directories(filled);
     const Source source(4000);
-    TRY(const auto ours, OurLog::open(directory, {.partitions = many(setting)}));
+    TRY(const auto ours, OurLog::open(filled, {.partitions = many(setting)}));
     for (int32_t i = 0; i < many(setting); ++i) {
         TRY_VOID(ours->topic().append_async(source.record(static_cast<uint64_t>(i)), {.partition = i}));
     }
-    TRY_VOID(ours->log().flush());
-    return ours->log().close();
+    return ours->log().close(std::chrono::minutes(5));
 }
 
-// Until the first append is acknowledged and the first record is read.
+// With `use`, until the first append is acknowledged and the first record is read.
 Result<Outcome> timed_open(const Setting& setting, const std::string& directory, bool use) {
     Outcome outcome;
     const Stopwatch watch;
@@ -150,23 +154,38 @@ Workload open_empty() {
             {{"ours", Measure::seconds, false, 0.020}, {"create", Measure::seconds, false, 0.020}}};
 }
 
-Workload open_10000_clean() {
-    return {"open_10000_clean",
-            "opening 10,000 partitions of one 4 KiB batch each, closed cleanly",
+Workload create_10000() {
+    return {"create_10000",
+            "creating a topic of 10,000 partitions",
             {{"ours",
               [](const Setting& setting, const std::string& directory) -> Result<Outcome> {
-                  TRY_VOID(fill_partitions(setting, directory));
-                  return timed_open(setting, directory, false);
+                  TRY(Log log, Log::open(directory + "/ours", {.threads = setting.threads}));
+                  Outcome outcome;
+                  const Stopwatch watch;
+                  TRY(const Topic topic, log.create_topic("bench", {.partitions = many(setting)}));
+                  watch.stop(outcome);
+                  outcome.records = static_cast<uint64_t>(topic.partitions());
+                  TRY_VOID(log.close());
+                  return outcome;
               }}},
-            {{"ours", Measure::seconds, false, 1.0}}};
+            {{"ours", Measure::seconds, false, 2.0}}};
+}
+
+Workload open_10000_clean() {
+    return {
+        "open_10000_clean",
+        "opening 10,000 partitions of one 4 KiB batch each, closed cleanly",
+        {{"ours", [](const Setting& setting,
+                     const std::string& directory) { return timed_open(setting, directory + filled_name, false); }}},
+        {{"ours", Measure::seconds, false, 1.0}},
+        prepare_partitions};
 }
 
 // What the killed log may take: twice the clean opening, and the journal's bytes at 0.7 of the read limit.
 Result<Outcome> allowance(const Setting& setting, const std::string& directory) {
-    TRY_VOID(fill_partitions(setting, directory));
-    TRY(Outcome clean, timed_open(setting, directory, true));
+    TRY(Outcome clean, timed_open(setting, directory + filled_name, true));
     std::vector<std::string> rings;
-    for (const auto& entry : std::filesystem::directory_iterator(directory + "/ours")) {
+    for (const auto& entry : std::filesystem::directory_iterator(directory + filled_name + "/ours")) {
         if (entry.path().filename().string().starts_with("flowstone-journal-")) { rings.push_back(entry.path()); }
     }
     TRY(const Outcome read, floor_read(rings, 1u << 20, 4));
@@ -177,15 +196,17 @@ Result<Outcome> allowance(const Setting& setting, const std::string& directory) 
 
 Workload open_10000_killed() {
     return {"open_10000_killed",
-            "the same after SIGKILL before any checkpoint, to the first append and the first read",
+            "the same after another batch in each and SIGKILL before any checkpoint, to the first append and read",
             {{"allowance", allowance},
              {"ours",
               [](const Setting& setting, const std::string& directory) -> Result<Outcome> {
-                  TRY_VOID(with_child(setting, "fill", directory, static_cast<uint64_t>(many(setting)),
+                  const std::string filled = directory + filled_name;
+                  TRY_VOID(with_child(setting, "fill", filled, static_cast<uint64_t>(many(setting)),
                                       [](std::string_view line) { return line != "ready"; }));
-                  return timed_open(setting, directory, true);
+                  return timed_open(setting, filled, true);
               }}},
-            {{"ours", Measure::seconds, false, 1, "allowance"}}};
+            {{"ours", Measure::seconds, false, 1, "allowance"}},
+            prepare_partitions};
 }
 
 // --- memory ------------------------------------------------------------------------------------------------------------------
@@ -228,7 +249,9 @@ Workload memory_use() {
 
 }  // namespace
 
-std::vector<Workload> open_workloads() { return {open_empty(), open_10000_clean(), open_10000_killed(), memory_use()}; }
+std::vector<Workload> open_workloads() {
+    return {open_empty(), create_10000(), open_10000_clean(), open_10000_killed(), memory_use()};
+}
 
 int run_child(const std::string& what, const std::string& directory, uint64_t amount) {
     const Result<void> done = what == "fill"     ? child_fill(directory, amount)

@@ -72,6 +72,7 @@ private:
     explicit OurLog(bool drop_data) : disk_(drop_data) {}
     CountingDisk disk_;
     uint64_t ring_bytes_ = 0;
+    bool durable_ = true;
     std::optional<Log> log_;
     std::optional<Topic> topic_;
 };

@@ -2,6 +2,7 @@
 
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -14,6 +15,8 @@
 
 namespace flowstone::bench {
 namespace {
+
+constexpr double laps_min = 3;  // of a durable row: the first lap of a ring that still grows is not what lasts
 
 double seconds(const Outcome& outcome) { return static_cast<double>(std::max<int64_t>(outcome.ns, 1)) / 1e9; }
 double per_record(const Outcome& outcome) {
@@ -54,7 +57,8 @@ const char* name(Verdict verdict) {
     switch (verdict) {
         case Verdict::met: return "met";
         case Verdict::missed: return "missed";
-        case Verdict::none: return "no verdict";
+        case Verdict::unsteady: return "no verdict: unsteady";
+        case Verdict::few_laps: return "no verdict: under three laps";
         case Verdict::not_run: return "not run";
     }
     return "";
@@ -112,8 +116,22 @@ Judged judge(const Claim& claim, const std::vector<Series>& series) {
     }
     judged.ratio = spread(std::move(ratios));
     const bool met = claim.at_least ? judged.ratio.median >= claim.bound : judged.ratio.median <= claim.bound;
-    judged.verdict = !steady ? Verdict::none : met ? Verdict::met : Verdict::missed;
+    const double laps = over(*ours, [](const Outcome& outcome) { return outcome.laps; }).min;
+    judged.verdict = !steady                        ? Verdict::unsteady
+                     : laps >= 0 && laps < laps_min ? Verdict::few_laps
+                     : met                          ? Verdict::met
+                                                    : Verdict::missed;
     return judged;
+}
+
+int64_t machine_cpu_now_ns() {
+    std::ifstream stat("/proc/stat");
+    std::string cpu;
+    int64_t ticks[8] = {};  // user nice system idle iowait irq softirq steal
+    stat >> cpu;
+    for (int64_t& tick : ticks) { stat >> tick; }
+    const int64_t busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7];
+    return busy * (1'000'000'000 / ::sysconf(_SC_CLK_TCK));
 }
 
 Machine this_machine(const std::string& directory) {
@@ -153,6 +171,11 @@ void print_machine(const Machine& machine, bool json) {
 
 namespace {
 
+// How many processors others kept busy meanwhile.
+double others(const Series& series) {
+    return over(series, [](const Outcome& o) { return static_cast<double>(o.others_ns) / 1e9 / seconds(o); }).median;
+}
+
 void print_series_json(const Workload& workload, const Series& series) {
     const Spread rate = spread(values(series, Measure::records_per_s));
     const Spread megabytes =
@@ -170,6 +193,7 @@ void print_series_json(const Workload& workload, const Series& series) {
                over(series, [](const Outcome& o) {
                    return o.bytes == 0 ? 0 : static_cast<double>(o.cpu_ns) / static_cast<double>(o.bytes);
                }).median);
+    fmt::print(R"("others_processors":{:.3f},)", others(series));
     fmt::print(R"("p50_us":{:.1f},"p99_us":{:.1f},"p999_us":{:.1f},"max_us":{:.1f},)", quantile(50, 100),
                quantile(99, 100), quantile(999, 1000),
                over(series, [](const Outcome& o) { return static_cast<double>(o.latency_ns.max()) / 1e3; }).max);
@@ -189,8 +213,8 @@ void print_series_text(const Series& series) {
         over(series, [](const Outcome& o) {
             return o.bytes == 0 ? 0 : static_cast<double>(o.cpu_ns) / static_cast<double>(o.bytes);
         }).median;
-    fmt::print("  cpu {:.0f} ns/record {:.2f} s/GB", spread(values(series, Measure::cpu_per_record)).median,
-               cpu_per_gb);
+    fmt::print("  cpu {:.0f} ns/record {:.2f} s/GB, others {:.2f}",
+               spread(values(series, Measure::cpu_per_record)).median, cpu_per_gb, others(series));
     if (first.latency_ns.count() > 0) {
         const auto quantile = [&](uint64_t n, uint64_t d) {
             return over(series, [=](const Outcome& o) { return quantile_us(o, n, d); }).median;

@@ -18,8 +18,9 @@ struct Series {
 enum class Verdict : uint8_t {
     met,
     missed,
-    none,     // what it is compared with varied more than twofold between the rounds
-    not_run,  // one of the two did not run
+    unsteady,  // none: what it is compared with varied more than twofold between the rounds
+    few_laps,  // none: a round of ours ended before its third lap of the ring
+    not_run,   // one of the two did not run
 };
 const char* name(Verdict verdict);
 

@@ -12,7 +12,7 @@
 namespace flowstone::bench {
 namespace {
 
-// Smaller than the default, so that ten seconds of small commits come round three times.
+// Smaller than the default, so that ten seconds of small commits, or a million of them, come round three times.
 constexpr uint64_t paced_ring_bytes = 64u << 20;
 
 LogSetting paced_log(const Setting& setting) {
@@ -54,8 +54,7 @@ Workload waiters(const std::string& name, uint32_t records_each, std::vector<Cla
               }},
              {"ours",
               [=](const Setting& setting, const std::string& directory) {
-                  return our_waiters(directory, {.options = {.threads = setting.threads}}, threads, records_each,
-                                     setting.amount(full), 100);
+                  return our_waiters(directory, paced_log(setting), threads, records_each, setting.amount(full), 100);
               }},
              {"rocksdb",
               [=](const Setting& setting, const std::string& directory) {

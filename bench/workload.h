@@ -6,6 +6,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -46,6 +47,9 @@ struct Outcome {
     uint64_t bytes = 0;  // of values: what the user wanted stored
     int64_t ns = 0;
     int64_t cpu_ns = 0;  // user and system time of this process
+    // Processor time that went elsewhere, in all: kernel workers, other processes, what the host took away. On a machine
+    // that is not quiet a wake-up waits for the end of somebody's time slice, and nothing here can be believed.
+    int64_t others_ns = 0;
     Histogram latency_ns;
     uint64_t hash = 0;  // of the work, so that none of it can be left out
     double laps = -1;   // of the journal's ring; below zero: no journal took part
@@ -93,16 +97,21 @@ inline int64_t cpu_now_ns() {
     return ns(usage.ru_utime) + ns(usage.ru_stime);
 }
 
+// Of all processors since the machine started, but for idling. 0 where /proc does not say.
+int64_t machine_cpu_now_ns();
+
 // The time and processor time from its making to stop().
 class Stopwatch {
 public:
     void stop(Outcome& outcome) const {
         outcome.ns = system_clock().monotonic_ns() - began_ns_;
         outcome.cpu_ns = cpu_now_ns() - began_cpu_ns_;
+        outcome.others_ns = std::max<int64_t>(0, machine_cpu_now_ns() - began_machine_ns_ - outcome.cpu_ns);
     }
     int64_t began_ns() const { return began_ns_; }
 
 private:
+    int64_t began_machine_ns_ = machine_cpu_now_ns();
     int64_t began_ns_ = system_clock().monotonic_ns();
     int64_t began_cpu_ns_ = cpu_now_ns();
 };
