@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "script.h"
+#include "tests/script.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone {
@@ -144,7 +144,7 @@ struct CompactionScript {
 };
 
 TEST(Compaction, FollowsItsScripts) {
-    run_scripts("compaction", [] {
+    run_scripts("log/compaction", [] {
         auto machine = std::make_shared<CompactionScript>();
         return ScriptMachine([machine](const ScriptCommand& command) { return machine->run(command); });
     });

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "script.h"
+#include "tests/script.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone {
@@ -202,7 +202,7 @@ struct OffsetScript {
 };
 
 TEST(OffsetTable, FollowsItsScripts) {
-    run_scripts("consumer_offsets", [] {
+    run_scripts("log/consumer_offsets", [] {
         auto machine = std::make_shared<OffsetScript>();
         return ScriptMachine([machine](const ScriptCommand& command) { return machine->run(command); });
     });

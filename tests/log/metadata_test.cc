@@ -7,8 +7,8 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
-#include "script.h"
 #include "storage/limits.h"
+#include "tests/script.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone {
@@ -86,7 +86,7 @@ struct MetadataScript {
 };
 
 TEST(Metadata, FollowsItsScripts) {
-    run_scripts("metadata", [] {
+    run_scripts("log/metadata", [] {
         auto machine = std::make_shared<MetadataScript>();
         return ScriptMachine([machine](const ScriptCommand& command) { return machine->run(command); });
     });

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "script.h"
+#include "tests/script.h"
 
 namespace flowstone {
 namespace {
@@ -88,7 +88,7 @@ struct ProducerScript {
 };
 
 TEST(ProducerState, FollowsItsScripts) {
-    run_scripts("producer_state", [] {
+    run_scripts("log/producer_state", [] {
         auto machine = std::make_shared<ProducerScript>();
         return ScriptMachine([machine](const ScriptCommand& command) { return machine->run(command); });
     });

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "script.h"
+#include "tests/script.h"
 
 namespace flowstone {
 namespace {
@@ -46,7 +46,7 @@ struct RetentionScript {
 };
 
 TEST(Retention, FollowsItsScripts) {
-    run_scripts("retention", [] {
+    run_scripts("log/retention", [] {
         auto machine = std::make_shared<RetentionScript>();
         return ScriptMachine([machine](const ScriptCommand& command) { return machine->run(command); });
     });
@@ -74,7 +74,7 @@ struct ClockScript {
 };
 
 TEST(ClockGuard, FollowsItsScripts) {
-    run_scripts("clock_guard", [] {
+    run_scripts("log/clock_guard", [] {
         auto machine = std::make_shared<ClockScript>();
         return ScriptMachine([machine](const ScriptCommand& command) { return machine->run(command); });
     });

@@ -111,11 +111,11 @@ inline void run_script(const std::filesystem::path& path, const ScriptMachine& m
     EXPECT_TRUE(commands.empty()) << path << " ends in a command without an answer";
 }
 
-// Every script of tests/log/<folder>, each with a fresh machine.
+// Every script of tests/<folder>, each with a fresh machine.
 inline void run_scripts(const std::string& folder, const std::function<ScriptMachine()>& make) {
     std::vector<std::filesystem::path> paths;
     for (const auto& entry :
-         std::filesystem::directory_iterator(std::string(FLOWSTONE_SOURCE_DIR) + "/tests/log/" + folder)) {
+         std::filesystem::directory_iterator(std::string(FLOWSTONE_SOURCE_DIR) + "/tests/" + folder)) {
         if (entry.path().extension() == ".txt") { paths.push_back(entry.path()); }
     }
     std::ranges::sort(paths);
