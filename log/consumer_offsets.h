@@ -5,8 +5,15 @@
 //   value  i16 version · offset: i64 · leader epoch: i32 · metadata: string · commit time: i64     OffsetCommitValue 3
 //          version 4 is flexible: compact string, tagged field 0 is the topic id; 0 to 2 have no leader epoch,
 //          1 has an expiry time at the end. No value: the commit is deleted.
+//   value  i16 version · protocol type: string · generation: i32 · protocol: string? · leader: string? ·
+//          state time: i64 · members                                                     GroupMetadataValue 3
+//          member = id: string · instance id: string? · client id: string · client host: string ·
+//          rebalance timeout: i32 · session timeout: i32 · subscription: bytes · assignment: bytes
+//          version 4 is flexible; 0 and 1 have no state time, 0 no rebalance timeout, 0 to 2 no instance id.
+//          No value: the group is gone.
 //
-// string = i16 length and UTF-8, all integers big endian. Schemas: Kafka's group-coordinator/.../common/message.
+// string = i16 length and UTF-8, `?` may be null (-1); bytes and lists have an i32 length; all integers big endian.
+// Schemas: Kafka's group-coordinator/.../common/message.
 // Format page: docs/formats/consumer-offsets.md.
 #pragma once
 
@@ -15,6 +22,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -32,6 +40,8 @@ constexpr int32_t consumer_offsets_partitions_default = 50;  // Kafka's offsets.
 // Java's String.hashCode: s[0]*31^(n-1) + ... + s[n-1] over UTF-16 units, in 32 bits. Malformed UTF-8 counts as
 // U+FFFD, as Java decodes it.
 int32_t java_string_hash(std::string_view utf8);
+// What Java's String.length says: UTF-16 units. Kafka's limit on offset metadata counts these.
+size_t java_string_length(std::string_view utf8);
 // The partition of __consumer_offsets that holds a group: Kafka's Utils.abs(hash) % partitions.
 int32_t partition_for_group(std::string_view group, int32_t partitions = consumer_offsets_partitions_default);
 
@@ -56,18 +66,50 @@ struct OffsetCommit {
     int32_t leader_epoch = -1;
     std::string metadata;
     int64_t commit_timestamp_ms = -1;
-    int64_t expire_timestamp_ms = -1;  // only in values of version 1
+    int64_t expire_timestamp_ms = -1;  // set by requests of version 2 to 4 only; else the broker's retention counts
     friend bool operator==(const OffsetCommit&, const OffsetCommit&) = default;
 };
 
-// A Kafka string holds 32,767 bytes; Kafka's own limit for metadata (offset.metadata.max.bytes) is lower.
-constexpr size_t offset_metadata_bytes_max = 4096;
+// Kafka's offset.metadata.max.bytes, which counts java_string_length().
+constexpr size_t offset_metadata_length_max_default = 4096;
+
+// A group's own state as of its last complete rebalance. Without members: it is empty.
+struct GroupMetadata {
+    struct Member {
+        std::string id{};
+        std::optional<std::string> instance_id{};  // of a static member
+        std::string client_id{};
+        std::string client_host{};
+        int32_t rebalance_timeout_ms = -1;  // -1: as the session's
+        int32_t session_timeout_ms = 0;
+        std::vector<std::byte> subscription{};  // what it said for the chosen protocol
+        std::vector<std::byte> assignment{};    // what the leader gave it
+        friend bool operator==(const Member&, const Member&) = default;
+    };
+    std::string protocol_type{};  // "consumer", "connect"; empty: the group never had members
+    int32_t generation = 0;
+    std::optional<std::string> protocol{};  // none while the group is empty
+    std::optional<std::string> leader{};
+    int64_t state_timestamp_ms = -1;  // when the group came into this state; -1: not known
+    std::vector<Member> members{};
+    friend bool operator==(const GroupMetadata&, const GroupMetadata&) = default;
+};
+
+// One record to append. `value` empty: forget the key.
+struct GroupRecord {
+    std::vector<std::byte> key;
+    std::optional<std::vector<std::byte>> value;
+};
 
 Result<std::vector<std::byte>> encode(
     const OffsetCommitKey& key);  // version 1. Errors: too_large, invalid (negative partition).
-Result<std::vector<std::byte>> encode(const OffsetCommit& commit);  // version 3. Errors: too_large (metadata).
+Result<std::vector<std::byte>> encode(const GroupMetadataKey& key);  // Errors: too_large.
+// Version 3; 1, which has no leader epoch, when there is an expiry time: as Kafka. Errors: too_large (metadata).
+Result<std::vector<std::byte>> encode(const OffsetCommit& commit);
+Result<std::vector<std::byte>> encode(const GroupMetadata& group);  // version 3. Errors: too_large (a string).
 Result<GroupKey> decode_group_key(Bytes key);                       // Errors: corrupt.
 Result<OffsetCommit> decode_offset_commit(Bytes value);             // Errors: corrupt, unsupported (version above 4).
+Result<GroupMetadata> decode_group_metadata(Bytes value);           // the same
 
 // The committed offsets of one or all partitions of __consumer_offsets. Built only by applying records in order.
 class OffsetTable {
@@ -81,8 +123,14 @@ public:
     // Empty when the group has committed nothing.
     const TopicOffsets& offsets(std::string_view group) const;
     std::vector<std::string> groups() const;  // with offsets or group metadata; sorted
-    // The group's state as it was written (Kafka's GroupMetadataValue), for the coordinator to come. Null: none.
+    // The group's state as it was written, for decode_group_metadata. Null: none.
     const std::vector<std::byte>* group_metadata(std::string_view group) const;
+
+    // What apply() does for a record of an offset; for whoever wrote the record itself.
+    void set(std::string_view group, const TopicPartition& at, OffsetCommit commit);
+    void erase(std::string_view group, const TopicPartition& at);
+    // Hands over what group_metadata() has, sorted by group; for whoever keeps it from then on.
+    std::vector<std::pair<std::string, std::vector<std::byte>>> take_group_metadata();
 
     uint64_t records_skipped() const { return records_skipped_; }  // of newer group types
     size_t size() const { return size_; }                          // commits

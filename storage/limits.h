@@ -14,8 +14,9 @@ constexpr uint32_t ring_entries = 64;                // requests of one io_uring
 constexpr uint32_t rings_max = 256;                  // run() calls at once; further ones take the plain way
 constexpr uint32_t rings_idle_max = 8;               // kept open between calls
 
-constexpr size_t topic_name_bytes_max = 249;            // Kafka's: leaves room for "-<partition>" in a file name
-constexpr size_t group_name_bytes_max = 32 * 1024 - 1;  // a Kafka string
+constexpr size_t topic_name_bytes_max = 249;  // Kafka's: leaves room for "-<partition>" in a file name
+constexpr size_t kafka_string_bytes_max = 32 * 1024 - 1;
+constexpr size_t group_name_bytes_max = kafka_string_bytes_max;
 constexpr int32_t partitions_per_topic_max = 100'000;
 constexpr uint32_t headers_per_record_max = 10'000;
 constexpr uint32_t records_per_batch_max = 10'000'000;  // and never more than the bytes could hold

@@ -24,9 +24,9 @@ Result<Partition*> GroupOffsets::partition_for(std::string_view group) {
     return ready_partition(store_, *table, partition_for_group(group, table->count));
 }
 
-Result<std::vector<GroupOffsets::Encoded>> GroupOffsets::encode_commit(std::string_view group,
-                                                                       std::span<const GroupOffset> offsets) {
-    std::vector<Encoded> out;
+Result<std::vector<GroupRecord>> GroupOffsets::encode_commit(std::string_view group,
+                                                             std::span<const GroupOffset> offsets) {
+    std::vector<GroupRecord> out;
     for (const GroupOffset& offset : offsets) {
         const auto table = store_.find_topic(offset.topic);
         if (!table) { return fail(Code::not_found, "group.commit", fmt::format("topic {}", offset.topic)); }
@@ -38,26 +38,28 @@ Result<std::vector<GroupOffsets::Encoded>> GroupOffsets::encode_commit(std::stri
             return fail(Code::invalid, "group.commit",
                         fmt::format("offset {} of {}-{}", offset.offset.value, offset.topic, offset.partition));
         }
-        if (offset.metadata.size() > 4096) {
-            return fail(Code::too_large, "group.commit",
-                        fmt::format("metadata of {} bytes, 4096 are allowed", offset.metadata.size()));
+        const size_t length = java_string_length(offset.metadata);
+        if (length > offset_metadata_length_max_default) {
+            return fail(
+                Code::too_large, "group.commit",
+                fmt::format("metadata of {} characters, {} are allowed", length, offset_metadata_length_max_default));
         }
         OffsetCommit commit;
         commit.offset = offset.offset;
         commit.metadata = offset.metadata;
         commit.commit_timestamp_ms = store_.now_ms();
-        Encoded& record = out.emplace_back();
+        GroupRecord& record = out.emplace_back();
         TRY(record.key, encode(OffsetCommitKey{std::string(group), offset.topic, offset.partition}));
         TRY(record.value, encode(commit));
     }
     return out;
 }
 
-Result<void> GroupOffsets::append(std::string_view group, const std::vector<Encoded>& records) {
+Result<void> GroupOffsets::append(std::string_view group, const std::vector<GroupRecord>& records) {
     if (records.empty()) { return {}; }
     TRY(Partition* const partition, partition_for(group));
     std::vector<Record> views;
-    for (const Encoded& record : records) {
+    for (const GroupRecord& record : records) {
         views.push_back(
             {.key = as_text(record.key), .value = record.value ? std::optional(as_text(*record.value)) : std::nullopt});
     }
@@ -126,13 +128,24 @@ std::vector<std::string> GroupOffsets::groups() {
     return out;
 }
 
+// Its state goes with its offsets, as in Kafka's DeleteGroups.
 Result<void> GroupOffsets::remove(std::string_view group) {
-    TRY(const auto offsets, fetch(group));
-    if (offsets.empty()) { return fail(Code::not_found, "group.delete", fmt::format("group {}", group)); }
-    std::vector<Encoded> records;
-    for (const GroupOffset& offset : offsets) {
-        TRY(records.emplace_back().key, encode(OffsetCommitKey{std::string(group), offset.topic, offset.partition}));
+    std::vector<GroupRecord> records;
+    {
+        std::lock_guard guard(lock_);
+        const auto topic = store_.find_topic(consumer_offsets_topic);
+        Part* part = nullptr;
+        if (topic) { TRY(part, caught_up(partition_for_group(group, topic->count))); }
+        if (part != nullptr) {
+            for (const auto& [at, commit] : part->table.offsets(group)) {
+                TRY(records.emplace_back().key, encode(OffsetCommitKey{std::string(group), at.topic, at.partition}));
+            }
+            if (part->table.group_metadata(group) != nullptr) {
+                TRY(records.emplace_back().key, encode(GroupMetadataKey{std::string(group)}));
+            }
+        }
     }
+    if (records.empty()) { return fail(Code::not_found, "group.delete", fmt::format("group {}", group)); }
     return append(group, records);
 }
 

@@ -20,14 +20,9 @@ class GroupOffsets {
 public:
     explicit GroupOffsets(Store& store) : store_(store) {}
 
-    // One record to append: where a group stands in a partition. `value` empty: forget it.
-    struct Encoded {
-        std::vector<std::byte> key;
-        std::optional<std::vector<std::byte>> value;
-    };
     // Where a group's records go: made on first use. Errors: invalid (no group name), and those of the append.
     Result<Partition*> partition_for(std::string_view group);
-    Result<std::vector<Encoded>> encode_commit(std::string_view group, std::span<const GroupOffset> offsets);
+    Result<std::vector<GroupRecord>> encode_commit(std::string_view group, std::span<const GroupOffset> offsets);
 
     Result<void> commit(std::string_view group, std::span<const GroupOffset> offsets);
     Result<std::vector<GroupOffset>> fetch(std::string_view group);
@@ -39,7 +34,7 @@ private:
         std::optional<Cursor> cursor;
         OffsetTable table;
     };
-    Result<void> append(std::string_view group, const std::vector<Encoded>& records);
+    Result<void> append(std::string_view group, const std::vector<GroupRecord>& records);
     Result<Part*> caught_up(int32_t number);  // null when there is no such topic yet
 
     Store& store_;

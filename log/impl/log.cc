@@ -590,7 +590,7 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
         BatchBuilder::Options producer{};
     };
     std::vector<Step> steps;
-    std::vector<GroupOffsets::Encoded> encoded;
+    std::vector<GroupRecord> encoded;
     std::vector<Record> offset_records;
     size_t bytes = 0;
     for (const AtomicPart& part : parts) {

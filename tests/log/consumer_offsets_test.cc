@@ -1,5 +1,6 @@
 #include "log/consumer_offsets.h"
 
+#include <functional>
 #include <memory>
 
 #include <fmt/format.h>
@@ -41,6 +42,14 @@ TEST(JavaStringHash, CountsUtf16Units) {
     EXPECT_EQ(java_string_hash("\xf4\x8f\xbf\xbf"), 0xdbff * 31 + 0xdfff);  // U+10FFFF
 }
 
+TEST(JavaStringLength, CountsUtf16Units) {
+    EXPECT_EQ(java_string_length(""), 0u);
+    EXPECT_EQ(java_string_length("abc"), 3u);
+    EXPECT_EQ(java_string_length("\xe2\x82\xac"), 1u);
+    EXPECT_EQ(java_string_length("\xf0\x9f\x98\x80"), 2u);
+    EXPECT_EQ(java_string_length("\xff\xfe"), 2u);
+}
+
 // What Java 17's new String(bytes, UTF_8) makes of it: U+FFFD for each maximal part that could have begun a character.
 TEST(JavaStringHash, MalformedUtf8CountsAsReplacementCharacters) {
     const int32_t one = 0xfffd;
@@ -80,6 +89,73 @@ TEST(ConsumerOffsets, KeysAndValuesAreWrittenAsTheSchemasSay) {
         encode(OffsetCommit{.offset = Offset{258}, .leader_epoch = 7, .metadata = "m", .commit_timestamp_ms = 9});
     ASSERT_TRUE(value);
     EXPECT_EQ(*value, from_hex("0003 0000000000000102 00000007 0001 6d 0000000000000009"));
+    // With an expiry time: version 1, which has no leader epoch.
+    const auto expiring = encode(OffsetCommit{.offset = Offset{258},
+                                              .leader_epoch = 7,
+                                              .metadata = "m",
+                                              .commit_timestamp_ms = 9,
+                                              .expire_timestamp_ms = 10});
+    ASSERT_TRUE(expiring);
+    EXPECT_EQ(*expiring, from_hex("0001 0000000000000102 0001 6d 0000000000000009 000000000000000a"));
+}
+
+GroupMetadata two_members() {
+    return {.protocol_type = "consumer",
+            .generation = 5,
+            .protocol = "range",
+            .leader = "m1",
+            .state_timestamp_ms = 9,
+            .members = {{.id = "m1",
+                         .instance_id = "i",
+                         .client_id = "c",
+                         .client_host = "/h",
+                         .rebalance_timeout_ms = 258,
+                         .session_timeout_ms = 6,
+                         .subscription = from_hex("0a0b"),
+                         .assignment = from_hex("0c")},
+                        {.id = "m2", .rebalance_timeout_ms = 1, .session_timeout_ms = 2}}};
+}
+// After protocol type, generation 5, protocol "range" and leader "m1".
+constexpr std::string_view group_head = "0008 636f6e73756d6572 00000005 0005 72616e6765 0002 6d31";
+
+TEST(ConsumerOffsets, AGroupsStateIsWrittenAsTheSchemaSays) {
+    const auto key = encode(GroupMetadataKey{"g"});
+    ASSERT_TRUE(key);
+    EXPECT_EQ(*key, from_hex("0002 0001 67"));
+    const auto value = encode(two_members());
+    ASSERT_TRUE(value);
+    EXPECT_EQ(*value,
+              from_hex(fmt::format("0003 {} 0000000000000009 00000002"
+                                   "0002 6d31 0001 69 0001 63 0002 2f68 00000102 00000006 00000002 0a0b 00000001 0c"
+                                   "0002 6d32 ffff 0000 0000 00000001 00000002 00000000 00000000",
+                                   group_head)));
+    const auto empty = encode(GroupMetadata{.protocol_type = "consumer", .generation = 6});
+    ASSERT_TRUE(empty);
+    EXPECT_EQ(*empty, from_hex("0003 0008 636f6e73756d6572 00000006 ffff ffff ffffffffffffffff 00000000"));
+}
+
+TEST(ConsumerOffsets, EveryVersionOfAGroupsStateIsRead) {
+    const auto read = [](std::string_view hex) { return value_of(decode_group_metadata(from_hex(hex))); };
+    EXPECT_EQ(decode_group_metadata(value_of(encode(two_members()))), two_members());
+    const std::string m1 = "0002 6d31";
+    const std::string client = "0001 63 0002 2f68";
+    const std::string bytes = "00000002 0a0b 00000001 0c";
+    GroupMetadata group = two_members();
+    group.members.resize(1);
+    group.members[0].instance_id.reset();
+    EXPECT_EQ(read(fmt::format("0002 {} 0000000000000009 00000001 {} {} 00000102 00000006 {}", group_head, m1, client,
+                               bytes)),
+              group);
+    group.state_timestamp_ms = -1;
+    EXPECT_EQ(read(fmt::format("0001 {} 00000001 {} {} 00000102 00000006 {}", group_head, m1, client, bytes)), group);
+    group.members[0].rebalance_timeout_ms = -1;
+    EXPECT_EQ(read(fmt::format("0000 {} 00000001 {} {} 00000006 {}", group_head, m1, client, bytes)), group);
+    // Flexible, with a tagged field in the member and one at the end.
+    EXPECT_EQ(read("0004 09 636f6e73756d6572 00000005 06 72616e6765 03 6d31 0000000000000009 03"
+                   "03 6d31 02 69 02 63 03 2f68 00000102 00000006 03 0a0b 02 0c 01 07 02 abcd"
+                   "03 6d32 00 01 01 00000001 00000002 01 01 00"
+                   "01 09 01 ff"),
+              two_members());
 }
 
 TEST(ConsumerOffsets, TooLongIsRefused) {
@@ -87,9 +163,34 @@ TEST(ConsumerOffsets, TooLongIsRefused) {
     EXPECT_EQ(encode(OffsetCommitKey{std::string(32'768, 'g'), "t", 0}).error().code, Code::too_large);
     EXPECT_EQ(encode(OffsetCommitKey{"g", std::string(250, 't'), 0}).error().code, Code::too_large);
     EXPECT_EQ(encode(OffsetCommitKey{"g", "t", -1}).error().code, Code::invalid);
-    EXPECT_TRUE(encode(OffsetCommit{.offset = Offset{0}, .metadata = std::string(4096, 'm')}));
-    EXPECT_EQ(encode(OffsetCommit{.offset = Offset{0}, .metadata = std::string(4097, 'm')}).error().code,
+    EXPECT_TRUE(encode(OffsetCommit{.offset = Offset{0}, .metadata = std::string(32'767, 'm')}));
+    EXPECT_EQ(encode(OffsetCommit{.offset = Offset{0}, .metadata = std::string(32'768, 'm')}).error().code,
               Code::too_large);
+    EXPECT_TRUE(encode(GroupMetadataKey{std::string(32'767, 'g')}));
+    EXPECT_EQ(encode(GroupMetadataKey{std::string(32'768, 'g')}).error().code, Code::too_large);
+}
+
+TEST(ConsumerOffsets, EveryStringOfAGroupsStateHasToFit) {
+    const std::string most(32'767, 's');
+    const std::string too_much(32'768, 's');
+    const auto encoded = [](auto set, const std::string& text) {
+        GroupMetadata group{.members = {GroupMetadata::Member{}}};
+        set(group, text);
+        return encode(group);
+    };
+    const std::vector<std::function<void(GroupMetadata&, const std::string&)>> strings = {
+        [](GroupMetadata& group, const std::string& text) { group.protocol_type = text; },
+        [](GroupMetadata& group, const std::string& text) { group.protocol = text; },
+        [](GroupMetadata& group, const std::string& text) { group.leader = text; },
+        [](GroupMetadata& group, const std::string& text) { group.members[0].id = text; },
+        [](GroupMetadata& group, const std::string& text) { group.members[0].instance_id = text; },
+        [](GroupMetadata& group, const std::string& text) { group.members[0].client_id = text; },
+        [](GroupMetadata& group, const std::string& text) { group.members[0].client_host = text; },
+    };
+    for (const auto& set : strings) {
+        EXPECT_TRUE(encoded(set, most));
+        EXPECT_EQ(encoded(set, too_much).error().code, Code::too_large);
+    }
 }
 
 TEST(ConsumerOffsets, EveryVersionOfAValueIsRead) {
@@ -125,6 +226,38 @@ TEST(ConsumerOffsets, NewerValuesAreUnsupportedAndBadOnesCorrupt) {
         whole.push_back(std::byte{0});
         EXPECT_FALSE(decode_offset_commit(whole)) << hex << " with a byte more";
     }
+}
+
+TEST(ConsumerOffsets, ABadStateOfAGroupIsRefused) {
+    EXPECT_EQ(decode_group_metadata(from_hex("0005 00")).error().code, Code::unsupported);
+    EXPECT_EQ(decode_group_metadata(from_hex("ffff 00")).error().code, Code::corrupt);
+    EXPECT_EQ(decode_group_metadata({}).error().code, Code::corrupt);
+    for (const std::string& hex :
+         {fmt::format("0003 {} 0000000000000009 00000001 0002 6d31 ffff 0000 0000 00000001 00000002 00000000 00000000",
+                      group_head),
+          std::string("0004 09 636f6e73756d6572 00000005 06 72616e6765 03 6d31 0000000000000009 02"
+                      "03 6d31 02 69 02 63 03 2f68 00000102 00000006 03 0a0b 02 0c 00 00")}) {
+        auto whole = from_hex(hex);
+        ASSERT_TRUE(decode_group_metadata(whole)) << hex;
+        for (size_t size = 0; size < whole.size(); ++size) {
+            EXPECT_FALSE(decode_group_metadata(Bytes(whole).first(size))) << hex << " cut to " << size;
+        }
+        whole.push_back(std::byte{0});
+        EXPECT_FALSE(decode_group_metadata(whole)) << hex << " with a byte more";
+    }
+    const auto refused = [](std::string_view end) {
+        return decode_group_metadata(from_hex(fmt::format("0003 {} 0000000000000009 {}", group_head, end)))
+            .error()
+            .code;
+    };
+    EXPECT_EQ(refused("7fffffff"), Code::corrupt) << "2^31 - 1 members";
+    EXPECT_EQ(refused("ffffffff"), Code::corrupt) << "null instead of members";
+    EXPECT_EQ(refused("00000001 ffff ffff 0000 0000 00000001 00000002 00000000 00000000"), Code::corrupt)
+        << "null instead of a member's id";
+    EXPECT_EQ(refused("00000001 0000 fffe 0000 0000 00000001 00000002 00000000 00000000"), Code::corrupt)
+        << "a length of -2";
+    EXPECT_EQ(refused("00000001 0000 ffff 0000 0000 00000001 00000002 ffffffff 00000000"), Code::corrupt)
+        << "null instead of a subscription";
 }
 
 TEST(ConsumerOffsets, EveryVersionOfAKeyIsRead) {

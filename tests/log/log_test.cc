@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "log/consumer_offsets.h"
 #include "log/environment.h"
 #include "storage/batch.h"
 #include "tests/sim/world/sim_clock.h"
@@ -377,7 +378,40 @@ TEST_F(LogTest, OffsetsOfAGroupAreKept) {
     EXPECT_EQ((*fetched)[1].offset, Offset{7});
     EXPECT_THAT(log.groups(), testing::ElementsAre("g"));
     ASSERT_TRUE(log.delete_offsets("g"));
-    EXPECT_THAT(value_of(log.fetch_offsets("g")).size(), 0u);
+    EXPECT_THAT(value_of(log.fetch_offsets("g")), testing::IsEmpty());
+    EXPECT_THAT(log.groups(), testing::IsEmpty());
+    EXPECT_EQ(log.delete_offsets("g").error().code, Code::not_found);
+}
+
+// As a broker leaves it: the group has a state of its own beside its offsets.
+TEST_F(LogTest, AGroupsStateGoesWithItsOffsets) {
+    Log log = open();
+    ASSERT_TRUE(log.create_topic("events"));
+    const GroupOffset offset{"events", 0, Offset{5}};
+    ASSERT_TRUE(log.commit_offsets("g", {&offset, 1}));
+    const auto key = encode(GroupMetadataKey{"g"});
+    const auto state = encode(GroupMetadata{.protocol_type = "consumer", .generation = 3});
+    auto topic = log.topic(consumer_offsets_topic);
+    ASSERT_TRUE(topic);
+    ASSERT_TRUE(
+        topic->append({.key = as_text(*key), .value = as_text(*state)}, {.partition = partition_for_group("g")}));
+    EXPECT_EQ(value_of(log.fetch_offsets("g")).size(), 1u);
+
+    ASSERT_TRUE(log.delete_offsets("g"));
+    EXPECT_THAT(log.groups(), testing::IsEmpty());
+    EXPECT_THAT(value_of(log.fetch_offsets("g")), testing::IsEmpty());
+}
+
+TEST_F(LogTest, OffsetMetadataIsCountedInCharactersAsKafkaCounts) {
+    Log log = open();
+    ASSERT_TRUE(log.create_topic("events"));
+    std::string euros;
+    for (size_t i = 0; i < 4096; ++i) { euros += "\xe2\x82\xac"; }
+    const GroupOffset most{"events", 0, Offset{5}, euros};
+    EXPECT_TRUE(log.commit_offsets("g", {&most, 1}));
+    const GroupOffset too_much{"events", 0, Offset{6}, euros + "."};
+    EXPECT_EQ(log.commit_offsets("g", {&too_much, 1}).error().code, Code::too_large);
+    EXPECT_EQ(value_of(log.fetch_offsets("g"))[0].offset, Offset{5});
 }
 
 TEST_F(LogTest, ADuplicateAnswersWithItsFirstOffset) {
