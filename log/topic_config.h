@@ -60,8 +60,6 @@ struct TopicConfig {
     int64_t timestamp_before_max_ms = INT64_MAX;
     int64_t timestamp_after_max_ms = 3'600'000;
     std::optional<Codec> compression;  // empty: "producer", batches stay as they came
-    int32_t index_interval_bytes = 4096;
-    int64_t file_delete_delay_ms = 60'000;
     Durability durability = Durability::durable;
     SealKind seal = SealKind::none;
 

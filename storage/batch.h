@@ -94,8 +94,9 @@ private:
 // Write into the header of a whole batch. Offset and epoch leave the checksum right.
 void patch_base_offset(MutableBytes batch, Offset base_offset);
 void patch_epoch(MutableBytes batch, Epoch epoch);
-// Sets log append time and max timestamp and makes the checksum again (SERVE.md rule 1).
+// These two make the checksum again. Log append time is every record's time from then on (SERVE.md rule 1).
 void patch_log_append_time(MutableBytes batch, int64_t timestamp_ms);
+void patch_max_timestamp(MutableBytes batch, int64_t timestamp_ms);
 
 // Walks the records of one batch, decompressing at most once. Forward only. Any bytes are safe to walk, and the
 // checksum is not looked at: see crc_matches().

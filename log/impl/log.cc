@@ -213,15 +213,14 @@ Result<Pending> Topic::append_idempotent(std::span<const Record> records, const 
     }
     auto partition = ready_partition(store, *impl_->table, *options.partition);
     if (!partition) { return not_appended(partition.error()); }
-    size_t bytes = batch_header_bytes;
-    for (const Record& record : records) { bytes += BatchBuilder::record_bytes_max(record); }
     Partition& target = **partition;
     Shard& shard = target.shard();
     Guard guard(shard.lock());
     TRY_VOID(shard.admit(guard, &target));
     const int64_t now = store.now_ms();
+    if (auto good = check_producer_batch(target, records); !good) { return not_appended(good.error()); }
     for (const Record& record : records) {
-        if (auto good = check_record(target, record, bytes - batch_header_bytes, now); !good) {
+        if (auto good = check_record(target, record, BatchBuilder::record_bytes_max(record), now); !good) {
             return not_appended(good.error());
         }
     }
@@ -241,46 +240,12 @@ Result<Pending> Topic::append_idempotent(std::span<const Record> records, const 
 
 Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> bytes) {
     Store& store = *impl_->store;
-    const auto refuse = [&](const Error& error) { return not_appended(error); };
-    auto batch = BatchView::parse(bytes);
-    if (!batch) { return refuse(batch.error()); }
-    if (batch->size() != bytes.size()) {
-        return refuse(fail(Code::corrupt, "topic.append_batch", "bytes behind the batch").error());
-    }
-    if (auto good = batch->check_header(); !good) { return refuse(good.error()); }
-    if (!batch->crc_matches()) {
-        return refuse(fail(Code::corrupt, "topic.append_batch", "the batch does not match its checksum").error());
-    }
-    if (batch->control() || batch->transactional()) {
-        return refuse(fail(Code::unsupported, "topic.append_batch", "transactions").error());
-    }
-    if (batch->record_count() == 0) {
-        return refuse(fail(Code::invalid, "topic.append_batch", "a batch without records").error());
-    }
     auto partition = ready_partition(store, *impl_->table, number);
-    if (!partition) { return refuse(partition.error()); }
+    if (!partition) { return not_appended(partition.error()); }
     Partition& target = **partition;
-    if (bytes.size() > static_cast<size_t>(target.config().max_message_bytes)) {
-        return refuse(fail(Code::too_large, "topic.append_batch",
-                           fmt::format("a batch of {} bytes for topic {}, whose max.message.bytes is {}", bytes.size(),
-                                       target.identity().topic, target.config().max_message_bytes))
-                          .error());
-    }
-    // Every record is walked once: a batch that lies about its records would only be found by its readers.
-    std::vector<std::byte> scratch;
-    auto records = RecordCursor::open(*batch, scratch);
-    if (!records) { return refuse(records.error()); }
-    for (;;) {
-        const auto record = records->next();
-        if (!record) { return refuse(record.error()); }
-        if (!*record) { break; }
-        if (target.config().cleanup_policy.compact && !(*record)->key) {
-            return refuse(
-                fail(Code::invalid, "topic.append_batch",
-                     fmt::format("a record without a key for the compacted topic {}", target.identity().topic))
-                    .error());
-        }
-    }
+    std::vector<std::byte> space;
+    auto batch = check_batch(target, bytes, store.now_ms(), space);
+    if (!batch) { return not_appended(batch.error()); }
     Shard& shard = target.shard();
     Guard guard(shard.lock());
     TRY_VOID(shard.admit(guard, &target));
@@ -288,7 +253,7 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
     if (batch->producer_id() >= 0) {
         auto known = target.producers().check(
             {batch->producer_id(), batch->producer_epoch(), batch->base_sequence(), batch->record_count()});
-        if (!known) { return refuse(known.error()); }
+        if (!known) { return not_appended(known.error()); }
         if (*known) { return Pending{{number, (*known)->base_offset}, shard.number(), &target}; }
     }
     const Offset base = target.put_batch(*batch, store.engine().pool);
@@ -633,6 +598,11 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
         if (step.partition->durability() != Durability::durable) {
             return not_appended(
                 fail(Code::invalid, "log.append_atomic", fmt::format("topic {} is not durable", name)).error());
+        }
+        if (step.producer.producer_id >= 0) {
+            if (auto good = check_producer_batch(*step.partition, step.records); !good) {
+                return not_appended(good.error());
+            }
         }
         for (const Record& record : step.records) {
             const size_t size = BatchBuilder::record_bytes_max(record);

@@ -82,7 +82,7 @@ bool Partition::roll_due(size_t bytes, int64_t timestamp_ms) const {
         return true;
     }
     // By the records' own time, as Kafka does it: old records that are loaded today do not roll at every batch.
-    return segment.first_timestamp_ms >= 0 && timestamp_ms - segment.first_timestamp_ms > config().segment_ms;
+    return segment.first_timestamp_ms >= 0 && timestamp_ms - segment.first_timestamp_ms > config().roll_ms();
 }
 
 void Partition::roll() {
@@ -118,18 +118,19 @@ BatchBuilder& Partition::open_batch(size_t bytes, int64_t timestamp_ms, BufferPo
     builder_options_.base_offset = closed_.offset;
     builder_options_.epoch = epoch();
     builder_options_.timestamp_type = config().timestamp_type;
-    const auto segment_room = static_cast<size_t>(
-        std::max<int64_t>(config().segment_bytes - static_cast<int64_t>(closed_.at - segments_.back()->begin),
-                          static_cast<int64_t>(needed)));
+    const size_t batch_room = std::min(batch_bytes_target, static_cast<size_t>(config().max_message_bytes));
     builder_in_scratch_ = config().compression.value_or(Codec::none) != Codec::none;
     if (builder_in_scratch_) {
-        scratch_.resize(std::max(needed, batch_bytes_target));
+        scratch_.resize(std::max(needed, batch_room));
         builder_.emplace(MutableBytes(scratch_.data(), scratch_.size()), builder_options_);
     } else {
         // A chunk's last stretch is not worth a batch of its own when more would follow.
         if (room() < needed || room() < 1024) { new_chunk(needed, pool); }
         Chunk& chunk = chunks_.back();
-        const size_t space = std::min({room(), segment_room, std::max(needed, batch_bytes_target)});
+        // Above what is needed it grows no further than the segment is meant to.
+        const size_t segment_room = static_cast<size_t>(config().segment_bytes) -
+                                    std::min<uint64_t>(config().segment_bytes, closed_.at - segments_.back()->begin);
+        const size_t space = std::min(room(), std::max(needed, std::min(batch_room, segment_room)));
         builder_.emplace(MutableBytes(chunk.buffer->data() + (closed_.at - chunk.begin), space), builder_options_);
     }
     shard_.note_open(*this);

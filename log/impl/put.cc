@@ -1,5 +1,7 @@
 #include "log/impl/put.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "storage/check.h"
@@ -37,19 +39,122 @@ Result<void> check_record(const Partition& partition, const Record& record, size
                     fmt::format("{} headers for topic {}, {} are allowed", record.headers.size(), topic,
                                 headers_per_record_max));
     }
-    if (record.timestamp_ms) {
-        const int64_t time = *record.timestamp_ms;
-        if (time < -1 || time - now_ms > config.timestamp_after_max_ms ||
-            (time >= 0 && now_ms - time > config.timestamp_before_max_ms)) {
-            return fail(Code::invalid, "topic.append",
-                        fmt::format("timestamp {} of a record is outside what topic {} allows", time, topic));
-        }
+    if (record.timestamp_ms) { return check_timestamp(partition, *record.timestamp_ms, now_ms); }
+    return {};
+}
+
+Result<void> check_timestamp(const Partition& partition, int64_t timestamp_ms, int64_t now_ms) {
+    const TopicConfig& config = partition.config();
+    if (config.timestamp_type == TimestampType::log_append_time) { return {}; }  // it is not kept
+    if (timestamp_ms < -1 || timestamp_ms - now_ms > config.timestamp_after_max_ms ||
+        (timestamp_ms >= 0 && now_ms - timestamp_ms > config.timestamp_before_max_ms)) {
+        return fail(Code::invalid, "topic.append",
+                    fmt::format("timestamp {} of a record is outside what topic {} allows", timestamp_ms,
+                                partition.identity().topic));
     }
     return {};
 }
 
+Result<void> check_producer_batch(const Partition& partition, std::span<const Record> records) {
+    size_t bytes = batch_header_bytes;
+    for (const Record& record : records) { bytes += BatchBuilder::record_bytes_max(record); }
+    const auto bytes_max = static_cast<size_t>(partition.config().max_message_bytes);
+    if (bytes > bytes_max || records.size() > records_per_batch_max) {
+        return fail(Code::too_large, "topic.append",
+                    fmt::format("{} records of one producer in {} bytes for topic {}, whose max.message.bytes is {}",
+                                records.size(), bytes, partition.identity().topic, bytes_max));
+    }
+    return {};
+}
+
+namespace {
+
+Result<void> check_batch_size(const Partition& partition, BatchView batch) {
+    const auto bytes_max = static_cast<size_t>(partition.config().max_message_bytes);
+    if (batch.size() <= bytes_max) { return {}; }
+    return fail(Code::too_large, "topic.append_batch",
+                fmt::format("a batch of {} bytes for topic {}, whose max.message.bytes is {}", batch.size(),
+                            partition.identity().topic, bytes_max));
+}
+
+// What a producer may not say, and what only its readers would find.
+Result<void> check_batch_header(BatchView batch) {
+    TRY_VOID(batch.check_header());
+    if (!batch.crc_matches()) {
+        return fail(Code::corrupt, "topic.append_batch", "the batch does not match its checksum");
+    }
+    if (batch.control() || batch.transactional()) {
+        return fail(Code::unsupported, "topic.append_batch", "transactions");
+    }
+    if (batch.record_count() == 0) { return fail(Code::invalid, "topic.append_batch", "a batch without records"); }
+    if (batch.record_count() != batch.last_offset_delta() + 1) {
+        return fail(Code::invalid, "topic.append_batch",
+                    fmt::format("{} records for {} offsets", batch.record_count(), batch.last_offset_delta() + 1));
+    }
+    if (batch.timestamp_type() == TimestampType::log_append_time || batch.has_delete_horizon()) {
+        return fail(Code::invalid, "topic.append_batch", "only the log sets an append time or a delete horizon");
+    }
+    return {};
+}
+
+// Walks every record once: a batch that lies about them would only be found by its readers. Their largest timestamp.
+Result<int64_t> check_batch_records(const Partition& partition, BatchView batch, int64_t now_ms) {
+    int64_t largest_ms = -1;
+    std::vector<std::byte> scratch;
+    TRY(auto records, RecordCursor::open(batch, scratch));
+    for (;;) {
+        TRY(const auto record, records.next());
+        if (!record) { return largest_ms; }
+        if (partition.config().cleanup_policy.compact && !record->key) {
+            return fail(Code::invalid, "topic.append_batch",
+                        fmt::format("a record without a key for the compacted topic {}", partition.identity().topic));
+        }
+        TRY_VOID(check_timestamp(partition, record->timestamp_ms, now_ms));
+        largest_ms = std::max(largest_ms, record->timestamp_ms);
+    }
+}
+
+}  // namespace
+
+Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, std::vector<std::byte>& space) {
+    auto parsed = BatchView::parse(bytes);
+    if (!parsed && parsed.error().code == Code::out_of_range) {  // nothing follows that could complete it
+        return fail(Code::corrupt, "topic.append_batch", parsed.error().detail);
+    }
+    TRY(BatchView batch, std::move(parsed));
+    if (batch.size() != bytes.size()) { return fail(Code::corrupt, "topic.append_batch", "bytes behind the batch"); }
+    TRY_VOID(check_batch_header(batch));
+    TRY_VOID(check_batch_size(partition, batch));
+    TRY(const int64_t largest_ms, check_batch_records(partition, batch, now_ms));
+
+    const TopicConfig& config = partition.config();
+    if (config.compression && static_cast<uint8_t>(*config.compression) != batch.codec_id()) {
+        TRY(batch, recompress(batch, *config.compression, space));
+        TRY_VOID(check_batch_size(partition, batch));
+    }
+    const bool ours = config.timestamp_type == TimestampType::log_append_time;
+    if (!ours && batch.max_timestamp_ms() == largest_ms) { return batch; }
+    if (space.empty()) { space.assign(bytes.begin(), bytes.end()); }
+    if (ours) {
+        patch_log_append_time(space, now_ms);
+    } else {
+        patch_max_timestamp(space, largest_ms);
+    }
+    return BatchView::parse(space);
+}
+
+namespace {
+
+// What the record will say: its producer's time, or that of this append.
+int64_t time_of(const Partition& partition, const Record& record, int64_t now_ms) {
+    const bool ours = partition.config().timestamp_type == TimestampType::log_append_time;
+    return ours ? now_ms : record.timestamp_ms.value_or(now_ms);
+}
+
+}  // namespace
+
 Offset put_record(Store& store, Partition& partition, const Record& record, size_t bytes, int64_t now_ms) {
-    const int64_t timestamp = record.timestamp_ms.value_or(now_ms);
+    const int64_t timestamp = time_of(partition, record, now_ms);
     if (BatchBuilder* builder = partition.builder()) {
         if (builder->append(record, timestamp)) { return Offset{builder->next_offset().value - 1}; }
         partition.close_batch(store.engine().pool);
@@ -69,7 +174,7 @@ Offset put_records(Store& store, Partition& partition, std::span<const Record> r
     partition.group = group;
     BatchBuilder* builder = nullptr;
     for (const Record& record : records) {
-        const int64_t timestamp = record.timestamp_ms.value_or(now_ms);
+        const int64_t timestamp = time_of(partition, record, now_ms);
         if (builder != nullptr && builder->append(record, timestamp)) { continue; }
         partition.close_batch(store.engine().pool);
         // A producer's batch is one, however large; others are cut where a batch is full.

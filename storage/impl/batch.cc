@@ -128,6 +128,11 @@ void patch_log_append_time(MutableBytes batch, int64_t timestamp_ms) {
     CHECK(batch.size() >= batch_header_bytes);
     const auto attributes = load_be<uint16_t>(&batch[at_attributes]);
     store_be<uint16_t>(&batch[at_attributes], static_cast<uint16_t>(attributes | log_append_time_bit));
+    patch_max_timestamp(batch, timestamp_ms);
+}
+
+void patch_max_timestamp(MutableBytes batch, int64_t timestamp_ms) {
+    CHECK(batch.size() >= batch_header_bytes);
     store_be<int64_t>(&batch[at_max_timestamp], timestamp_ms);
     write_checksum(batch);
 }

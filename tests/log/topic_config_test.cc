@@ -53,8 +53,6 @@ TEST(TopicConfig, EveryDefaultOfTheTableParsesToTheDefaultOfTheStruct) {
     EXPECT_EQ(parsed->timestamp_before_max_ms, fresh.timestamp_before_max_ms);
     EXPECT_EQ(parsed->timestamp_after_max_ms, fresh.timestamp_after_max_ms);
     EXPECT_EQ(parsed->compression, fresh.compression);
-    EXPECT_EQ(parsed->index_interval_bytes, fresh.index_interval_bytes);
-    EXPECT_EQ(parsed->file_delete_delay_ms, fresh.file_delete_delay_ms);
     EXPECT_EQ(parsed->durability, fresh.durability);
     EXPECT_EQ(parsed->seal, fresh.seal);
 }
