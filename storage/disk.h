@@ -66,7 +66,8 @@ struct DirectoryEntry {
     bool directory = false;
 };
 
-// Held until destroyed; the kernel drops it when the process ends however it ends.
+// Held until destroyed; the kernel drops it when the process ends however it ends. A child forked meanwhile does not hold
+// it, but keeps it held if it lives on when the process ends without destroying it.
 class DirectoryLock {
 public:
     virtual ~DirectoryLock() = default;

@@ -71,9 +71,15 @@ AlignedBlock aligned_block(uint32_t bytes) {
 class PosixLock final : public DirectoryLock {
 public:
     explicit PosixLock(Descriptor descriptor) : descriptor_(std::move(descriptor)), owner_(::getpid()) {}
-    // Closing is unlocking. After a fork the child closes its copy only: the lock belongs to the open file description.
+    // The lock belongs to the open file description, which a forked child shares: the child closes its copy only, and
+    // closing ours would not unlock while it lives.
     ~PosixLock() override {
-        if (::getpid() == owner_) { (void)!::ftruncate(descriptor_.get(), 0); }  // names no process that is gone
+        if (::getpid() != owner_) { return; }
+        (void)!::ftruncate(descriptor_.get(), 0);  // names no process that is gone
+        struct flock whole{};
+        whole.l_type = F_UNLCK;
+        whole.l_whence = SEEK_SET;
+        (void)::fcntl(descriptor_.get(), F_OFD_SETLK, &whole);
     }
 
 private:

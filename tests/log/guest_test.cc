@@ -83,5 +83,27 @@ TEST_P(GuestTest, AForkedChildTouchesNothing) {
     ASSERT_TRUE(log->close());
 }
 
+TEST_P(GuestTest, AForkedChildThatLivesOnDoesNotKeepTheDirectory) {
+    auto log = open();
+    ASSERT_TRUE(log);
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        char byte = 0;
+        ::close(ends[1]);
+        _exit(static_cast<int>(::read(ends[0], &byte, 1)));  // until the parent has looked
+    }
+    EXPECT_TRUE(log->close());
+    auto again = open();
+    EXPECT_TRUE(again) << again.error().message();
+    ::close(ends[0]);
+    ::close(ends[1]);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+
 }  // namespace
 }  // namespace flowstone

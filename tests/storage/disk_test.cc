@@ -540,6 +540,27 @@ TEST_P(DiskOfProcesses, AChildThatDropsItsCopyOfALockFreesNothing) {
     EXPECT_THAT(refused.error().detail, testing::HasSubstr(std::to_string(::getpid())));
 }
 
+TEST_P(DiskOfProcesses, AChildThatLivesOnKeepsNoLock) {
+    auto held = disk_->lock(path(".lock"));
+    ASSERT_TRUE(held);
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        char byte = 0;
+        ::close(ends[1]);
+        ::_exit(static_cast<int>(::read(ends[0], &byte, 1)));  // until the parent has looked
+    }
+    held->reset();
+    auto again = disk_->lock(path(".lock"));
+    EXPECT_TRUE(again) << again.error().message();
+    ::close(ends[0]);
+    ::close(ends[1]);
+    int status = -1;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+
 TEST_P(DiskOfProcesses, RequestsOfAChildDoNotDisturbItsParent) {
     auto file = open("a");
     char texts[2][4] = {"one", "two"};
