@@ -225,10 +225,10 @@ public:
     // Loading: the unfinished block before closed(), read from the file.
     void adopt_fragment(Bytes bytes, BufferPool& pool);
     void restored(Offset next_offset) { closed_.offset = next_offset; }
-    void skip_to(uint64_t at) { closed_.at = at; }    // bytes that a direct write put into the file
-    void rewind_to(uint64_t at) { closed_.at = at; }  // a carry repeats them
-    void begin_segment();                             // the active segment is full: the next begins at next_offset()
-    void roll();                                      // the same, on the way to the journal
+    // The next bytes belong at `at`: behind those that a direct write put into the file, or where a carry repeats some.
+    void move_end_to(uint64_t at) { closed_.at = at; }
+    void begin_segment();  // the active segment is full: the next begins at next_offset()
+    void roll();           // the same, on the way to the journal
 
     // Shard's bookkeeping, in its own lists.
     struct Hooks {
@@ -236,8 +236,10 @@ public:
         bool in_dirty_list = false;
         bool deleted = false;
         std::atomic<bool> loaded{false};  // the unfinished block and the seal are in memory
-        bool filling = false;             // a fill of this partition is in flight, or its file's size being set
-        bool writing = false;             // a commit is writing to its file
+        bool loading = false;             // somebody is reading them
+        std::atomic<uint32_t> load_word{0};
+        bool filling = false;  // a fill of this partition is in flight, or its file's size being set
+        bool writing = false;  // a commit is writing to its file
         bool in_stream_list = false;
         uint64_t unfilled_bytes = 0;          // of a `memory` topic
         std::atomic<bool> needs_epoch{true};  // no append since the log was opened

@@ -332,7 +332,7 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
             // A carry repeats the unfinished block from its beginning; the file may hold it torn.
             const bool no_chunk = partition->chunk_of(have == 0 ? 0 : have - 1) == nullptr;
             if (head.kind == EntryKind::carry && no_chunk && begin % store_.engine_.block_bytes == 0) {
-                partition->rewind_to(begin);
+                partition->move_end_to(begin);
             }
             const uint64_t from = partition->closed().at;
             if (from % store_.engine_.block_bytes != 0 && partition->chunk_of(from - 1) == nullptr) { return gap(); }
@@ -376,7 +376,7 @@ Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, u
     const uint64_t from = std::max(partition.closed().at, direct_end);
     if (partition.closed().at < direct_end) {
         partition.shard().forget_chunks(partition, segment.begin);
-        partition.skip_to(direct_end);
+        partition.move_end_to(direct_end);
     }
     partition.restore(tail.subspan(from - direct_end), store_.pool_);
     partition.restored(entry.head.next_offset);
@@ -464,7 +464,7 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
                                    known->second.segment_base == segment.base;
         // Nothing of it in the journal: the last batch below the checkpoint may go on past it.
         if (from_boundary && partition.closed().at > segment.begin + known->second.boundary) {
-            partition.skip_to(segment.begin + known->second.boundary);
+            partition.move_end_to(segment.begin + known->second.boundary);
             partition.restored(known->second.boundary_offset);
         }
         const uint64_t at = partition.closed().at - segment.begin;
@@ -481,7 +481,7 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
             if (!partition.chunks().empty()) {  // they end in the same block, which is written as one
                 partition.restore(batch->batch.bytes(), store_.pool_);
             } else {
-                partition.skip_to(partition.closed().at + batch->batch.size());
+                partition.move_end_to(partition.closed().at + batch->batch.size());
             }
             partition.restored(batch->batch.next_offset());
             touched_.insert(&partition);

@@ -326,50 +326,69 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
     return made;
 }
 
+// One thread reads, without a lock that others need, and those that come meanwhile wait for it.
 Result<void> Store::load(Partition& partition) {
-    if (partition.hooks.loaded.load(std::memory_order_acquire) &&
-        !partition.hooks.needs_epoch.load(std::memory_order_acquire)) {
-        return {};
-    }
-    std::lock_guard files(files_lock_);
-    if (!partition.hooks.loaded) {
-        Guard first(partition.shard().lock());
-        OpenSegment& active = partition.active();  // stays it: nobody appends before this is done
-        const uint64_t bytes = partition.closed().at - active.begin;
-        const bool no_fragment = bytes > 0 && partition.chunk_of(partition.closed().at - 1) == nullptr;
-        first.unlock();
-        std::vector<Hash128> pieces;
-        {
-            const std::lock_guard persisted(persisted_lock_);
-            const auto known = persisted_.find({partition.identity().topic_id, partition.identity().number});
-            if (known != persisted_.end() && known->second.segment_base == active.base) {
-                pieces = known->second.seal_pieces;
-            }
-        }
-        const uint64_t hashed =
-            std::min<uint64_t>(pieces.size() * seal_piece_bytes, align_down(bytes, seal_piece_bytes));
-        pieces.resize(hashed / seal_piece_bytes);
-        auto seal = std::make_unique<SealBuilder>(partition.seal_place(active.base), std::move(pieces));
-        TRY_VOID(read_back(partition, active, hashed, bytes, [&](Bytes part) { seal->update(part); }));
-        const uint64_t unfinished = align_down(bytes, engine_.block_bytes);
-        std::vector<std::byte> fragment;
-        if (unfinished < bytes && no_fragment) {
-            TRY_VOID(read_back(partition, active, unfinished, bytes,
-                               [&](Bytes part) { fragment.insert(fragment.end(), part.begin(), part.end()); }));
-        }
-        Guard guard(partition.shard().lock());
-        active.seal = std::move(seal);
-        if (!fragment.empty()) { partition.adopt_fragment(fragment, pool_); }
-        partition.hooks.loaded = true;
-    }
+    Partition::Hooks& hooks = partition.hooks;
     Guard guard(partition.shard().lock());
-    if (partition.hooks.needs_epoch && !read_only()) {
+    while (hooks.loading) { ThreadWorld::sleep(guard, hooks.load_word, -1); }
+    if (!hooks.loaded) {
+        hooks.loading = true;
+        auto done = load_unfinished(guard, partition);
+        hooks.loading = false;
+        hooks.loaded = done.has_value();
+        ThreadWorld::change(hooks.load_word);
+        wake_all(hooks.load_word);
+        if (!done) { return done; }
+    }
+    if (hooks.needs_epoch && !read_only()) {
         // The first append after each opening starts a new leader epoch, so whoever read what a crash took back learns of it.
         partition.start_epoch(Epoch{std::max<int64_t>(
             generation_, partition.epochs().empty() ? 0 : partition.epochs().back().epoch.value + 1)});
-        partition.hooks.needs_epoch = false;
+        hooks.needs_epoch = false;
     }
     return {};
+}
+
+// Gives the lock up while it reads.
+Result<void> Store::load_unfinished(Guard& guard, Partition& partition) {
+    OpenSegment& active = partition.active();  // stays it: nobody appends before this is done
+    const uint64_t bytes = partition.closed().at - active.begin;
+    const bool no_fragment = bytes > 0 && partition.chunk_of(partition.closed().at - 1) == nullptr;
+    guard.unlock();
+    auto seal = unfinished_seal(partition, active, bytes);
+    const uint64_t unfinished = align_down(bytes, engine_.block_bytes);
+    std::vector<std::byte> fragment;
+    Result<void> done;
+    if (seal && unfinished < bytes && no_fragment) {
+        done = read_back(partition, active, unfinished, bytes,
+                         [&](Bytes part) { fragment.insert(fragment.end(), part.begin(), part.end()); });
+    }
+    guard.lock();
+    if (!seal) { return std::unexpected(seal.error()); }
+    TRY_VOID(std::move(done));
+    if (partition.hooks.deleted) {
+        return fail(Code::not_found, "partition.load", fmt::format("topic {} was deleted", partition.identity().topic));
+    }
+    active.seal = std::move(*seal);
+    if (!fragment.empty()) { partition.adopt_fragment(fragment, pool_); }
+    return {};
+}
+
+// The seal so far of a segment of `bytes`: what the checkpoint knows of it, and the rest hashed.
+Result<std::unique_ptr<SealBuilder>> Store::unfinished_seal(Partition& partition, OpenSegment& active, uint64_t bytes) {
+    std::vector<Hash128> pieces;
+    {
+        const std::lock_guard persisted(persisted_lock_);
+        const auto known = persisted_.find({partition.identity().topic_id, partition.identity().number});
+        if (known != persisted_.end() && known->second.segment_base == active.base) {
+            pieces = known->second.seal_pieces;
+        }
+    }
+    const uint64_t hashed = std::min<uint64_t>(pieces.size() * seal_piece_bytes, align_down(bytes, seal_piece_bytes));
+    pieces.resize(hashed / seal_piece_bytes);
+    auto seal = std::make_unique<SealBuilder>(partition.seal_place(active.base), std::move(pieces));
+    TRY_VOID(read_back(partition, active, hashed, bytes, [&](Bytes part) { seal->update(part); }));
+    return seal;
 }
 
 // The bytes [begin, end) of an unfinished segment, from its file and, behind what is filled, from memory.

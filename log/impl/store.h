@@ -138,6 +138,8 @@ private:
     Result<std::string> rename_aside(const TopicPartition& partition);
     Result<void> remove_directory(const std::string& name);
     Result<void> remove_file(const std::string& path);
+    Result<void> load_unfinished(Guard& guard, Partition& partition);
+    Result<std::unique_ptr<SealBuilder>> unfinished_seal(Partition& partition, OpenSegment& active, uint64_t bytes);
     Result<void> read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
                            const std::function<void(Bytes)>& take);
 

@@ -214,6 +214,29 @@ TEST_F(MaintenanceTest, TenThousandPartitionsAreMadeInOneRecordAndNoFile) {
     EXPECT_THAT(files("data"), Not(Contains(StartsWith("many-"))));
 }
 
+TEST_F(MaintenanceTest, WhileOnePartitionIsReadBackOthersAreOpened) {
+    {
+        Log log = open();
+        Topic topic = make(log, "events", {}, 3);
+        ASSERT_TRUE(topic.append(record("0"), {.partition = 0}));
+        ASSERT_TRUE(topic.append(record("1"), {.partition = 1}));
+        close(log);
+    }
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk);
+    Topic topic = value_of(log.topic("events"));
+    disk.only_paths_with("events-0/");
+    bool interrupted = false;
+    disk.interrupt(FaultyDisk::Call::read, [&] {
+        interrupted = true;
+        EXPECT_TRUE(topic.append(record("1"), {.partition = 1})) << "which reads back, too";
+        EXPECT_TRUE(topic.append(record("2"), {.partition = 2})) << "which is made now";
+    });
+    ASSERT_TRUE(topic.append(record("0"), {.partition = 0}));
+    EXPECT_TRUE(interrupted);
+    for (const int p : {0, 1, 2}) { EXPECT_EQ(read(topic, {}, p).size(), p < 2 ? 2u : 1u); }
+}
+
 TEST_F(MaintenanceTest, AnIdlePartitionGoesOnAfterItsFileWasClosed) {
     {
         Log log = open();

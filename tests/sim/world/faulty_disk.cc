@@ -59,6 +59,11 @@ void FaultyDisk::only_paths_with(std::string text) {
     only_ = std::move(text);
 }
 
+void FaultyDisk::interrupt(Call kind, std::function<void()> other) {
+    const std::lock_guard guard(mutex_);
+    interruptions_[kind] = std::move(other);
+}
+
 void FaultyDisk::heal() {
     const std::lock_guard guard(mutex_);
     failure_.reset();
@@ -66,8 +71,13 @@ void FaultyDisk::heal() {
 }
 
 FaultyDisk::Verdict FaultyDisk::count(Call kind, const std::string& path) {
-    const std::lock_guard guard(mutex_);
+    std::unique_lock guard(mutex_);
     if (path.find(only_) == std::string::npos) { return {}; }
+    if (auto found = interruptions_.extract(kind)) {
+        guard.unlock();
+        found.mapped()();
+        guard.lock();
+    }
     const uint64_t among_all = all_++;
     const uint64_t among_kind = by_kind_[static_cast<size_t>(kind)]++;
     Verdict verdict;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -60,6 +61,8 @@ public:
     void skip(Call kind, uint64_t number = every);
     // Only calls on paths that contain this are counted, failed and skipped; the others pass.
     void only_paths_with(std::string text);
+    // The next call of `kind` is preceded by a call of `other`, which may use the disk too: what somebody else does meanwhile.
+    void interrupt(Call kind, std::function<void()> other);
     // Fails and skips nothing any more. Counting goes on.
     void heal();
 
@@ -104,6 +107,7 @@ private:
     std::optional<Failure> failure_;
     std::map<Call, uint64_t> skips_;
     std::string only_;
+    std::map<Call, std::function<void()>> interruptions_;
 };
 
 }  // namespace flowstone
