@@ -20,6 +20,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/paths.h"
+
 namespace flowstone {
 
 struct ScriptCommand {
@@ -114,8 +116,7 @@ inline void run_script(const std::filesystem::path& path, const ScriptMachine& m
 // Every script of tests/<folder>, each with a fresh machine.
 inline void run_scripts(const std::string& folder, const std::function<ScriptMachine()>& make) {
     std::vector<std::filesystem::path> paths;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(std::string(FLOWSTONE_SOURCE_DIR) + "/tests/" + folder)) {
+    for (const auto& entry : std::filesystem::directory_iterator(source_path("tests/") + folder)) {
         if (entry.path().extension() == ".txt") { paths.push_back(entry.path()); }
     }
     std::ranges::sort(paths);

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/limits.h"
+#include "tests/paths.h"
 #include "tests/storage/reference.h"
 #include "tests/storage/value_of.h"
 
@@ -467,7 +468,7 @@ TEST(RecordView, FindsHeadersByNameAndInOrder) {
 // The bytes of the block that begins with ```hex: pairs of hex digits at the start of each line, a comment after three
 // spaces.
 std::vector<std::byte> example_of_the_page() {
-    std::ifstream page(FLOWSTONE_SOURCE_DIR "/docs/formats/record-batch.md");
+    std::ifstream page(source_path("docs/formats/record-batch.md"));
     std::vector<std::byte> bytes;
     std::string line;
     while (std::getline(page, line) && line != "```hex") {}

@@ -9,6 +9,7 @@
 #include "storage/producer_snapshot.h"
 #include "storage/seal.h"
 #include "storage/segment_index.h"
+#include "tests/paths.h"
 #include "tests/storage/scratch.h"
 #include "tests/storage/value_of.h"
 
@@ -17,7 +18,7 @@ namespace {
 
 // The lines of the nth block of a page that begins with ```KIND.
 std::vector<std::string> block(const std::string& page_name, const std::string& kind, int number = 0) {
-    std::ifstream page(std::string(FLOWSTONE_SOURCE_DIR) + "/docs/formats/" + page_name);
+    std::ifstream page(source_path("docs/formats/") + page_name);
     std::vector<std::string> lines;
     std::string line;
     for (int seen = -1; seen < number && std::getline(page, line);) { seen += line == "```" + kind ? 1 : 0; }

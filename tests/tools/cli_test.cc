@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/paths.h"
 #include "tests/tools/process.h"
 
 namespace flowstone::tool {
@@ -43,7 +44,7 @@ protected:
         return arguments;
     }
     Answer run(const std::vector<std::string>& arguments, const std::string& input = "") const {
-        Process process(FLOWSTONE_TOOL, words(arguments));
+        Process process(tool_path(), words(arguments));
         process.write(input);
         Answer answer{.exit = process.wait(), .out = process.out(), .complaint = process.complaint()};
         if (answer.exit != 0) {
@@ -327,7 +328,7 @@ private:
 TEST_F(Cli, ASecondWriterIsToldWhoTheFirstIs) {
     create("pay");
     AcknowledgedPipe acknowledged(directory_ / "pipe");
-    Process writer(FLOWSTONE_TOOL, words({"produce", "pay", "--progress-file", acknowledged.path()}));
+    Process writer(tool_path(), words({"produce", "pay", "--progress-file", acknowledged.path()}));
     writer.write("a\n");
     // It came alone and more may come: what is there is made durable before the tool waits.
     EXPECT_EQ(acknowledged.first_line(), "1");
@@ -342,7 +343,7 @@ TEST_F(Cli, ASecondWriterIsToldWhoTheFirstIs) {
 TEST_F(Cli, FollowSeesWhatAnotherProcessAppendsAndEndsOnCtrlC) {
     create("pay", 2);
     out({"produce", "pay", "--partition", "0"}, "before\n");
-    Process follower(FLOWSTONE_TOOL, words({"consume", "pay", "--follow"}));
+    Process follower(tool_path(), words({"consume", "pay", "--follow"}));
     EXPECT_EQ(follower.read_line(), "before");
     out({"produce", "pay", "--partition", "1"}, "after\n");
     EXPECT_EQ(follower.read_line(), "after");
@@ -354,7 +355,7 @@ TEST_F(Cli, FollowSeesWhatAnotherProcessAppendsAndEndsOnCtrlC) {
 TEST_F(Cli, CtrlCCommitsWhatWasPrinted) {
     create("pay");
     out({"produce", "pay"}, "0\n1\n");
-    Process follower(FLOWSTONE_TOOL, words({"consume", "pay", "--follow", "--group", "g"}));
+    Process follower(tool_path(), words({"consume", "pay", "--follow", "--group", "g"}));
     EXPECT_EQ(follower.read_line(), "0");
     EXPECT_EQ(follower.read_line(), "1");
     follower.signal(SIGINT);
@@ -368,7 +369,7 @@ TEST_F(Cli, AReaderThatGoesAwayIsNoError) {
     for (int i = 0; i < 12; ++i) {  // more than a pipe holds
         out({"produce", "pay", "--quiet"}, std::string(30'000, 'x') + '\n');
     }
-    Process consumer(FLOWSTONE_TOOL, words({"consume", "pay"}));
+    Process consumer(tool_path(), words({"consume", "pay"}));
     EXPECT_EQ(consumer.read_line(), "a");
     consumer.close_output();
     EXPECT_EQ(consumer.wait(), 0);
@@ -392,8 +393,7 @@ TEST_F(Cli, AFullDiskBehindStandardOutputIsAnError) {
     if (!std::filesystem::exists("/dev/full")) { GTEST_SKIP() << "no /dev/full"; }
     create("pay");
     out({"produce", "pay"}, "a\n");
-    Process shell("/bin/sh",
-                  {"-c", std::string(FLOWSTONE_TOOL) + " -L dir:" + log_.string() + " consume pay > /dev/full"});
+    Process shell("/bin/sh", {"-c", tool_path() + " -L dir:" + log_.string() + " consume pay > /dev/full"});
     EXPECT_EQ(shell.wait(), 3);
     EXPECT_THAT(shell.complaint(), AllOf(StartsWith("flowstone: "), HasSubstr("No space left on device")));
 }

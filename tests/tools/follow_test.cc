@@ -8,6 +8,8 @@
 
 #include <flowstone/log.h>
 
+#include "tests/paths.h"
+
 namespace flowstone {
 namespace {
 
@@ -41,8 +43,8 @@ TEST_F(FollowTest, TheToolSeesInOrderWhatThisProcessGoesOnAppending) {
     };
     for (int i = 0; i < before; ++i) { append(i); }
     // Ends by itself when it has them all; a reader that misses one is ended by the time-out.
-    const std::string command = std::string("timeout 60 ") + FLOWSTONE_TOOL + " -L '" + data +
-                                "' consume events --follow --max " + std::to_string(total) + " --format '%v' 2>&1";
+    const std::string command = "timeout 60 " + tool_path() + " -L '" + data + "' consume events --follow --max " +
+                                std::to_string(total) + " --format '%v' 2>&1";
     FILE* tool = popen(command.c_str(), "r");
     ASSERT_NE(tool, nullptr);
     for (int i = before; i < total; ++i) {

@@ -15,6 +15,7 @@
 #include "storage/seal.h"
 #include "storage/segment_files.h"
 #include "storage/segment_index.h"
+#include "tests/paths.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone::tool {
@@ -87,7 +88,7 @@ protected:
     };
     Ran run(const std::string& arguments) const {
         const std::string error_path = parent_path(root_) + "/error";
-        const std::string command = std::string(FLOWSTONE_TOOL) + " segment " + arguments + " 2>" + error_path;
+        const std::string command = tool_path() + " segment " + arguments + " 2>" + error_path;
         Ran ran;
         FILE* pipe = ::popen(command.c_str(), "r");
         char buffer[4096];

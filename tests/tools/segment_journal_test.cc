@@ -10,6 +10,7 @@
 
 #include "storage/bytes.h"
 #include "storage/disk.h"
+#include "tests/paths.h"
 #include "tests/storage/value_of.h"
 #include "tools/flowstone/segment.h"
 
@@ -53,7 +54,7 @@ protected:
     };
     Ran run(const std::string& arguments) const {
         const std::string error_path = top_ + "/error";
-        const std::string command = std::string(FLOWSTONE_TOOL) + " segment " + arguments + " 2>" + error_path;
+        const std::string command = tool_path() + " segment " + arguments + " 2>" + error_path;
         Ran ran;
         FILE* pipe = ::popen(command.c_str(), "r");
         char buffer[4096];

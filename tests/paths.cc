@@ -1,0 +1,8 @@
+#include "tests/paths.h"
+
+namespace flowstone {
+
+std::string source_path(const std::string& below) { return FLOWSTONE_SOURCE_DIR "/" + below; }
+std::string tool_path() { return FLOWSTONE_TOOL; }
+
+}  // namespace flowstone
