@@ -201,20 +201,23 @@ Result<std::optional<BatchView>> Cursor::next() {
     }
 }
 
-// Under the lock: a batch in memory, the end, another segment, or what must be read from the file.
-Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end) {
-    Guard guard(partition_.shard().lock());
+// Under the lock: what comes next was neither trimmed away nor deleted with its topic, wherever its bytes may still be.
+Result<void> Cursor::still_there() const {
     if (partition_.hooks.deleted) {
         return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", partition_.identity().topic));
     }
-    if (partition_.durability() == Durability::memory) { partition_.close_batch(store_.engine().pool); }
     const Offset from = std::max(next_offset_, wanted_offset_);
-    if (from < partition_.log_start()) {
-        return fail(
-            Code::out_of_range, "reader.next",
-            fmt::format("offset {} of {}-{} was trimmed away, the log starts at {}", from.value,
-                        partition_.identity().topic, partition_.identity().number, partition_.log_start().value));
-    }
+    if (from >= partition_.log_start()) { return {}; }
+    return fail(Code::out_of_range, "reader.next",
+                fmt::format("offset {} of {}-{} was trimmed away, the log starts at {}", from.value,
+                            partition_.identity().topic, partition_.identity().number, partition_.log_start().value));
+}
+
+// Under the lock: a batch in memory, the end, another segment, or what must be read from the file.
+Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end) {
+    Guard guard(partition_.shard().lock());
+    TRY_VOID(still_there());
+    if (partition_.durability() == Durability::memory) { partition_.close_batch(store_.engine().pool); }
     for (const auto& segment : partition_.segments()) {
         if (segment->base != place_.segment_base) { continue; }
         const uint64_t at = segment->begin + place_.at;
@@ -322,6 +325,10 @@ std::optional<Result<BatchView>> Cursor::buffered() {
     if (buffer_base_ != place_.segment_base || buffer_base_.value < 0 || place_.at < buffer_at_ ||
         place_.at >= buffer_end_) {
         return std::nullopt;
+    }
+    {
+        Guard guard(partition_.shard().lock());
+        if (auto there = still_there(); !there) { return std::unexpected(there.error()); }
     }
     const Bytes bytes(buffer_->data() + buffer_skip_ + (place_.at - buffer_at_), buffer_end_ - place_.at);
     const auto damaged = [&](const char* what) -> Result<BatchView> {

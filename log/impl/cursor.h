@@ -43,6 +43,7 @@ private:
     };
     // moved: the place is in no file any more, the offset is. swapping: files are being replaced just now.
     enum class Step : uint8_t { batch, end, again, cold, moved, swapping };
+    Result<void> still_there() const;
     Result<Step> look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end);
     Result<void> load_cold(File& file, uint64_t file_end);
     std::optional<Result<BatchView>> buffered();
