@@ -18,20 +18,20 @@ std::atomic<uint32_t>* make_page() {
     return new (page) std::atomic<uint32_t>(0);
 }
 
-// The page is empty: in the first process, or in a child that asks for the first time.
-uint32_t take_token(std::atomic<uint32_t>& page) {
-    static std::atomic<uint32_t> last{0};  // an ordinary variable: a child goes on from its parent's value
-    uint32_t expected = 0;
-    const uint32_t token = last.fetch_add(1) + 1;
-    return page.compare_exchange_strong(expected, token) ? token : expected;
+std::atomic<uint32_t>& the_page() {
+    static std::atomic<uint32_t>* const page = make_page();
+    return *page;
 }
 
 }  // namespace
 
-uint32_t process_token() {
-    static std::atomic<uint32_t>* const page = make_page();
-    const uint32_t token = page->load(std::memory_order_relaxed);
-    return token != 0 ? token : take_token(*page);
+const std::atomic<uint32_t>* process_page() { return &the_page(); }
+
+uint32_t take_process_token() {
+    static std::atomic<uint32_t> last{0};  // an ordinary variable: a child goes on from its parent's value
+    uint32_t expected = 0;
+    const uint32_t token = last.fetch_add(1) + 1;
+    return the_page().compare_exchange_strong(expected, token) ? token : expected;
 }
 
 }  // namespace flowstone

@@ -1,17 +1,36 @@
 #include "storage/lock.h"
 
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <climits>
 #include <ctime>
 
+#include "storage/check.h"
+
 namespace flowstone {
 namespace {
 
 long futex(const std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) {
     return syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, timeout, nullptr, 0);
+}
+
+// ThreadSanitizer cannot see what membarrier orders.
+#if defined(__SANITIZE_THREAD__)
+constexpr bool bias_visible = false;
+#elif defined(__has_feature)
+constexpr bool bias_visible = !__has_feature(thread_sanitizer);
+#else
+constexpr bool bias_visible = true;
+#endif
+
+// Asked for once in a process: later, with many threads, the kernel takes milliseconds for it.
+bool bias_possible() {
+    static const bool possible =
+        bias_visible && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    return possible;
 }
 
 }  // namespace
@@ -35,6 +54,28 @@ void Lock::lock_slowly() {
         __builtin_ia32_pause();
     }
     while (word_.exchange(contended, std::memory_order_acquire) != open) { sleep_while(word_, contended); }
+}
+
+BiasedLock::BiasedLock() { (void)bias_possible(); }
+
+void BiasedLock::lock_plainly() {
+    lock_.lock();
+    if (owner_.load(std::memory_order_relaxed) != nullptr) {
+        owner_.store(nullptr, std::memory_order_relaxed);
+        CHECK(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
+        while (inside_.load(std::memory_order_acquire) != 0) { sleep_while(inside_, 1); }
+    }
+    by_bias_ = false;
+    turns_ = last_ == self() ? turns_ + 1 : 0;
+    last_ = self();
+}
+
+void BiasedLock::unlock_plainly() {
+    if (turns_ >= bias_after && bias_possible()) {
+        turns_ = 0;
+        owner_.store(self(), std::memory_order_relaxed);
+    }
+    lock_.unlock();
 }
 
 }  // namespace flowstone
