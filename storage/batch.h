@@ -166,7 +166,14 @@ public:
     BatchView close_empty(int32_t last_offset_delta, int64_t max_timestamp_ms);
 
     // No record needs more bytes than this in any batch.
-    static size_t record_bytes_max(const Record& record);
+    static size_t record_bytes_max(const Record& record) {
+        size_t bytes = record_overhead_bytes_max + (record.key ? record.key->size() : 0) +
+                       (record.value ? record.value->size() : 0);
+        for (const Header& header : record.headers) {  // two lengths of five bytes each
+            bytes += 10 + header.name.size() + (header.value ? header.value->size() : 0);
+        }
+        return bytes;
+    }
 
 private:
     // Lengths of a record up to five varint bytes, key and value lengths likewise, ten for the time, five each for

@@ -232,6 +232,7 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
             if (const Chunk* whole = partition_.chunk_with(at, at + size)) {
                 batch = Bytes(whole->at(at), size);
                 pin_ = whole->buffer;
+                partition_.shard().note_tail_read();
                 return Step::batch;
             }
         }

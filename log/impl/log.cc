@@ -94,20 +94,25 @@ Result<Pending> append_run(Store& store, TopicTable& table, int32_t number, std:
             return not_appended(good.error());
         }
     }
-    size_t since_bytes = 0;
-    for (const Record& record : records) {
-        // Many records may be more than memory is meant to hold: a commit or fill comes between.
-        if (since_bytes >= batch_bytes_target) {
-            shard.appended(guard, target);
-            if (auto room = shard.admit(guard, &target); !room) {
-                return std::unexpected(room.error().with_fate(Fate::unknown_until_reopen));
+    for (size_t taken = 0; taken < records.size();) {
+        const Offset first = target.next_offset();
+        const size_t count = fill_batch(target, records.subspan(taken), now);
+        if (count == 0) {
+            // Many records may be more than memory is meant to hold: a commit or fill comes between the batches.
+            if (taken > 0) {
+                shard.appended(guard, target);
+                if (auto room = shard.admit(guard, &target); !room) {
+                    return std::unexpected(room.error().with_fate(Fate::unknown_until_reopen));
+                }
             }
-            since_bytes = 0;
+            const Record& record = records[taken];
+            positions.push_back({number, put_in_fresh_batch(store, target, record, now)});
+            if (!record.key) { table.sticky.fetch_add(1, std::memory_order_relaxed); }
+            ++taken;
+            continue;
         }
-        const size_t bytes = BatchBuilder::record_bytes_max(record);
-        positions.push_back({number, put_record(store, target, record, bytes, now)});
-        since_bytes += bytes;
-        if (!record.key && target.builder()->count() == 1) { table.sticky.fetch_add(1, std::memory_order_relaxed); }
+        for (size_t i = 0; i < count; ++i) { positions.push_back({number, first + static_cast<int64_t>(i)}); }
+        taken += count;
     }
     shard.appended(guard, target);
     return Pending{positions.back(), shard.number(), &target};
@@ -153,7 +158,7 @@ Result<Pending> Topic::append_async(const Record& record, const AppendOptions& o
     TRY_VOID(shard.admit(guard, *partition));
     const int64_t now = store.now_ms();
     if (auto good = check_record(**partition, record, bytes, now); !good) { return not_appended(good.error()); }
-    const Offset offset = put_record(store, **partition, record, bytes, now);
+    const Offset offset = put_record(store, **partition, record, now);
     if (!record.key && (*partition)->builder() != nullptr && (*partition)->builder()->count() == 1) {
         table.sticky.fetch_add(1, std::memory_order_relaxed);
     }

@@ -11,10 +11,27 @@
 namespace flowstone {
 
 // What every append needs: a partition that is loaded, of a topic that is not deleted, in a log that is open for it.
-Result<Partition*> ready_partition(Store& store, TopicTable& table, int32_t number);
+Result<Partition*> make_ready(Store& store, TopicTable& table, int32_t number);
+inline Result<Partition*> ready_partition(Store& store, TopicTable& table, int32_t number) {
+    Partition* partition = table.find(number);
+    if (partition != nullptr && partition->hooks.loaded && !partition->hooks.needs_epoch && !table.deleted &&
+        store.appendable()) [[likely]] {
+        return partition;
+    }
+    return make_ready(store, table, number);
+}
 
 // Errors: too_large, invalid. Nothing has happened then. Call with the lock held.
-Result<void> check_record(const Partition& partition, const Record& record, size_t bytes, int64_t now_ms);
+Result<void> check_record_fully(const Partition& partition, const Record& record, size_t bytes, int64_t now_ms);
+inline Result<void> check_record(const Partition& partition, const Record& record, size_t bytes, int64_t now_ms) {
+    const TopicConfig& config = partition.config();
+    const bool in_size = batch_header_bytes + bytes <= static_cast<size_t>(config.max_message_bytes);
+    const bool in_time = !record.timestamp_ms || (*record.timestamp_ms >= -1 &&
+                                                  *record.timestamp_ms - now_ms <= config.timestamp_after_max_ms &&
+                                                  now_ms - *record.timestamp_ms <= config.timestamp_before_max_ms);
+    if (in_size && in_time && record.headers.empty() && !config.cleanup_policy.compact) [[likely]] { return {}; }
+    return check_record_fully(partition, record, bytes, now_ms);
+}
 // Whether a producer may say so. Errors: invalid.
 Result<void> check_timestamp(const Partition& partition, int64_t timestamp_ms, int64_t now_ms);
 // The records of a producer are one batch, which is recognised when it comes again. Errors: too_large.
@@ -23,9 +40,25 @@ Result<void> check_producer_batch(const Partition& partition, std::span<const Re
 // the largest of its records' times as its own. In `space` when it is not stored as it came.
 // Errors: corrupt, invalid, unsupported, too_large.
 Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, std::vector<std::byte>& space);
+// What the record will say: its producer's time, or that of this append.
+inline int64_t time_of(const Partition& partition, const Record& record, int64_t now_ms) {
+    const bool ours = partition.config().timestamp_type == TimestampType::log_append_time;
+    return ours ? now_ms : record.timestamp_ms.value_or(now_ms);
+}
 
+// Into a fresh batch. Returns the record's offset. Call with the lock held.
+Offset put_in_fresh_batch(Store& store, Partition& partition, const Record& record, int64_t now_ms);
 // Into the open batch, or a fresh one. Returns the record's offset. Call with the lock held.
-Offset put_record(Store& store, Partition& partition, const Record& record, size_t bytes, int64_t now_ms);
+[[gnu::always_inline]] inline Offset put_record(Store& store, Partition& partition, const Record& record,
+                                                int64_t now_ms) {
+    BatchBuilder* builder = partition.builder();
+    if (builder != nullptr && builder->append(record, time_of(partition, record, now_ms))) [[likely]] {
+        return Offset{builder->next_offset().value - 1};
+    }
+    return put_in_fresh_batch(store, partition, record, now_ms);
+}
+// As many as the open batch takes; 0 when there is none. Call with the lock held.
+size_t fill_batch(Partition& partition, std::span<const Record> records, int64_t now_ms);
 
 // Into batches of their own, closed; with `group` not 0 they commit together with others of that group.
 // Returns the first offset. Call with the lock held and no batch open.

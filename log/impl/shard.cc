@@ -37,6 +37,7 @@ void Shard::queue(const Range& range) {
         range.kind == EntryKind::trim || range.kind == EntryKind::truncate || range.kind == EntryKind::swap;
     if (partition.durability() == Durability::memory && !shape && range.kind != EntryKind::carry) {
         if (range.kind == EntryKind::roll) { partition.segment_of(range.begin).rolled = true; }
+        if (range.kind == EntryKind::batches) { stream(partition, range.end - range.begin); }
         if (range.kind == EntryKind::batches && partition.carry_due_at(range.begin) && !partition.carry_queued) {
             partition.carry_queued = true;
             const Mark& end = partition.carry_end();
@@ -50,6 +51,15 @@ void Shard::queue(const Range& range) {
     queue_.push_back(range);
     queue_.back().number = ++ranges_queued_;
     queued_bytes_ += range.end - range.begin;
+}
+
+// What is appended to a `memory` topic goes to its file as soon as there is a large piece of it: the memory is used again
+// while it is still in the processor's caches.
+void Shard::stream(Partition& partition, uint64_t bytes) {
+    partition.hooks.unfilled_bytes += bytes;
+    if (partition.hooks.in_stream_list || partition.hooks.unfilled_bytes < stream_piece_bytes) { return; }
+    partition.hooks.in_stream_list = true;
+    streaming_.push_back(&partition);
 }
 
 bool Shard::take_back(Partition& partition, EntryKind kind) {
@@ -67,6 +77,7 @@ void Shard::note_open(Partition& partition) {
 
 void Shard::note_chunk(Partition& partition, const Chunk& chunk) {
     tail_bytes_ += chunk.buffer->capacity();
+    tail_bytes_ever_ += chunk.buffer->capacity();
     if (partition.chunks().size() == 1) { ++partitions_with_chunks_; }
     tail_.emplace_back(&partition, chunk.begin);
     trim_tail();
@@ -85,7 +96,9 @@ size_t Shard::chunk_bytes_limit() const {
 // its partition is still writing to, goes to the back: an idle partition's must not keep everybody else's.
 void Shard::trim_tail() {
     constexpr size_t looks_max = 16;
-    for (size_t look = 0; look < looks_max && tail_bytes_ > engine_.options.tail_bytes_max && !tail_.empty(); ++look) {
+    const bool read_lately = tail_read_at_ && tail_bytes_ever_ - *tail_read_at_ <= engine_.options.tail_bytes_max;
+    const uint64_t keep = std::min(engine_.options.tail_bytes_max, read_lately ? UINT64_MAX : tail_bytes_unread);
+    for (size_t look = 0; look < looks_max && tail_bytes_ > keep && !tail_.empty(); ++look) {
         const auto [partition, begin] = tail_.front();
         tail_.pop_front();
         auto& chunks = partition->chunks();
@@ -158,7 +171,7 @@ Result<void> Shard::in_time() const {
 
 // --- appending -----------------------------------------------------------------------------------------------------------
 
-Result<void> Shard::admit(Guard& guard, const Partition* partition) {
+Result<void> Shard::wait_for_room(Guard& guard, const Partition* partition) {
     const auto refuse = [](const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); };
     for (;;) {
         if (failure()) { return refuse(*failure()); }
@@ -172,7 +185,7 @@ Result<void> Shard::admit(Guard& guard, const Partition* partition) {
             wait_on(guard, fill_word_);
             continue;
         }
-        if (dirty_bytes_ < engine_.options.dirty_bytes_max) { return {}; }
+        if (admits(partition)) { return {}; }
         if (commit_due() && !commits_.taken()) {
             if (auto done = commit(guard); !done) { return refuse(done.error()); }
             continue;
@@ -218,8 +231,6 @@ bool Shard::give_up_reserve(Guard& guard, const Partition* partition) {
     return freed;
 }
 
-bool Shard::fill_wanted() const { return !streaming_.empty() || dirty_bytes_ * 2 >= engine_.options.dirty_bytes_max; }
-
 // They fell asleep when there was nothing to wait for.
 void Shard::call_readers(Partition& partition) {
     if (partition.hooks.readers_waiting == 0) { return; }
@@ -229,7 +240,7 @@ void Shard::call_readers(Partition& partition) {
     partition.wake_readers();
 }
 
-void Shard::appended(Guard& guard, Partition& partition) {
+void Shard::work_behind_append(Guard& guard, Partition& partition) {
     call_readers(partition);
     if (has_committer_) {
         if (commit_due()) { wake_committer(); }

@@ -73,6 +73,8 @@ public:
     bool owned_here() const { return process_token() == process_token_; }  // false in a child after fork
     // Errors: closed, after close() and in a child after fork.
     Result<void> usable(const char* operation) const;
+    // usable(), and open for writing.
+    bool appendable() const { return owned_here() && !closed_.load(std::memory_order_relaxed) && !read_only(); }
     int64_t now_ms() { return engine_.clock.wall_ms(); }
     void log(std::string_view line) const;
 

@@ -147,16 +147,6 @@ BatchBuilder::BatchBuilder(MutableBytes space, const Options& options)
     CHECK(space.size() >= batch_header_bytes);
 }
 
-size_t BatchBuilder::record_bytes_max(const Record& record) {
-    size_t bytes = record_overhead_bytes_max;
-    if (record.key) { bytes += record.key->size(); }
-    if (record.value) { bytes += record.value->size(); }
-    for (const Header& header : record.headers) {
-        bytes += 10 + header.name.size() + (header.value ? header.value->size() : 0);  // two lengths of five bytes
-    }
-    return bytes;
-}
-
 namespace {
 
 uint64_t length_code(const std::optional<std::string_view>& text) {
