@@ -100,6 +100,9 @@ public:
     Result<void> flush(Disk& disk);
     // Syncs both files: at roll and at a checkpoint whose state speaks of them.
     Result<void> sync(Disk& disk);
+    // The first flush of an index made anew, into files that take the place of those there are: after power loss each is
+    // as it was or whole. Durable when it returns. Requires that nothing was flushed.
+    Result<void> replace(Disk& disk);
     uint32_t pending_entries() const { return static_cast<uint32_t>(pending_.size() + pending_times_.size()); }
 
     // The segment was cut at `end` (a batch boundary). Then note the batches in [last_entry_at(), end) again, for the
@@ -126,6 +129,8 @@ private:
     Result<uint32_t> count_below(Disk& disk, const Column& column, uint64_t entries, SegmentEnd end) const;
     Result<void> load_last(Disk& disk);
     Result<void> flush_column(Disk& disk, const Column& column, std::span<const Entry> pending, uint32_t entries) const;
+    static std::vector<std::byte> bytes_of(const Column& column, std::span<const Entry> entries);
+    void flushed();
     void add_time_entry();
 
     std::string directory_;
@@ -136,10 +141,9 @@ private:
     bool cut_ = true;  // the files may hold more than state_ counts
 };
 
-// Makes both index files of a segment again from its batches in [0, end), flushed and not synced. For a segment that
-// is rolled, close() and flush() follow.
-// Errors: corrupt, when the segment itself is bad below `end`; io.
+// Makes both index files of a segment again from its batches in [0, end), as closed when it is `rolled`. By replace():
+// durable when it returns. Errors: corrupt, when the segment itself is bad below `end`; io.
 Result<SegmentIndex> rebuild_index(Disk& disk, const std::string& directory, Offset base, SegmentEnd end,
-                                   uint64_t batch_bytes_max);
+                                   uint64_t batch_bytes_max, bool rolled);
 
 }  // namespace flowstone

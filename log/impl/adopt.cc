@@ -204,7 +204,7 @@ Result<std::optional<PartitionCheckpoint>> Adoption::walk(const TopicPartition& 
     out.producers = producers_.encode_window();
     out.producers_end = out.boundary_offset;
     const SegmentEnd end{out.boundary_offset, BytePos{static_cast<int64_t>(out.synced_bytes)}};
-    auto index = options_.write ? rebuild_index(disk_, directory, out.segment_base, end, scan_batch_bytes_limit)
+    auto index = options_.write ? rebuild_index(disk_, directory, out.segment_base, end, scan_batch_bytes_limit, false)
                                 : SegmentIndex::open(disk_, directory, out.segment_base, end);
     if (index) { out.index = index->state(); }  // else readers look from the segment's front
     return std::optional(std::move(out));
@@ -327,7 +327,7 @@ Result<void> Adoption::write_metadata() {
     end.boundary = end.synced_bytes;
     end.boundary_offset = batch.next_offset();
     const SegmentEnd proven{end.boundary_offset, BytePos{static_cast<int64_t>(end.synced_bytes)}};
-    TRY(const auto index, rebuild_index(disk_, directory, end.segment_base, proven, scan_batch_bytes_limit));
+    TRY(const auto index, rebuild_index(disk_, directory, end.segment_base, proven, scan_batch_bytes_limit, false));
     end.index = index.state();
     return {};
 }

@@ -51,12 +51,10 @@ Result<void> remove_replaced(Disk& disk, const std::string& directory, const Seg
     return disk.sync_directory(directory);
 }
 
-Result<SegmentIndex> make_index(Disk& disk, const std::string& directory, Offset base, SegmentEnd end) {
-    TRY(auto index, rebuild_index(disk, directory, base, end, scan_batch_bytes_limit));
-    index.close();
-    TRY_VOID(index.flush(disk));
-    TRY_VOID(index.sync(disk));
-    return index;
+// None for a segment that is damaged meanwhile: readers do without, and say what they find.
+Result<void> make_index(Disk& disk, const std::string& directory, Offset base, SegmentEnd end) {
+    const auto index = rebuild_index(disk, directory, base, end, scan_batch_bytes_limit, true);
+    return index || index.error().code == Code::corrupt ? Result<void>{} : std::unexpected(index.error());
 }
 
 }  // namespace

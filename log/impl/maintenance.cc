@@ -275,11 +275,7 @@ Result<int64_t> Store::largest_timestamp(Partition& partition, const ClosedSegme
     const std::string& directory = partition.identity().directory;
     auto index = SegmentIndex::open(disk(), directory, segment.base, end);
     if (!index && index.error().code == Code::corrupt) {
-        index = rebuild_index(disk(), directory, segment.base, end, scan_batch_bytes_limit);
-        if (index) {
-            index->close();
-            TRY_VOID(index->flush(disk()));
-        }
+        index = rebuild_index(disk(), directory, segment.base, end, scan_batch_bytes_limit, true);
     }
     if (!index && index.error().code == Code::corrupt) { return -1; }  // damage is not ours to delete by time
     if (!index) { return std::unexpected(index.error()); }

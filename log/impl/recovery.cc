@@ -553,7 +553,7 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
             auto index = SegmentIndex::open_after_crash(disk(), partition.identity().directory, segment->base, proven);
             if (!index && !store_.read_only()) {
                 index = rebuild_index(disk(), partition.identity().directory, segment->base, proven,
-                                      scan_batch_bytes_limit);
+                                      scan_batch_bytes_limit, false);
             }
             if (!index && index.error().code != Code::corrupt) { return std::unexpected(index.error()); }
             segment->index = index ? std::make_unique<SegmentIndex>(std::move(*index))

@@ -146,11 +146,23 @@ Result<void> SegmentIndex::flush(Disk& disk) {
     cut_ = true;  // until both are written
     TRY_VOID(flush_column(disk, Column::offsets, pending_, state_.entries));
     TRY_VOID(flush_column(disk, Column::times, pending_times_, state_.time_entries));
+    flushed();
+    return {};
+}
+
+void SegmentIndex::flushed() {
     state_.entries += static_cast<uint32_t>(pending_.size());
     state_.time_entries += static_cast<uint32_t>(pending_times_.size());
     pending_ = {};
     pending_times_ = {};
     cut_ = false;
+}
+
+Result<void> SegmentIndex::replace(Disk& disk) {
+    CHECK(state_.entries == 0 && state_.time_entries == 0);
+    TRY_VOID(replace_file(disk, path(Column::offsets), bytes_of(Column::offsets, pending_)));
+    TRY_VOID(replace_file(disk, path(Column::times), bytes_of(Column::times, pending_times_)));
+    flushed();
     return {};
 }
 
@@ -174,9 +186,13 @@ Result<void> SegmentIndex::flush_column(Disk& disk, const Column& column, std::s
     if (size < begin) { return fail(Code::corrupt, "segment_index.flush", path(column) + " is too short"); }
     if (size > end) { TRY_VOID(disk.truncate(*file, end)); }
     if (pending.empty()) { return {}; }
-    std::vector<std::byte> bytes(end - begin);
-    for (size_t i = 0; i < pending.size(); ++i) { column.store(bytes.data() + i * column.entry_bytes, pending[i]); }
-    return write_at(disk, *file, BytePos{static_cast<int64_t>(begin)}, bytes);
+    return write_at(disk, *file, BytePos{static_cast<int64_t>(begin)}, bytes_of(column, pending));
+}
+
+std::vector<std::byte> SegmentIndex::bytes_of(const Column& column, std::span<const Entry> entries) {
+    std::vector<std::byte> bytes(entries.size() * column.entry_bytes);
+    for (size_t i = 0; i < entries.size(); ++i) { column.store(bytes.data() + i * column.entry_bytes, entries[i]); }
+    return bytes;
 }
 
 Result<void> SegmentIndex::sync(Disk& disk) {
@@ -302,7 +318,7 @@ Result<void> SegmentIndex::load_last(Disk& disk) {
 }
 
 Result<SegmentIndex> rebuild_index(Disk& disk, const std::string& directory, Offset base, SegmentEnd end,
-                                   uint64_t batch_bytes_max) {
+                                   uint64_t batch_bytes_max, bool rolled) {
     TRY(const auto log, disk.open(join_path(directory, segment_file_name(base, SegmentFile::log)), {}));
     SegmentScanner scanner(disk, *log, {.end = end.at, .offset = base, .batch_bytes_max = batch_bytes_max});
     SegmentIndex index(directory, base);
@@ -317,7 +333,8 @@ Result<SegmentIndex> rebuild_index(Disk& disk, const std::string& directory, Off
     if (scanner.fault() != ScanFault::none || scanner.position() != end.at) {
         return fail(Code::corrupt, "segment_index.rebuild", log->path() + ": " + name(scanner.fault()));
     }
-    TRY_VOID(index.flush(disk));
+    if (rolled) { index.close(); }
+    TRY_VOID(index.replace(disk));
     return index;
 }
 

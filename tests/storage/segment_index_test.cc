@@ -258,10 +258,8 @@ TEST_F(SegmentIndexTest, MissingFilesAreCorruptAndRebuilt) {
     ASSERT_TRUE(disk_->remove(join_path(root_, time_name)));
     EXPECT_EQ(code_of(SegmentIndex::open(*disk_, root_, Offset{100}, end_of(segment))), Code::corrupt);
     ASSERT_TRUE(disk_->remove(join_path(root_, index_name)));
-    auto index = rebuild_index(*disk_, root_, Offset{100}, end_of(segment), batch_bytes_max_default);
+    auto index = rebuild_index(*disk_, root_, Offset{100}, end_of(segment), batch_bytes_max_default, true);
     ASSERT_TRUE(index) << index.error().message();
-    index->close();
-    ASSERT_TRUE(index->flush(*disk_));
     EXPECT_EQ(read(index_name), expected_files(segment, 100, true).index);
     EXPECT_EQ(read(time_name), expected_files(segment, 100, true).times);
 }
@@ -270,7 +268,7 @@ TEST_F(SegmentIndexTest, ADamagedSegmentIsNotIndexed) {
     MadeSegment segment = varied_segment(30);
     segment.bytes[static_cast<size_t>(segment.batches[10].at) + 70] ^= std::byte{1};
     write(log_name, segment.bytes);
-    const auto index = rebuild_index(*disk_, root_, Offset{100}, end_of(segment), batch_bytes_max_default);
+    const auto index = rebuild_index(*disk_, root_, Offset{100}, end_of(segment), batch_bytes_max_default, true);
     ASSERT_FALSE(index);
     EXPECT_EQ(code_of(index), Code::corrupt);
 }
