@@ -101,7 +101,7 @@ public:
     virtual Result<void> make_directory(const std::string& path) = 0;                    // Errors: exists, io.
     virtual Result<void> remove(const std::string& path) = 0;                         // a file, or an empty directory
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
-    // Names created, removed or renamed in this directory before the call survive power loss.
+    // Names created, removed or renamed in this directory before the call survive power loss. Errors: io, not_found.
     virtual Result<void> sync_directory(const std::string& path) = 0;
 
     // Locks `path` (a file, created when missing) for this process and writes its process id into it.
@@ -123,6 +123,8 @@ Result<uint64_t> read_at(Disk& disk, File& file, BytePos at, MutableBytes into);
 Result<void> write_at(Disk& disk, File& file, BytePos at, Bytes from);
 Result<void> sync(Disk& disk, File& file);
 
+// As fail_errno, for a sync: when it finds no space it has failed like any other, and dropped what it covered.
+std::unexpected<Error> fail_sync(int os_errno, const char* operation, std::string_view detail);
 // The whole of a small file. Errors: too_large above `bytes_max`, before memory is taken.
 Result<std::vector<std::byte>> read_file(Disk& disk, const std::string& path, uint64_t bytes_max);
 

@@ -169,7 +169,7 @@ Result<void> Store::sync_partitions(std::vector<Touched>& touched) {
         }
         disk().run(requests);
         for (const Io& request : requests) {
-            if (request.os_errno != 0) { return fail_errno(request.os_errno, "checkpoint.sync", request.file->path()); }
+            if (request.os_errno != 0) { return fail_sync(request.os_errno, "checkpoint.sync", request.file->path()); }
         }
     }
     return {};

@@ -743,10 +743,7 @@ Result<void> Shard::write_commit(Plan& now) {
     now.commit = writer.finish(false, engine_.block_bytes);
     now.sum = writer.sum();
     now.places = writer.take_places();
-    auto written = journal_->write(*now.place, now.commit);
-    // The ring's space was written before: a full disk here is a failed sync, which is never tried again.
-    if (!written && written.error().code == Code::no_space) { written.error().code = Code::io; }
-    return written;
+    return journal_->write(*now.place, now.commit);
 }
 
 void Shard::publish(Plan& now) {

@@ -41,8 +41,15 @@ Result<void> write_at(Disk& disk, File& file, BytePos at, Bytes from) {
 
 Result<void> sync(Disk& disk, File& file) {
     Io request{.kind = Io::Kind::sync, .file = &file};
-    TRY_VOID(run_one(disk, request, "disk.sync"));
+    disk.run({&request, 1});
+    if (request.os_errno != 0) { return fail_sync(request.os_errno, "disk.sync", file.path()); }
     return {};
+}
+
+std::unexpected<Error> fail_sync(int os_errno, const char* operation, std::string_view detail) {
+    auto failed = fail_errno(os_errno, operation, detail);
+    if (failed.error().code == Code::no_space) { failed.error().code = Code::io; }
+    return failed;
 }
 
 Result<std::vector<std::byte>> read_file(Disk& disk, const std::string& path, uint64_t bytes_max) {

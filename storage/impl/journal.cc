@@ -327,7 +327,8 @@ Result<void> Journal::write(const CommitPlace& place, Bytes commit) {
                .at = BytePos{int64_t{place.block} * options_.block_bytes},
                .pieces = {&piece, 1}};
     disk_.run({&request, 1});
-    if (request.os_errno != 0) { return fail_errno(request.os_errno, "journal.commit", file.path()); }
+    // The ring's space was written before: a full disk here is a failed sync.
+    if (request.os_errno != 0) { return fail_sync(request.os_errno, "journal.commit", file.path()); }
     return {};
 }
 

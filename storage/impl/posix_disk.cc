@@ -296,7 +296,7 @@ Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
 Result<void> PosixDisk::sync_directory(const std::string& path) {
     const Descriptor directory(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (!directory.valid() || uninterrupted([&] { return ::fsync(directory.get()); }) != 0) {
-        return fail_errno(errno, "disk.sync_directory", path);
+        return fail_sync(errno, "disk.sync_directory", path);
     }
     return {};
 }

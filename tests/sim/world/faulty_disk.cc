@@ -95,7 +95,9 @@ FaultyDisk::Verdict FaultyDisk::count(Call kind, const std::string& path) {
 template <class Pass>
 auto FaultyDisk::pass(Call kind, const std::string& path, Pass call) -> decltype(call()) {
     const Verdict verdict = count(kind, path);
-    if (verdict.os_errno != 0) { return fail_errno(verdict.os_errno, operations[static_cast<size_t>(kind)], path); }
+    const char* const operation = operations[static_cast<size_t>(kind)];
+    if (verdict.os_errno != 0 && kind == Call::sync_directory) { return fail_sync(verdict.os_errno, operation, path); }
+    if (verdict.os_errno != 0) { return fail_errno(verdict.os_errno, operation, path); }
     if constexpr (std::is_same_v<decltype(call()), Result<void>>) {
         if (verdict.skip) { return {}; }
     }
