@@ -125,6 +125,10 @@ Result<void> sync(Disk& disk, File& file);
 
 // As fail_errno, for a sync: when it finds no space it has failed like any other, and dropped what it covered.
 std::unexpected<Error> fail_sync(int os_errno, const char* operation, std::string_view detail);
+// Whether an error is of a write or sync that failed: bytes may be lost although they can still be read, so neither may be
+// tried again (JOURNAL 5.1). A write to a full disk is none.
+bool loses_writes(const Error& error);
+
 // The whole of a small file. Errors: too_large above `bytes_max`, before memory is taken.
 Result<std::vector<std::byte>> read_file(Disk& disk, const std::string& path, uint64_t bytes_max);
 

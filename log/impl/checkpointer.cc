@@ -259,15 +259,18 @@ Result<void> Store::checkpoint(bool exact, bool clean) {
     return checkpoint_locked(exact, clean);
 }
 
-// A write or sync that failed is never tried again, whoever asked for it: the kernel may have dropped the bytes and say
-// that all is well the next time.
 Result<void> Store::checkpoint_locked(bool exact, bool clean) {
     auto done = checkpoint_steps(exact, clean);
-    if (!done && done.error().code == Code::io) {
-        Guard guard(shards_.front()->lock());
-        shards_.front()->go_offline(done.error());
-    }
+    note_loss(done);
     return done;
+}
+
+// A write or sync that failed is never tried again, whoever asked for it: the kernel may have dropped the bytes and say
+// that all is well the next time.
+void Store::note_loss(const Result<void>& done) {
+    if (done || !loses_writes(done.error())) { return; }
+    Guard guard(shards_.front()->lock());
+    shards_.front()->go_offline(done.error());
 }
 
 int64_t Store::time_left() const {

@@ -30,6 +30,7 @@ Result<void> Store::maintain() {
     auto done = Maintenance(*this).run();
     // Trims and deletions are what makes room: for them the reserve is kept.
     if (!done && done.error().code == Code::no_space && give_up_reserve()) { done = Maintenance(*this).run(); }
+    note_loss(done);
     take_reserve();
     return done;
 }

@@ -158,6 +158,7 @@ private:
         uint64_t synced = 0;  // stream position: everything below it was in files when these were synced
     };
     Result<void> checkpoint_steps(bool exact, bool clean);
+    void note_loss(const Result<void>& done);
     Result<void> fill_journaled(Shard& shard, bool exact, std::vector<Touched>& touched);
     Result<void> finish_rolled(Partition& partition);
     Result<void> sync_partitions(std::vector<Touched>& touched);

@@ -1,5 +1,7 @@
 #include "storage/disk.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "storage/try.h"
@@ -50,6 +52,12 @@ std::unexpected<Error> fail_sync(int os_errno, const char* operation, std::strin
     auto failed = fail_errno(os_errno, operation, detail);
     if (failed.error().code == Code::no_space) { failed.error().code = Code::io; }
     return failed;
+}
+
+bool loses_writes(const Error& error) {
+    constexpr std::string_view operations[] = {"disk.write",    "disk.sync",      "disk.sync_directory",
+                                               "segment.write", "journal.commit", "checkpoint.sync"};
+    return error.code == Code::io && std::ranges::find(operations, error.operation) != std::end(operations);
 }
 
 Result<std::vector<std::byte>> read_file(Disk& disk, const std::string& path, uint64_t bytes_max) {
