@@ -123,6 +123,9 @@ Result<uint64_t> read_at(Disk& disk, File& file, BytePos at, MutableBytes into);
 Result<void> write_at(Disk& disk, File& file, BytePos at, Bytes from);
 Result<void> sync(Disk& disk, File& file);
 
+// Whether there is a file or directory of that name. Errors: those of Disk::info, but for not_found.
+Result<bool> exists(Disk& disk, const std::string& path);
+
 // As fail_errno, for a sync: when it finds no space it has failed like any other, and dropped what it covered.
 std::unexpected<Error> fail_sync(int os_errno, const char* operation, std::string_view detail);
 // Whether an error is of a write or sync that failed: bytes may be lost although they can still be read, so neither may be

@@ -33,7 +33,8 @@ Result<void> put_in_place(Disk& disk, const std::string& directory, const Segmen
         return join_path(directory, segment_file_name(swap.bases.front(), kind));
     };
     const std::string cleaned = join_path(directory, swap.cleaned_name(SegmentFile::log));
-    if (disk.info(cleaned)) {
+    TRY(const bool there, exists(disk, cleaned));
+    if (there) {
         for (const SegmentFile kind : rebuilt_kinds) { TRY_VOID(remove_if_there(disk, in_place(kind))); }
         TRY_VOID(disk.rename(cleaned, in_place(SegmentFile::log)));
     }
@@ -409,9 +410,8 @@ Result<void> Store::replay_swap(Partition& partition, Bytes text) {
         return made || made.error().code == Code::corrupt ? Result<void>{} : std::unexpected(made.error());
     }
     // Nothing is changed here: either the old files are all there still, or the new one is and hides what is left.
-    if (!disk().info(join_path(directory, swap.cleaned_name(SegmentFile::log)))) {
-        partition.replaced.insert(partition.replaced.end(), swap.bases.begin() + 1, swap.bases.end());
-    }
+    TRY(const bool open, exists(disk(), join_path(directory, swap.cleaned_name(SegmentFile::log))));
+    if (!open) { partition.replaced.insert(partition.replaced.end(), swap.bases.begin() + 1, swap.bases.end()); }
     return {};
 }
 

@@ -359,7 +359,8 @@ Result<std::vector<std::string>> Store::set_aside(const TopicTable& topic) {
             persisted_.erase({topic.id, i});
         }
         const std::string directory = join_path(path(), partition_directory_name({topic.name, i}));
-        if (!disk().info(directory)) { continue; }
+        TRY(const bool there, exists(disk(), directory));
+        if (!there) { continue; }
         TRY(aside.emplace_back(), rename_aside({topic.name, i}));
     }
     TRY_VOID(disk().sync_directory(path()));

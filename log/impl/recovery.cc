@@ -405,7 +405,10 @@ Result<void> Recovery::settle_all() {
         const auto table = store_.table_of(*topic);
         for (int32_t i = 0; i < table->count; ++i) {
             const std::string directory = join_path(store_.path(), partition_directory_name({name, i}));
-            if (Partition* made = table->find(i); made == nullptr && !disk().info(directory)) { continue; }
+            if (table->find(i) == nullptr) {
+                TRY(const bool there, exists(disk(), directory));
+                if (!there) { continue; }
+            }
             TRY(Partition* const partition, store_.partition(*table, i));
             TRY_VOID(settle(*partition));
         }
@@ -496,7 +499,8 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         // direct write into a new segment may have ended before the commit that speaks of the roll.
         const std::string next =
             join_path(partition.identity().directory, segment_file_name(partition.closed().offset, SegmentFile::log));
-        if (partition.closed().offset == segment.base || !disk().info(next)) { return {}; }
+        TRY(const bool goes_on, exists(disk(), next));
+        if (partition.closed().offset == segment.base || !goes_on) { return {}; }
         segment.rolled = true;
         partition.begin_segment();
     }

@@ -48,6 +48,12 @@ Result<void> sync(Disk& disk, File& file) {
     return {};
 }
 
+Result<bool> exists(Disk& disk, const std::string& path) {
+    const auto info = disk.info(path);
+    if (info || info.error().code == Code::not_found) { return info.has_value(); }
+    return std::unexpected(info.error());
+}
+
 std::unexpected<Error> fail_sync(int os_errno, const char* operation, std::string_view detail) {
     auto failed = fail_errno(os_errno, operation, detail);
     if (failed.error().code == Code::no_space) { failed.error().code = Code::io; }
