@@ -422,6 +422,14 @@ Result<void> Store::close(int64_t timeout_ms) {
     const bool ended = threads_running_.load() == 0;
     if (result && !ended) { result = fail(Code::timed_out, "log.close", path()); }
     alone_ = ended;
+    // Another thread's maintenance ends soon: it looks at stopping_.
+    std::unique_lock maintenance(maintain_lock_, std::defer_lock);
+    if (result && !maintenance.try_lock_for(std::chrono::nanoseconds(time_left()))) {
+        result = fail(Code::timed_out, "log.close", path());
+    }
+    for (Partition* partition : partitions) {
+        if (result) { result = end_swap(*partition); }
+    }
     if (result) { result = checkpoint(true); }
     for (Partition* partition : partitions) {
         if (result) { result = in_time(); }

@@ -146,6 +146,7 @@ Result<void> Compactor::run() {
 }
 
 Result<bool> Compactor::plan() {
+    TRY_VOID(store_.end_swap(partition_));
     TRY_VOID(store_.know_closed_segments(partition_));
     if (config_->min_compaction_lag_ms > 0 || config_->max_compaction_lag_ms < INT64_MAX) {
         std::vector<ClosedSegment> closed;
@@ -366,6 +367,7 @@ Result<void> Compactor::swap(Output& output) {
         CHECK(begin != closed.end());
         closed.erase(begin, begin + static_cast<ptrdiff_t>(output.old.size()));
         closed.insert(std::ranges::upper_bound(closed, fresh.base, {}, &ClosedSegment::base), fresh);
+        partition_.swap_placed = true;
     } else if (!partition_.hooks.deleted) {
         // Files of two lives lie side by side and only the next opening puts them right.
         shard.go_offline(placed.error());
@@ -374,14 +376,31 @@ Result<void> Compactor::swap(Output& output) {
     wake_all(partition_.hooks.swap_word);
     guard.unlock();
     if (!placed) { return placed; }
-    TRY_VOID(remove_replaced(store_.disk(), directory, output.swap));
-    guard.lock();
-    partition_.swap_sequence.reset();
-    partition_.swap_open = false;
-    guard.unlock();
-    auto index = make_index(store_.disk(), directory, first.base,
-                            {output.old.back().end, BytePos{static_cast<int64_t>(output.bytes)}});
-    return index ? Result<void>{} : std::unexpected(index.error());
+    return store_.end_swap(partition_);
+}
+
+// A new segment is in its place: the files of the others go. What fails is done by the next compaction, at close (whose
+// checkpoint lets go of the journal), or by replay. Requires maintain_lock_.
+Result<void> Store::end_swap(Partition& partition) {
+    SegmentSwap swap;
+    SegmentEnd end;
+    {
+        Guard guard(partition.shard().lock());
+        if (!partition.swap_placed || partition.hooks.deleted) { return {}; }
+        TRY(swap, SegmentSwap::parse(partition.swap_text));
+        const auto placed = std::ranges::find(partition.closed_segments, swap.bases.front(), &ClosedSegment::base);
+        if (placed != partition.closed_segments.end()) {
+            end = {placed->end, BytePos{static_cast<int64_t>(placed->bytes)}};
+        }
+    }
+    const std::string& directory = partition.identity().directory;
+    TRY_VOID(remove_replaced(disk(), directory, swap));
+    if (end.at.value > 0) { TRY_VOID(make_index(disk(), directory, swap.bases.front(), end)); }
+    Guard guard(partition.shard().lock());
+    partition.swap_sequence.reset();
+    partition.swap_placed = false;
+    partition.swap_open = false;
+    return {};
 }
 
 // What it wrote is nobody's.
@@ -402,12 +421,16 @@ Result<void> Store::replay_swap(Partition& partition, Bytes text) {
     if (!read_only()) {
         TRY_VOID(finish_swap(disk(), directory, swap));
         const std::string log = join_path(directory, segment_file_name(swap.bases.front(), SegmentFile::log));
-        const auto index = disk().info(join_path(directory, segment_file_name(swap.bases.front(), SegmentFile::index)));
-        const auto info = disk().info(log);
-        if (index || !info) { return {}; }
-        const SegmentEnd end{Offset{INT64_MAX}, BytePos{static_cast<int64_t>(info->bytes)}};
-        auto made = make_index(disk(), directory, swap.bases.front(), end);
-        return made || made.error().code == Code::corrupt ? Result<void>{} : std::unexpected(made.error());
+        bool indexed = true;
+        for (const SegmentFile kind : {SegmentFile::index, SegmentFile::time_index}) {
+            TRY(const bool there, exists(disk(), join_path(directory, segment_file_name(swap.bases.front(), kind))));
+            indexed = indexed && there;
+        }
+        TRY(const bool there, exists(disk(), log));
+        if (indexed || !there) { return {}; }
+        TRY(const FileInfo info, disk().info(log));
+        return make_index(disk(), directory, swap.bases.front(),
+                          {Offset{INT64_MAX}, BytePos{static_cast<int64_t>(info.bytes)}});
     }
     // Nothing is changed here: either the old files are all there still, or the new one is and hides what is left.
     TRY(const bool open, exists(disk(), join_path(directory, swap.cleaned_name(SegmentFile::log))));

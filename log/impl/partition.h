@@ -258,6 +258,7 @@ public:
     int64_t compaction_horizon_ms = -1;  // the earliest that a kept tombstone waits for, since this opening; -1: none
     std::string swap_text;               // of the swap that is on its way to the journal
     bool swap_open = false;              // one is on its way, or its files are
+    bool swap_placed = false;            // its new file is in its place, files of the old ones may be there still
     std::optional<uint64_t> swap_sequence;  // the commit that holds a swap whose files are not in their places yet
     std::vector<Offset> replaced;           // read-only: segments that a swap made nobody's, but whose files are there
     uint64_t closed_at_checkpoint = 0;      // where it ended at the last one

@@ -136,6 +136,7 @@ private:
     bool give_up_reserve();
     Result<int64_t> largest_timestamp(Partition& partition, const ClosedSegment& segment);
     Result<void> replay_swap(Partition& partition, Bytes text);
+    Result<void> end_swap(Partition& partition);
     Result<std::vector<std::string>> set_aside(const TopicTable& topic);
     Result<std::string> rename_aside(const TopicPartition& partition);
     Result<void> remove_directory(const std::string& name);
@@ -200,7 +201,7 @@ private:
 
     std::mutex reserve_lock_;  // guards whether the reserve is held
     bool reserve_held_ = false;
-    std::mutex maintain_lock_;  // one maintenance at a time; taken before every other lock
+    std::timed_mutex maintain_lock_;  // one maintenance at a time; taken before every other lock
     std::optional<ClockGuard> clock_guard_;
     std::atomic<uint32_t> fill_work_{0};
     std::atomic<bool> fill_asleep_{false};
