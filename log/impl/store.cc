@@ -133,6 +133,7 @@ Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, c
     // Nothing is deleted that nobody asked to delete: who limits the size, or compacts, does not ask for an age.
     const bool told = std::ranges::any_of(configs, [](const auto& config) { return config.first == "retention.ms"; });
     if (!told && !internal) { configs.emplace_back("retention.ms", "-1"); }
+    TRY_VOID(set_not_aside());
     TRY(const auto records, metadata_.create_topic({.name = name,
                                                     .id = random_.uuid(),
                                                     .partitions = options.partitions,
@@ -165,8 +166,10 @@ Result<void> Store::delete_topic(std::string_view name) {
             Guard shard_guard(partition->shard().lock());
             partition->shard().drop(shard_guard, *partition);
         }
-        // Before anyone can make a topic of this name again: its directories have the same names.
-        TRY(aside, set_aside(*table));
+        not_aside_.push_back(table);
+        auto set = set_not_aside();
+        note_loss(set ? Result<void>{} : std::unexpected(set.error()));
+        TRY(aside, std::move(set));
         std::lock_guard files(files_lock_);
         for (Partition* partition : gone) {
             Guard shard_guard(partition->shard().lock());
@@ -180,7 +183,20 @@ Result<void> Store::delete_topic(std::string_view name) {
     }
     std::lock_guard one(maintain_lock_);
     for (const std::string& directory : aside) { TRY_VOID(remove_directory(directory)); }
-    return disk().sync_directory(path());
+    auto synced = disk().sync_directory(path());
+    note_loss(synced);
+    return synced;
+}
+
+// Before anyone can make a topic of such a name again: its directories would have the same names. Returns the new ones.
+Result<std::vector<std::string>> Store::set_not_aside() {
+    std::vector<std::string> aside;
+    while (!not_aside_.empty()) {
+        TRY(const auto names, set_aside(*not_aside_.back()));
+        aside.insert(aside.end(), names.begin(), names.end());
+        not_aside_.pop_back();
+    }
+    return aside;
 }
 
 Result<void> Store::add_partitions(std::string_view name, int32_t total) {

@@ -138,6 +138,7 @@ private:
     Result<void> replay_swap(Partition& partition, Bytes text);
     Result<void> end_swap(Partition& partition);
     Result<std::vector<std::string>> set_aside(const TopicTable& topic);
+    Result<std::vector<std::string>> set_not_aside();
     Result<std::string> rename_aside(const TopicPartition& partition);
     Result<void> remove_directory(const std::string& name);
     Result<void> remove_file(const std::string& path);
@@ -184,7 +185,8 @@ private:
     Metadata metadata_;
     std::map<std::string, std::shared_ptr<TopicTable>, std::less<>> tables_;
     std::shared_ptr<TopicTable> metadata_topic_;
-    std::deque<std::unique_ptr<Partition>> partitions_;  // under files_lock_
+    std::vector<std::shared_ptr<TopicTable>> not_aside_;  // deleted, but their directories may have their names still
+    std::deque<std::unique_ptr<Partition>> partitions_;   // under files_lock_
     int64_t producer_id_next_ = 0;
     int64_t producer_id_end_ = 0;
 
