@@ -362,7 +362,7 @@ void Store::close_idle_files(const std::vector<Touched>& touched, bool exact) {
         const bool still = exact || partition.closed().at == partition.closed_at_checkpoint;
         partition.closed_at_checkpoint = partition.closed().at;
         const bool busy = partition.hooks.filling || partition.hooks.writing || partition.builder() != nullptr ||
-                          partition.segments().size() > 1;
+                          partition.segments().size() > 1 || partition.active().padded;
         if (still && !busy && partition.filled_from(0) == one.synced &&
             partition.visible().at == partition.closed().at) {
             partition.active().file.reset();
@@ -389,6 +389,7 @@ Result<void> Store::cut_files(const std::vector<Touched>& touched) {
             guard.unlock();
             cut = disk().truncate(*file, bytes);
             guard.lock();
+            if (cut) { active.padded = false; }
         }
         shard.release_file(partition);
         TRY_VOID(std::move(cut));

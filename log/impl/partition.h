@@ -76,6 +76,7 @@ struct OpenSegment {
     int64_t since_ms = -1;            // how old maintenance takes it to be when nothing is appended; -1: not seen yet
     std::shared_ptr<File> file;       // owners: this, and readers under way; null until bytes must be written
     uint64_t allocated = 0;           // file space reserved so far
+    bool padded = false;              // an exact fill left zeros behind its end, which no cut has taken away yet
     std::atomic<bool> names_unsynced{false};  // the file's name is not yet known to survive
     std::unique_ptr<SegmentIndex> index;
     bool index_names_unsynced = true;   // its files' names, likewise

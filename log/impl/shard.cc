@@ -870,6 +870,7 @@ Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
         return std::unexpected(result.error());
     }
     no_space_.reset();
+    writes[0].segment->padded = writes[0].segment->padded || writes[0].end % engine_.block_bytes != 0;
     note_filled(partition, writes[0].begin, writes[0].end);
     partition.hooks.unfilled_bytes -= std::min(partition.hooks.unfilled_bytes, writes[0].end - writes[0].begin);
     trim_tail();
