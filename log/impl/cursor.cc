@@ -9,14 +9,6 @@
 #include "storage/try.h"
 
 namespace flowstone {
-namespace {
-
-std::string place_text(const Partition& partition, Offset base, uint64_t at, Offset offset) {
-    return fmt::format("{}/{} at byte {}, offset {}", partition.identity().directory,
-                       segment_file_name(base, SegmentFile::log), at, offset.value);
-}
-
-}  // namespace
 
 Result<void> Cursor::seek(Offset offset) {
     Offset start;
@@ -315,8 +307,7 @@ Result<void> Cursor::load_cold(File& file, uint64_t file_end) {
     if (into->data() != buffer_->data()) { std::memcpy(buffer_->data(), into->data(), file_end - begin); }
     if (begin + *got < file_end) {
         buffer_base_ = Offset{-1};
-        return fail(Code::corrupt, "reader.next",
-                    place_text(partition_, place_.segment_base, begin + *got, next_offset_) + " is cut short");
+        return damaged(begin + *got, "the file is cut short");
     }
     return {};
 }
@@ -332,42 +323,47 @@ std::optional<Result<BatchView>> Cursor::buffered() {
         if (auto there = still_there(); !there) { return std::unexpected(there.error()); }
     }
     const Bytes bytes(buffer_->data() + buffer_skip_ + (place_.at - buffer_at_), buffer_end_ - place_.at);
-    const auto damaged = [&](const char* what) -> Result<BatchView> {
+    const auto bad = [&](const char* what) -> Result<BatchView> {
         buffer_base_ = Offset{-1};
-        return fail(Code::corrupt, "reader.next",
-                    place_text(partition_, place_.segment_base, place_.at, next_offset_) + ": " + what);
+        return damaged(place_.at, what);
     };
     if (bytes.size() < batch_header_bytes) {
-        if (wanted_ >= batch_header_bytes && buffer_at_ == place_.at) { return damaged("a batch is cut short"); }
+        if (wanted_ >= batch_header_bytes && buffer_at_ == place_.at) { return bad("a batch is cut short"); }
         wanted_ = std::max<uint64_t>(wanted_, batch_header_bytes);
         buffer_base_ = Offset{-1};
         return std::nullopt;
     }
     const auto size = BatchView::measure(bytes);
     if (!size || *size > static_cast<uint64_t>(partition_.config().segment_bytes) + batch_bytes_max_default) {
-        return damaged("a length that no batch has");
+        return bad("a length that no batch has");
     }
     if (*size > bytes.size()) {
-        if (buffer_at_ == place_.at && wanted_ >= *size) { return damaged("a batch is cut short"); }
+        if (buffer_at_ == place_.at && wanted_ >= *size) { return bad("a batch is cut short"); }
         wanted_ = *size;
         buffer_base_ = Offset{-1};
         return std::nullopt;
     }
     const auto batch = BatchView::parse(bytes);
-    if (!batch) { return damaged("no record batch"); }
-    if (!batch->crc_matches()) { return damaged("a batch does not match its checksum"); }
+    if (!batch) { return bad("no record batch"); }
+    if (!batch->crc_matches()) { return bad("a batch does not match its checksum"); }
     pin_ = buffer_;
     wanted_ = 0;
     return accept(*batch);
 }
 
+// After a failed sync a file may lack what was in it; only the next opening, which has the journal, can tell.
+std::unexpected<Error> Cursor::damaged(uint64_t at, std::string_view what) const {
+    if (const auto& failure = partition_.shard().failure()) { return std::unexpected(*failure); }
+    return fail(Code::corrupt, "reader.next",
+                fmt::format("{}/{} at byte {}, offset {}: {}", partition_.identity().directory,
+                            segment_file_name(place_.segment_base, SegmentFile::log), at, next_offset_.value, what));
+}
+
 // Place and order: what the checksum leaves open (JOURNAL 6.1).
 Result<BatchView> Cursor::accept(BatchView batch) {
     if (batch.base_offset() < next_offset_ || batch.next_offset() <= batch.base_offset()) {
-        return fail(Code::corrupt, "reader.next",
-                    place_text(partition_, place_.segment_base, place_.at, next_offset_) +
-                        fmt::format(": a batch of offsets [{}, {}) does not follow", batch.base_offset().value,
-                                    batch.next_offset().value));
+        return damaged(place_.at, fmt::format("a batch of offsets [{}, {}) does not follow", batch.base_offset().value,
+                                              batch.next_offset().value));
     }
     place_.at += batch.size();
     next_offset_ = batch.next_offset();

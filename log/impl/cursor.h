@@ -31,7 +31,7 @@ public:
     Result<Offset> seek_time(int64_t timestamp_ms);
 
     // The next batch below the high watermark; empty at the end. Its place and checksum have been checked.
-    // Errors: corrupt, out_of_range (trimmed away), not_found (topic deleted), io.
+    // Errors: corrupt, out_of_range (trimmed away), not_found (topic deleted), io, offline (a file may lack what it had).
     Result<std::optional<BatchView>> next();
     Offset next_offset() const { return next_offset_; }  // base offset that the next batch must reach or pass
 
@@ -52,6 +52,7 @@ private:
     Result<bool> index_position(Offset offset, Place& place);
     bool file_replaced();
     Result<void> begin_again();
+    std::unexpected<Error> damaged(uint64_t at, std::string_view what) const;
 
     Store& store_;
     Partition& partition_;
