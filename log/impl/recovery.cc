@@ -455,6 +455,8 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
             if (file.error().code == Code::not_found) { return {}; }
             return std::unexpected(file.error());
         }
+        // A sync that failed leaves bytes that only the page cache has, and no later sync brings them to the disk.
+        if (!(*file)->direct()) { disk().drop_cache(**file); }
         TRY(const uint64_t size, disk().size(**file));
         const bool durable = partition.durability() == Durability::durable;
         const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
