@@ -54,6 +54,18 @@ void FaultyDisk::skip(Call kind, uint64_t number) {
     skips_[kind] = number;
 }
 
+void FaultyDisk::full(uint64_t begin, uint64_t end) {
+    CHECK(simulated_ != nullptr);
+    const std::lock_guard guard(mutex_);
+    full_begin_ = begin;
+    full_end_ = end;
+}
+
+std::optional<FaultyDisk::Failed> FaultyDisk::failed() const {
+    const std::lock_guard guard(mutex_);
+    return failed_;
+}
+
 void FaultyDisk::only_paths_with(std::string text) {
     const std::lock_guard guard(mutex_);
     only_ = std::move(text);
@@ -68,6 +80,8 @@ void FaultyDisk::heal() {
     const std::lock_guard guard(mutex_);
     failure_.reset();
     skips_.clear();
+    full_end_ = 0;
+    if (simulated_ != nullptr) { simulated_->set_full(false); }
 }
 
 FaultyDisk::Verdict FaultyDisk::count(Call kind, const std::string& path) {
@@ -80,11 +94,13 @@ FaultyDisk::Verdict FaultyDisk::count(Call kind, const std::string& path) {
     }
     const uint64_t among_all = all_++;
     const uint64_t among_kind = by_kind_[static_cast<size_t>(kind)]++;
+    if (full_end_ > 0) { simulated_->set_full(among_all >= full_begin_ && among_all < full_end_); }
     Verdict verdict;
     if (failure_ && failure_->kind.value_or(kind) == kind) {
         const uint64_t number = failure_->kind ? among_kind : among_all;
         const bool hit = number == failure_->number || (failure_->and_after && number > failure_->number);
         if (hit) { verdict.os_errno = failure_->os_errno; }
+        if (hit && !failed_) { failed_ = {kind, among_all, path}; }
     }
     if (const auto found = skips_.find(kind); found != skips_.end()) {
         verdict.skip = found->second == every || found->second == among_kind;

@@ -59,12 +59,22 @@ public:
     void fail_at(Call kind, uint64_t number, int32_t os_errno, bool and_after = false);
     // The call numbered `number` of `kind`, or `every`, is skipped. Only write_durable, sync, sync_directory and truncate.
     void skip(Call kind, uint64_t number = every);
+    // While calls [begin, end) happen nothing more takes room on the disk below, which must be a simulated one.
+    void full(uint64_t begin, uint64_t end);
     // Only calls on paths that contain this are counted, failed and skipped; the others pass.
     void only_paths_with(std::string text);
     // The next call of `kind` is preceded by a call of `other`, which may use the disk too: what somebody else does meanwhile.
     void interrupt(Call kind, std::function<void()> other);
     // Fails and skips nothing any more. Counting goes on.
     void heal();
+
+    struct Failed {
+        Call kind;
+        uint64_t number;  // among all
+        std::string path;
+    };
+    // The first call that failed as fail_at() asked.
+    std::optional<Failed> failed() const;
 
     const char* room() const override { return below_.room(); }
     Result<uint32_t> block_bytes(const std::string& directory) override;
@@ -105,6 +115,9 @@ private:
     uint64_t all_ = 0;
     std::array<uint64_t, call_kinds> by_kind_{};
     std::optional<Failure> failure_;
+    std::optional<Failed> failed_;
+    uint64_t full_begin_ = 0;
+    uint64_t full_end_ = 0;
     std::map<Call, uint64_t> skips_;
     std::string only_;
     std::map<Call, std::function<void()>> interruptions_;

@@ -205,8 +205,12 @@ struct SimDisk::Core {
     int32_t perform(Io& request, bool direct, InodeId id, SimRandom* failing, int32_t failing_errno);
     void run(std::span<Io> requests, int32_t failing_errno);
 
+    uint64_t pages_max() const { return full ? state.pages : options.bytes_max / sim_page_bytes; }
+    uint64_t pages_free() const { return pages_max() - std::min(pages_max(), state.pages); }
+
     const Options options;
     std::mutex mutex;
+    bool full = false;
     State state;
     State first;   // before operation 0
     State during;  // of the operation that is going on
@@ -332,9 +336,7 @@ int32_t SimDisk::Core::perform(Io& request, bool direct, InodeId id, SimRandom* 
     if (failing_errno == ENOSPC || failing_errno == EDQUOT) { return failing_errno; }
     // A full disk takes the pages that still fit, as a real one does.
     uint64_t fits = asked;
-    const uint64_t free_pages =
-        options.bytes_max / sim_page_bytes - std::min(options.bytes_max / sim_page_bytes, state.pages);
-    while (fits > 0 && state.at(id).pages.pages_added(at, fits) > free_pages) {
+    while (fits > 0 && state.at(id).pages.pages_added(at, fits) > pages_free()) {
         const uint64_t end = align_down(at + fits - 1, sim_page_bytes);
         fits = end > at ? end - at : 0;
     }
@@ -407,6 +409,7 @@ Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenOptions
     TRY(auto place, core_->place(path, "disk.open"));
     if (place.inode == no_inode) {
         if (!options.create) { return fail_errno(ENOENT, "disk.open", path); }
+        if (core_->full) { return fail_errno(ENOSPC, "disk.open", path); }
         place.inode = core_->state.add(false);
         core_->change_name({.inode = place.inode, .to_directory = place.directory, .to = place.name});
         core_->did();
@@ -457,7 +460,7 @@ Result<void> SimDisk::allocate(File& file, BytePos begin, BytePos end, bool keep
     const auto last = static_cast<uint64_t>(end.value);
     SimPages& pages = core_->state.own(sim(file).id()).pages;
     const uint64_t before = pages.pages();
-    if (core_->state.pages + pages.pages_added(first, last - first) > core_->options.bytes_max / sim_page_bytes) {
+    if (pages.pages_added(first, last - first) > core_->pages_free()) {
         return fail_errno(ENOSPC, "disk.allocate", file.path());
     }
     pages.reserve(first, last);
@@ -493,6 +496,7 @@ Result<void> SimDisk::make_directory(const std::string& path) {
     if (split(path).empty()) { return fail_errno(EEXIST, "disk.make_directory", path); }
     TRY(const auto place, core_->place(path, "disk.make_directory"));
     if (place.inode != no_inode) { return fail_errno(EEXIST, "disk.make_directory", path); }
+    if (core_->full) { return fail_errno(ENOSPC, "disk.make_directory", path); }
     core_->change_name({.inode = core_->state.add(true), .to_directory = place.directory, .to = place.name});
     core_->did();
     core_->ended("make_directory " + path);
@@ -595,8 +599,12 @@ void SimDisk::drop_cache(File& file) {
 Result<uint64_t> SimDisk::free_bytes(const std::string& directory) {
     const std::lock_guard guard(core_->mutex);
     TRY_VOID(core_->find(directory, "disk.free_bytes"));
-    const uint64_t taken = core_->state.pages * sim_page_bytes;
-    return core_->options.bytes_max - std::min(core_->options.bytes_max, taken);
+    return core_->pages_free() * sim_page_bytes;
+}
+
+void SimDisk::set_full(bool full) {
+    const std::lock_guard guard(core_->mutex);
+    core_->full = full;
 }
 
 uint64_t SimDisk::operations() const {

@@ -81,6 +81,9 @@ public:
     // drops what it covered, a read gives nothing. Each ends with `os_errno`.
     void run_failing(std::span<Io> requests, int32_t os_errno);
 
+    // While full, nothing more takes room and no name is made: somebody else took what was left, and gives it back.
+    void set_full(bool full);
+
     // Operations so far: every call that changed or synced something is one, and so is one run() of many requests.
     // A promise made when operations() was n must hold in every crash at operation n or later.
     uint64_t operations() const;

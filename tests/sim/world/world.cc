@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "tests/sim/world/world_verify.h"
+
 namespace flowstone {
 namespace {
 
@@ -385,7 +387,7 @@ std::string World::check(SimDisk& disk, uint64_t operation, bool again) {
         keep_everything();
     }
     log_.reset();
-    if (bad.empty() && !again) { bad = verify(disk); }
+    if (bad.empty() && !again) { bad = verify_directory(disk, directory); }
     return bad;
 }
 

@@ -154,7 +154,6 @@ private:
     std::string check_offsets(uint64_t operation, bool power);
     std::string check_producer(uint64_t operation);
     std::string go_on();
-    std::string verify(SimDisk& disk);
 
     struct State {
         explicit State(uint64_t seed) : random(seed) {}

@@ -1,18 +1,18 @@
-// The offline verification of everything that a world left on its disk.
+#include "tests/sim/world/world_verify.h"
+
 #include <fmt/format.h>
 
 #include "storage/segment_verify.h"
-#include "tests/sim/world/world.h"
 
 namespace flowstone {
 
-std::string World::verify(SimDisk& disk) {
-    auto entries = disk.list("data");
+std::string verify_directory(Disk& disk, const std::string& directory) {
+    auto entries = disk.list(directory);
     if (!entries) { return "list: " + entries.error().message(); }
     std::string found;
     for (const DirectoryEntry& entry : *entries) {
         if (!entry.directory) { continue; }
-        const std::string path = join_path("data", entry.name);
+        const std::string path = join_path(directory, entry.name);
         VerifyOptions options;
         options.seals_expected = true;
         auto counts = verify_partition(disk, path, options, [&](const SegmentFault& fault) {
