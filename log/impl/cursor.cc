@@ -187,7 +187,10 @@ Result<std::optional<BatchView>> Cursor::next() {
                     buffer_base_ = Offset{-1};
                     continue;
                 }
-                if (!loaded) { return std::unexpected(loaded.error()); }
+                if (!loaded) {
+                    buffer_base_ = Offset{-1};  // it was made for bytes that never came
+                    return std::unexpected(loaded.error());
+                }
             }
         }
     }
@@ -300,15 +303,9 @@ Result<void> Cursor::load_cold(File& file, uint64_t file_end) {
     BufferRef into = buffer_;
     if (file_end < buffer_end_ && file_end % block != 0) { into = store_.engine().pool.take(size); }
     auto got = read_at(store_.disk(), file, BytePos{static_cast<int64_t>(begin)}, MutableBytes(into->data(), size));
-    if (!got) {
-        buffer_base_ = Offset{-1};
-        return std::unexpected(got.error());
-    }
+    if (!got) { return std::unexpected(got.error()); }
     if (into->data() != buffer_->data()) { std::memcpy(buffer_->data(), into->data(), file_end - begin); }
-    if (begin + *got < file_end) {
-        buffer_base_ = Offset{-1};
-        return damaged(begin + *got, "the file is cut short");
-    }
+    if (begin + *got < file_end) { return damaged(begin + *got, "the file is cut short"); }
     return {};
 }
 
