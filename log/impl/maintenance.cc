@@ -317,6 +317,10 @@ Result<void> Maintenance::remove_segments(Target& target) {
     for (const ClosedSegment& segment : target.gone) {
         TRY_VOID(store_.disk().rename(named(segment, SegmentFile::log),
                                       named(segment, SegmentFile::log) + deleted_file_suffix));
+    }
+    // Before what belongs to them goes: no crash leaves a segment without its seal and index.
+    TRY_VOID(store_.disk().sync_directory(directory));
+    for (const ClosedSegment& segment : target.gone) {
         for (const SegmentFile kind : segment_file_kinds) {
             if (kind == SegmentFile::log) { continue; }
             // A tamper-evident history goes on to be provable: its seals are links of the chain.
@@ -324,9 +328,6 @@ Result<void> Maintenance::remove_segments(Target& target) {
             auto removed = store_.disk().remove(named(segment, kind));
             if (!removed && removed.error().code != Code::not_found) { return removed; }
         }
-    }
-    TRY_VOID(store_.disk().sync_directory(directory));
-    for (const ClosedSegment& segment : target.gone) {
         TRY_VOID(store_.remove_file(named(segment, SegmentFile::log) + deleted_file_suffix));
     }
     return store_.disk().sync_directory(directory);
