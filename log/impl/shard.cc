@@ -20,7 +20,9 @@ Error deleted_error(const Partition& partition) {
 }  // namespace
 
 Shard::Shard(Engine& engine, uint32_t number, std::unique_ptr<Journal> journal)
-    : engine_(engine), number_(number), journal_(std::move(journal)) {}
+    : engine_(engine), number_(number), journal_(std::move(journal)) {
+    engine_.shards.push_back(this);
+}
 
 // --- from the partitions -----------------------------------------------------------------------------------------------
 
@@ -138,6 +140,16 @@ void Shard::go_offline(const Error& error) {
         engine_.failure->code = Code::offline;
         engine_.failed.store(true, std::memory_order_release);
     }
+    // Under each one's lock: who has just asked and not yet fallen asleep must not miss it. Nobody else holds two of these
+    // locks, and only the first failure comes here.
+    for (Shard* shard : engine_.shards) {
+        Guard other(shard->lock_, std::defer_lock);
+        if (shard != this) { other.lock(); }
+        shard->wake_everybody();
+    }
+}
+
+void Shard::wake_everybody() {
     commits_.wake_everybody();
     fill_word_.fetch_add(1);
     wake_all(fill_word_);
@@ -150,9 +162,7 @@ const std::optional<Error>& Shard::failure() const {
 
 void Shard::shut() {
     shut_ = true;
-    commits_.wake_everybody();
-    fill_word_.fetch_add(1);
-    wake_all(fill_word_);
+    wake_everybody();
 }
 
 Error Shard::closed_error() const { return fail(Code::closed, "log", engine_.directory).error(); }

@@ -57,6 +57,8 @@ constexpr uint64_t stream_piece_bytes = 4u << 20;
 constexpr uint64_t tail_bytes_unread = 1u << 20;
 constexpr uint64_t atomic_append_bytes_max = 512u << 10;
 
+class Shard;
+
 // What all shards of one open directory share. Outlives them.
 struct Engine {
     Disk& disk;
@@ -72,6 +74,8 @@ struct Engine {
     std::function<Result<void>(Partition&, OpenSegment&)> sync_names{};
     // Frees the space kept for when the disk is full; false when there is none (left). Blocks.
     std::function<bool()> give_up_reserve{};
+
+    std::vector<Shard*> shards{};  // all of them, made before anybody appends
 
     // The first write or sync that failed: from then on nothing is acknowledged in this directory, by no shard.
     Lock failure_lock{};
@@ -250,6 +254,7 @@ private:
     int64_t time_left() const;
     Error closed_error() const;
     void end_fill();
+    void wake_everybody();
 
     Engine& engine_;
     uint32_t number_;
