@@ -84,8 +84,8 @@ public:
 
     // `payload` in pieces, back to back. For batches the pieces must each hold whole batches. Requires fits().
     void add(const EntryHead& head, std::span<const Bytes> payload);
-    // Returns the bytes to write, padded with zeros to `block_bytes`. `closing`: the last commit of a clean close.
-    Bytes finish(bool closing, uint32_t block_bytes);
+    // Returns the bytes to write, padded with zeros to `block_bytes`.
+    Bytes finish(uint32_t block_bytes);
 
     uint32_t entries() const { return entries_; }
     uint64_t sum() const { return sum_; }  // after finish()
@@ -109,7 +109,6 @@ struct Entry {
 // A commit as found in a ring file; points into the bytes it was parsed from.
 struct CommitView {
     CommitPlace place;
-    bool closing = false;
     uint64_t sum = 0;
     size_t bytes = 0;  // without padding
     std::vector<EntryPlace> prior;

@@ -33,7 +33,6 @@ struct JournalCommit {
     uint32_t bytes = 0;  // whole blocks
     uint32_t generation = 0;
     uint32_t entries = 0;
-    bool closing = false;
     bool holds = true;  // else nothing above but the place is to be believed
     BytePos end() const { return at + bytes; }
 };

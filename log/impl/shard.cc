@@ -750,7 +750,7 @@ Result<void> Shard::write_commit(Plan& now) {
         }
         writer.add(head, run.pieces);
     }
-    now.commit = writer.finish(false, engine_.block_bytes);
+    now.commit = writer.finish(engine_.block_bytes);
     now.sum = writer.sum();
     now.places = writer.take_places();
     return journal_->write(*now.place, now.commit);

@@ -118,13 +118,12 @@ std::optional<uint64_t> sum_body(Bytes commit, uint32_t prior_count, uint64_t su
 
 }  // namespace
 
-Bytes CommitWriter::finish(bool closing, uint32_t block_bytes) {
+Bytes CommitWriter::finish(uint32_t block_bytes) {
     std::byte* header = space_.data();
     std::memset(header, 0, commit_header_bytes);
     store_le<uint64_t>(header, magic);
     put_id(header + 8, place_.ring);
     store_le<uint32_t>(header + 24, place_.generation);
-    store_le<uint32_t>(header + 28, closing ? 1 : 0);
     store_le<uint64_t>(header + 32, place_.sequence);
     store_le<uint32_t>(header + 40, place_.file);
     store_le<uint32_t>(header + 44, place_.block);
@@ -157,7 +156,6 @@ CommitFault parse_commit(Bytes bytes, const Uuid& ring, uint32_t file, uint32_t 
                  load_le<uint64_t>(header + 32),
                  load_le<uint64_t>(header + 64)};
     if (out.place.file != file || out.place.block != block) { return CommitFault::not_a_commit; }
-    out.closing = (load_le<uint32_t>(header + 28) & 1) != 0;
     out.bytes = load_le<uint32_t>(header + 48);
     out.sum = load_le<uint64_t>(header + sum_at);
     const uint32_t entry_count = load_le<uint32_t>(header + 52);

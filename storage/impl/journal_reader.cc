@@ -115,7 +115,6 @@ Result<void> JournalReader::scan_extent(uint32_t file_index, uint64_t begin) {
                                 .bytes = static_cast<uint32_t>(size),
                                 .generation = view.place.generation,
                                 .entries = static_cast<uint32_t>(view.entries.size()),
-                                .closing = view.closing,
                                 .holds = fault == CommitFault::none});
         }
         at += size;

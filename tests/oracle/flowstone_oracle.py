@@ -187,7 +187,7 @@ class Entry:
 class Commit:
     def __init__(self, block, ring, number, index):
         """The commit that begins `block`, which reaches to the end of its extent; Damage if it does not count."""
-        (magic, identity, self.generation, self.flags, self.sequence, file, at, size, entries, places, _,
+        (magic, identity, self.generation, _, self.sequence, file, at, size, entries, places, _,
          self.before, self.sum) = struct.unpack_from("<8s16sIIQIIIIIIQQ", block)
         if magic != b"FLOWCMT1" or identity != ring or (file, at) != (number, index):
             raise Damage("no commit")

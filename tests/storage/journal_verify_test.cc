@@ -48,7 +48,7 @@ protected:
                     .base_offset = Offset{made.batches.front().base_offset},
                     .next_offset = Offset{made.next_offset}},
                    {&batches, 1});
-        padded_ = writer.finish(false, block).size();
+        padded_ = writer.finish(block).size();
         places = writer.take_places();
         prior = writer.sum();
         const auto file = open(ring_file(), {.write = true});

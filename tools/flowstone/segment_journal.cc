@@ -255,7 +255,6 @@ void append_commit_json(std::string& out, const std::string& path, const Journal
         .number("position", commit.at.value)
         .number("bytes", static_cast<uint64_t>(view.bytes))
         .text("sum", fmt::format("{:016x}", commit.sum))
-        .flag("closing", commit.closing)
         .raw("entries", '[' + entries + ']');
 }
 
@@ -272,9 +271,9 @@ void append_entry_text(std::string& out, const Entry& entry, const TopicNames& n
 
 void append_commit_text(std::string& out, const std::string& path, const JournalCommit& commit,
                         const CommitView& view) {
-    out += fmt::format("commit {} at {} of {}, {} bytes: generation {}, sum {:016x}, {} {}{}\n", commit.sequence,
+    out += fmt::format("commit {} at {} of {}, {} bytes: generation {}, sum {:016x}, {} {}\n", commit.sequence,
                        commit.at.value, file_name(path), view.bytes, commit.generation, commit.sum, view.entries.size(),
-                       view.entries.size() == 1 ? "entry" : "entries", commit.closing ? ", of a clean close" : "");
+                       view.entries.size() == 1 ? "entry" : "entries");
 }
 
 // One commit after the other, as `dump` shows them.
