@@ -78,6 +78,7 @@ struct OpenSegment {
     uint64_t allocated = 0;           // file space reserved so far
     bool padded = false;              // an exact fill left zeros behind its end, which no cut has taken away yet
     std::atomic<bool> names_unsynced{false};  // the file's name is not yet known to survive
+    bool fills_unsynced = false;              // written without DSYNC since its file was last synced
     std::unique_ptr<SegmentIndex> index;
     bool index_names_unsynced = true;   // its files' names, likewise
     std::unique_ptr<SealBuilder> seal;  // null until the partition is loaded for appending

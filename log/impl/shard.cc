@@ -527,6 +527,7 @@ void Shard::plan_direct(Run& run) {
     const uint64_t end = align_down(run.range.end, engine_.block_bytes);
     if (end <= run.range.begin || (end - begin < engine_.direct_bytes_min && !oversize)) { return; }
     run.direct = true;
+    run.sync_first = segment.fills_unsynced;
     run.direct_begin = begin;
     run.direct_end = end;
 }
@@ -636,6 +637,12 @@ Result<void> Shard::write_segments(Plan& now, bool direct) {
     }
     if (writes.empty()) { return {}; }
     TRY_VOID(run_writes(writes));
+    // Replay of a direct write takes all before it from the file: what a fill brought there must be as durable.
+    for (const Run& run : now.runs) {
+        if (!direct || !run.sync_first) { continue; }
+        TRY(const auto file, engine_.segment_file(*run.range.partition, *run.segment));
+        TRY_VOID(sync(engine_.disk, *file));
+    }
     // The journal is about to speak of these files: their names must be as durable as their bytes.
     for (const Write& write : writes) {
         if (direct && write.segment->names_unsynced) { TRY_VOID(engine_.sync_names(*write.partition, *write.segment)); }
@@ -773,7 +780,10 @@ void Shard::publish(Plan& now) {
                     note_journaled(partition);
                 }
                 if (run.carry) { partition.set_carry_due(false); }
-                if (run.direct) { note_filled(partition, run.direct_begin, run.direct_end); }
+                if (run.direct) {
+                    note_filled(partition, run.direct_begin, run.direct_end);
+                    run.segment->fills_unsynced = false;
+                }
                 if (run.level == Durability::written) { note_filled(partition, range.begin, range.end); }
                 partition.set_visible({range.end, range.next_offset});
                 break;
@@ -866,6 +876,7 @@ Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
     std::vector<Write> writes;
     writes.push_back(std::move(*write));
     partition.hooks.filling = true;
+    writes[0].segment->fills_unsynced = true;
     guard.unlock();
     auto result = run_writes(writes);
     guard.lock();

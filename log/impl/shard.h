@@ -195,6 +195,7 @@ private:
         OpenSegment* segment = nullptr;
         BytePos position{0};  // of range.begin in the segment
         bool direct = false;
+        bool sync_first = false;  // what was filled in front of the direct write is not durable yet
         bool carry = false;
         bool grouped = false;  // part of an atomic append: only the journal makes it all or nothing
         uint64_t carry_begin = 0;

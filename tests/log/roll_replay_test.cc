@@ -55,5 +55,25 @@ TEST_F(RollReplayTest, TheEndOfARolledSegmentIsTakenFromTheJournalThoughTheNextO
     EXPECT_GE(counts->sealed, 2u);
 }
 
+// A direct write is durable by itself. What was filled before it is not, and the journal's copy gives way to the file.
+TEST_F(RollReplayTest, WhatWasFilledInFrontOfADirectWriteSurvivesPowerLoss) {
+    std::vector<std::pair<int64_t, std::string>> expected;
+    {
+        Log log = open({.dirty_bytes_max = 64u << 10});
+        Topic topic = make(log, "events");
+        fill(topic, 0, 50);  // half of the budget is filled, and not synced
+        expected = read(topic);
+        const std::string large(100'000, 'x');
+        ASSERT_TRUE(topic.append(record(large)));
+        expected.emplace_back(50, large);
+    }
+    for (const auto keep : {Crash::Keep::nothing, Crash::Keep::everything}) {
+        const auto disk = disk_.crash({.keep = keep});
+        Log log = open_on(*disk);
+        Topic topic = value_of(log.topic("events"));
+        EXPECT_EQ(read(topic), expected);
+    }
+}
+
 }  // namespace
 }  // namespace flowstone
