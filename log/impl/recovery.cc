@@ -161,7 +161,7 @@ Result<void> Recovery::make_directory() {
     return write_meta_properties(disk(), path, properties);
 }
 
-uint32_t Recovery::shard_count() const { return std::max(1u, store_.options().threads); }
+uint32_t Recovery::shard_count() const { return store_.engine().shard_count; }
 
 Journal::Options Recovery::journal_options(uint32_t shard) const {
     return {store_.path(), shard, store_.options().journal_bytes_max, store_.engine_.block_bytes, store_.read_only()};

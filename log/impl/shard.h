@@ -68,6 +68,7 @@ struct Engine {
     uint32_t block_bytes = 4096;
     uint64_t direct_bytes_min = direct_write_bytes_min;  // UINT64_MAX: never, but for batches no commit could carry
     Options options;
+    uint32_t shard_count = 1;  // how many there are
     // Opens or makes the file of a segment, its directory too. Safe from any thread; blocks.
     std::function<Result<std::shared_ptr<File>>(Partition&, OpenSegment&)> segment_file;
     // Makes its name survive, and that of its directory.

@@ -26,6 +26,7 @@ Store::Store(const Environment& environment, std::string path, Options options, 
               {}},
       random_(*environment.random),
       process_token_(process_token()) {
+    engine_.shard_count = tuning.shards > 0 ? tuning.shards : std::max(1u, engine_.options.threads);
     engine_.give_up_reserve = [this] { return give_up_reserve(); };
     engine_.segment_file = [this](Partition& partition, OpenSegment& segment) {
         return segment_file(partition, segment);
