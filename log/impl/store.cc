@@ -459,10 +459,11 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
     bool made_now = false;
     auto file = disk().open(name, {.write = true, .direct = direct});
     if (!file && file.error().code == Code::not_found) {
-        if (auto made = disk().make_directory(identity.directory); made) {
+        auto made = disk().make_directory(identity.directory);
+        if (!made && made.error().code != Code::exists) { return std::unexpected(made.error()); }
+        // A crash may have left a directory that does not say whose it is: whoever comes after a deletion must know.
+        if (made || !disk().info(join_path(identity.directory, partition_metadata_file_name))) {
             TRY_VOID(write_partition_metadata(disk(), identity.directory, identity.topic_id));
-        } else if (made.error().code != Code::exists) {
-            return std::unexpected(made.error());
         }
         file = disk().open(name, {.write = true, .create = true, .direct = direct});
         made_now = true;
