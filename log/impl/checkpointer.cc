@@ -218,8 +218,11 @@ void Store::describe_partition(const Touched& touched, bool exact, PartitionChec
     if (!at_end) { filled = std::max(first.begin, align_down(filled, engine_.block_bytes)); }
     if (!whole) { filled = std::min(filled, align_down(*first.end, engine_.block_bytes)); }
     filled = std::max(filled, first.begin);
-    // What was proven stays proven: after an exact checkpoint that is more than whole blocks.
-    if (out.segment_base == first.base) { filled = std::max(filled, first.begin + out.synced_bytes); }
+    // What was proven stays proven: after an exact checkpoint that is more than whole blocks. But a batch below `durable`
+    // whose end was lost was cut off, proven blocks and all.
+    if (out.segment_base == first.base) {
+        filled = std::max(filled, std::min(first.begin + out.synced_bytes, visible));
+    }
     out.topic_id = partition.identity().topic_id;
     out.partition = partition.identity().number;
     out.log_start = partition.log_start();
