@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,7 +69,7 @@ public:
     const Uuid& ring() const { return ring_; }
     uint64_t bytes() const;       // of all files
     uint64_t bytes_used() const;  // in extents that may not be reused yet
-    bool can_grow() const { return bytes() < options_.bytes_max; }
+    bool can_grow() const { return bytes() < options_.bytes_max && !growth_refused_; }
 
     // Reads the whole ring, several pieces at once; read-only, the extents that may hold what is asked for.
     Result<JournalScan> scan(BufferPool& pool, uint64_t first_sequence);
@@ -88,25 +89,34 @@ public:
     void wrote(const CommitPlace& place, Bytes commit, uint64_t sum);
 
     // Commits below `sequence` are not needed any more.
-    void release(uint64_t sequence) { reusable_below_ = sequence; }
+    void release(uint64_t sequence) {
+        reusable_below_ = sequence;
+        growth_refused_ = false;
+    }
     uint64_t next_sequence() const { return next_sequence_; }
+    uint64_t committed_bytes() const { return committed_bytes_; }  // of all commits since it was opened
     uint64_t last_sum() const { return prior_sum_; }
     uint32_t generation() const { return generation_; }
 
-    // Adds one file. prepare_growth() blocks and touches nothing that take() uses; the file joins by finish_growth().
-    struct Growth {
-        std::unique_ptr<File> file;
-        uint32_t number = 0;
-        uint64_t bytes = 0;
-    };
-    Result<Growth> prepare_growth();
-    void finish_growth(Growth growth);
+    // Growing by one file, a piece at a time, so that nobody waits for the whole of it. grow() blocks, pre-writes up to
+    // `bytes` more, in pieces of 1 MiB, and touches nothing that take() uses; true when the file is whole and durable, its
+    // name too. Then join() puts it behind the extent being written. Until then the file has no header: after a crash it
+    // is no part of the ring, and the next growth begins it anew. Errors: no_space, io, busy (the ring may not grow); after
+    // one can_grow() says no until the next release().
+    Result<bool> grow(BufferPool& pool, uint64_t bytes);
+    // What grow() should write now: a piece, or nothing yet. The file is whole when commits have taken half of the room
+    // that there was at the first call.
+    uint64_t growth_due();
+    void join();
+    // Removes a file that is not whole, a crash's too: the ring is being closed.
+    Result<void> abandon_growth();
 
 private:
     struct RingFile {
         std::unique_ptr<File> file;
         uint32_t number = 0;
         uint64_t bytes = 0;
+        uint64_t written = 0;  // while it grows: its front that was written
     };
     struct Extent {
         size_t file = 0;  // index in files_
@@ -118,7 +128,9 @@ private:
 
     Journal(Disk& disk, Options options) : disk_(disk), options_(std::move(options)) {}
     static std::string path(const Options& options, uint32_t number);
-    Result<RingFile> create_file(uint32_t number, uint64_t bytes);
+    uint64_t next_file_bytes() const;
+    Result<void> begin_file(uint64_t bytes);
+    Result<bool> write_file(BufferPool& pool, uint64_t bytes);
     std::vector<Extent> extents_of(size_t file_index) const;
     bool reusable(const Extent& extent) const { return !extent.used || extent.last_sequence < reusable_below_; }
     struct Place {
@@ -141,7 +153,13 @@ private:
     uint64_t prior_sum_ = 0;
     uint32_t generation_ = 1;
     uint64_t reusable_below_ = 0;
+    uint64_t committed_bytes_ = 0;
     uint32_t next_file_ = 0;
+    std::optional<RingFile> growing_;  // its number is next_file_
+    uint64_t growth_begun_at_ = 0;     // of committed_bytes_
+    uint64_t growth_room_ = 0;         // what may be committed until it is whole; 0: not begun
+    bool unfinished_ = false;          // a file of that number is there, from a growth that a crash ended
+    bool growth_refused_ = false;
     // What scan() saw last: the newest commit that holds, and the place behind it.
     uint64_t scanned_sequence_ = 0;
     size_t scanned_extent_ = 0;

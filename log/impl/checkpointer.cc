@@ -35,24 +35,38 @@ Result<void> Store::relieve_now(Shard& shard, bool must) {
     } else if (!one.try_lock()) {
         return {};  // somebody is at it
     }
+    bool grow = false;
     {
         Guard guard(shard.lock());
         const Journal& journal = shard.journal();
         if (must ? journal.bytes_used() < journal.bytes() : journal.bytes_used() * 2 <= journal.bytes()) { return {}; }
+        grow = journal.can_grow();
     }
-    if (shard.journal().can_grow()) {
-        auto growth = shard.journal().prepare_growth();
-        if (growth) {
-            Guard guard(shard.lock());
-            shard.journal().finish_growth(std::move(*growth));
-            return {};
-        }
-        log(growth.error().message());  // the ring as it is must do
+    if (grow) {
+        const auto grown = grow_ring(shard, must);
+        if (grown) { return {}; }
+        log(grown.error().message());  // the ring as it is must do
     }
     auto done = checkpoint_locked(must, false);
     // The fragments did not fit into what is left of the ring: exact files need none of it.
     if (!done && done.error().code == Code::busy) { done = checkpoint_locked(true, false); }
     return done;
+}
+
+// A piece at a time, unless the ring is full: whoever commits waits for no more than a commit takes.
+Result<void> Store::grow_ring(Shard& shard, bool must) {
+    Journal& journal = shard.journal();
+    uint64_t bytes = UINT64_MAX;
+    if (!must) {
+        Guard guard(shard.lock());
+        bytes = journal.growth_due();
+    }
+    if (bytes == 0) { return {}; }
+    TRY(const bool whole, journal.grow(pool_, bytes));
+    if (!whole) { return {}; }
+    Guard guard(shard.lock());
+    journal.join();
+    return {};
 }
 
 Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Touched>& touched) {
@@ -444,6 +458,9 @@ Result<void> Store::close(int64_t timeout_ms) {
         partition->hooks.epochs_unwritten = false;
     }
     if (result) { result = checkpoint(true, true); }  // both slots say the same: neither needs the ring
+    for (auto& shard : shards_) {
+        if (result) { result = shard->journal().abandon_growth(); }
+    }
     if (result) { result = write_kafka_root_files(); }
     // After an error a call to the disk may still be under way: the directory stays ours until the destructor.
     if (result) { directory_lock_.reset(); }

@@ -171,13 +171,18 @@ Journal::Options Recovery::journal_options(uint32_t shard) const {
 Result<void> Recovery::open_rings() {
     TRY(const auto present, Journal::shards(disk(), store_.path()));
     for (const uint32_t shard : present) {
-        TRY(auto journal, Journal::open(disk(), journal_options(shard)));
-        const auto known = std::ranges::find(checkpoint_.rings, journal->ring(), &RingCheckpoint::ring);
+        auto opened = Journal::open(disk(), journal_options(shard));
+        const bool spoken_of =
+            std::ranges::find(checkpoint_.rings, shard, &RingCheckpoint::shard) != checkpoint_.rings.end();
+        if (!opened && (spoken_of || opened.error().code != Code::corrupt)) { return std::unexpected(opened.error()); }
+        const auto known = !opened ? checkpoint_.rings.end()
+                                   : std::ranges::find(checkpoint_.rings, (*opened)->ring(), &RingCheckpoint::ring);
         if (known == checkpoint_.rings.end()) {
             // Made just before a crash, before any checkpoint spoke of it: nothing in it was acknowledged.
             store_.log(fmt::format("journal {} of {} is not in the checkpoint and is made anew", shard, store_.path()));
             continue;
         }
+        auto journal = std::move(*opened);
         Ring ring{std::move(journal), *known, {}, known->first_sequence, 0};
         if (!checkpoint_.clean) {
             TRY(ring.scan, ring.journal->scan(store_.pool_, known->first_sequence));

@@ -132,6 +132,7 @@ private:
     int64_t time_left() const;
     Result<void> relieve_ring(Shard& shard, bool must);
     Result<void> relieve_now(Shard& shard, bool must);
+    Result<void> grow_ring(Shard& shard, bool must);
     void take_reserve();
     bool give_up_reserve();
     Result<int64_t> largest_timestamp(Partition& partition, const ClosedSegment& segment);

@@ -13,7 +13,8 @@
 namespace flowstone {
 namespace {
 
-constexpr uint64_t fill_bytes = 1u << 20;  // pre-writing goes in pieces of this size
+constexpr uint64_t fill_bytes = 1u << 20;  // pre-writing goes in pieces of this size: what a commit may take
+static_assert(fill_bytes <= commit_bytes_max);
 
 }  // namespace
 
@@ -40,24 +41,39 @@ std::string Journal::path(const Options& options, uint32_t number) {
     return join_path(options.directory, journal_file_name(options.shard, number));
 }
 
-Result<Journal::RingFile> Journal::create_file(uint32_t number, uint64_t bytes) {
-    const std::string file_path = path(options_, number);
-    TRY(auto file, disk_.open(file_path, {.write = true, .create = true, .direct = true}));
-    if (auto reserved = disk_.allocate(*file, BytePos{0}, BytePos{static_cast<int64_t>(bytes)}, false);
-        !reserved && reserved.error().code != Code::unsupported) {
-        return std::unexpected(reserved.error());
-    }
-    // Written once in full: a DSYNC write into written blocks costs half of one into merely allocated ones.
-    BufferPool pool;
+uint64_t Journal::next_file_bytes() const {
+    return std::min(journal_next_file_bytes,
+                    align_down(options_.bytes_max - std::min(options_.bytes_max, bytes()), journal_extent_bytes));
+}
+
+Result<void> Journal::begin_file(uint64_t bytes) {
+    TRY(auto file, disk_.open(path(options_, next_file_), {.write = true, .create = true, .direct = true}));
+    growing_ = RingFile{std::move(file), next_file_, bytes};
+    unfinished_ = false;
+    auto reserved = disk_.allocate(*growing_->file, BytePos{0}, BytePos{static_cast<int64_t>(bytes)}, false);
+    if (!reserved && reserved.error().code != Code::unsupported) { return reserved; }
+    return {};
+}
+
+// Written once in full: a DSYNC write into written blocks costs half of one into merely allocated ones. The header comes
+// last: with it the file is one of the ring's.
+Result<bool> Journal::write_file(BufferPool& pool, uint64_t bytes) {
+    RingFile& file = *growing_;
     const BufferRef buffer = pool.take(fill_bytes);
     std::memset(buffer->data(), 0, fill_bytes);
-    encode_journal_file({ring_, options_.shard, number, bytes, options_.block_bytes}, buffer->data());
-    for (uint64_t at = 0; at < bytes; at += fill_bytes) {
-        TRY_VOID(write_at(disk_, *file, BytePos{static_cast<int64_t>(at)}, Bytes(buffer->data(), fill_bytes)));
-        if (at == 0) { std::memset(buffer->data(), 0, journal_file_header_bytes); }
+    for (const uint64_t end = file.written + std::min(bytes, file.bytes - file.written); file.written < end;) {
+        TRY_VOID(write_at(disk_, *file.file, BytePos{static_cast<int64_t>(file.written)},
+                          Bytes(buffer->data(), fill_bytes)));
+        file.written += fill_bytes;
     }
-    TRY_VOID(sync(disk_, *file));
-    return RingFile{std::move(file), number, bytes};
+    if (file.written < file.bytes) { return false; }
+    TRY_VOID(sync(disk_, *file.file));
+    encode_journal_file({ring_, options_.shard, file.number, file.bytes, options_.block_bytes}, buffer->data());
+    iovec piece{buffer->data(), options_.block_bytes};
+    Io header{.kind = Io::Kind::write_durable, .file = file.file.get(), .pieces = {&piece, 1}};
+    disk_.run({&header, 1});
+    if (header.os_errno != 0) { return fail_errno(header.os_errno, "journal.grow", file.file->path()); }
+    return true;
 }
 
 std::vector<Journal::Extent> Journal::extents_of(size_t file_index) const {
@@ -77,11 +93,12 @@ Result<std::unique_ptr<Journal>> Journal::create(Disk& disk, const Options& opti
     const uint64_t bytes =
         std::max(journal_extent_bytes * 2,
                  std::min(journal_first_file_bytes, align_down(options.bytes_max, journal_extent_bytes)));
-    TRY(auto file, journal->create_file(0, bytes));
-    journal->files_.push_back(std::move(file));
-    journal->extents_ = journal->extents_of(0);
+    TRY_VOID(journal->begin_file(bytes));
+    BufferPool pool;
+    TRY(const bool whole, journal->write_file(pool, bytes));
+    CHECK(whole);
+    journal->join();
     journal->at_block_ = journal->extents_[0].begin_block;
-    journal->next_file_ = 1;
     return journal;
 }
 
@@ -106,12 +123,12 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const Options& option
         TRY(auto file, disk.open(file_path, {.write = !options.read_only, .direct = true}));
         TRY(const uint64_t got, read_at(disk, *file, BytePos{0}, MutableBytes(block->data(), options.block_bytes)));
         const auto header = decode_journal_file(Bytes(block->data(), got), file_path);
-        journal->next_file_ = std::max(journal->next_file_, number + 1);
         if (!header) {
             // A file that was being added when the power went holds no commit yet. One that did is missed by sequence.
             unreadable = header.error();
             continue;
         }
+        journal->next_file_ = number + 1;
         TRY(const uint64_t size, disk.size(*file));
         if (!journal->files_.empty() && header->ring != journal->ring_) {
             return fail(Code::corrupt, "journal.open", fmt::format("{} belongs to another ring", file_path));
@@ -126,6 +143,7 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const Options& option
             {std::move(file), number, std::min(header->bytes, align_down(size, journal_extent_bytes))});
     }
     if (journal->files_.empty()) { return std::unexpected(*unreadable); }
+    journal->unfinished_ = std::ranges::binary_search(numbers, journal->next_file_);
     for (size_t i = 0; i < journal->files_.size(); ++i) {
         for (const Extent& extent : journal->extents_of(i)) { journal->extents_.push_back(extent); }
     }
@@ -275,7 +293,12 @@ Result<std::vector<bool>> Journal::needed_extents(BufferPool& pool, uint64_t fir
 }
 
 Result<bool> Journal::went_on(BufferPool& pool) {
-    if (disk_.info(path(options_, next_file_))) { return true; }
+    if (const auto joined = disk_.open(path(options_, next_file_), {.direct = true})) {
+        const BufferRef block = pool.take(options_.block_bytes);
+        TRY(const uint64_t got,
+            read_at(disk_, **joined, BytePos{0}, MutableBytes(block->data(), options_.block_bytes)));
+        if (decode_journal_file(Bytes(block->data(), got), (*joined)->path())) { return true; }
+    }
     std::vector<Place> places;
     for (const Extent& extent : extents_) { places.push_back({extent.file, extent.begin_block}); }
     if (scanned_sequence_ > 0 && scanned_end_block_ < extents_[scanned_extent_].end_block) {
@@ -338,24 +361,59 @@ void Journal::wrote(const CommitPlace& place, Bytes commit, uint64_t sum) {
     extents_[extent_].used = true;
     extents_[extent_].last_sequence = place.sequence;
     next_sequence_ = place.sequence + 1;
+    committed_bytes_ += commit.size();
     prior_sum_ = sum;
 }
 
-Result<Journal::Growth> Journal::prepare_growth() {
-    const uint64_t bytes =
-        std::min(journal_next_file_bytes,
-                 align_down(options_.bytes_max - std::min(options_.bytes_max, this->bytes()), journal_extent_bytes));
-    if (bytes == 0 || next_file_ >= journal_files_max) { return fail(Code::busy, "journal.grow", options_.directory); }
-    TRY(auto file, create_file(next_file_, bytes));
-    TRY_VOID(disk_.sync_directory(options_.directory));
-    return Growth{std::move(file.file), file.number, file.bytes};
+Result<bool> Journal::grow(BufferPool& pool, uint64_t bytes) {
+    const auto refused = [&](const Error& error) {
+        growth_refused_ = true;
+        (void)abandon_growth();  // gives its space back; the first error is the one that counts
+        return std::unexpected(error);
+    };
+    if (!growing_) {
+        const uint64_t file_bytes = next_file_bytes();
+        if (file_bytes == 0 || next_file_ >= journal_files_max) {
+            return refused(fail(Code::busy, "journal.grow", options_.directory).error());
+        }
+        if (auto begun = begin_file(file_bytes); !begun) { return refused(begun.error()); }
+    }
+    const auto whole = write_file(pool, bytes);
+    if (!whole) { return refused(whole.error()); }
+    if (*whole) {
+        if (auto named = disk_.sync_directory(options_.directory); !named) { return refused(named.error()); }
+    }
+    return *whole;
 }
 
-void Journal::finish_growth(Growth growth) {
-    next_file_ = growth.number + 1;
-    files_.push_back({std::move(growth.file), growth.number, growth.bytes});
+uint64_t Journal::growth_due() {
+    if (growth_room_ == 0) {
+        growth_begun_at_ = committed_bytes_;
+        growth_room_ = std::max((bytes() - bytes_used()) / 2, commit_bytes_max);
+    }
+    const uint64_t file_bytes = growing_ ? growing_->bytes : next_file_bytes();
+    const uint64_t written = growing_ ? growing_->written : 0;
+    const uint64_t committed = std::min(committed_bytes_ - growth_begun_at_, growth_room_);
+    return file_bytes * committed / growth_room_ >= written + fill_bytes ? fill_bytes : 0;
+}
+
+void Journal::join() {
+    CHECK(growing_ && growing_->written == growing_->bytes);
+    next_file_ = growing_->number + 1;
+    files_.push_back(std::move(*growing_));
+    growing_.reset();
+    growth_room_ = 0;
     const auto added = extents_of(files_.size() - 1);
-    extents_.insert(extents_.begin() + static_cast<ptrdiff_t>(extent_) + 1, added.begin(), added.end());
+    const size_t behind = extents_.empty() ? 0 : extent_ + 1;
+    extents_.insert(extents_.begin() + static_cast<ptrdiff_t>(behind), added.begin(), added.end());
+}
+
+Result<void> Journal::abandon_growth() {
+    if (!growing_ && !unfinished_) { return {}; }
+    growing_.reset();
+    growth_room_ = 0;
+    unfinished_ = false;
+    return disk_.remove(path(options_, next_file_));
 }
 
 }  // namespace flowstone
