@@ -567,6 +567,7 @@ std::string World::check_producer(uint64_t operation) {
             records.push_back({.key = "k", .value = values.back()});
         }
         const int64_t base = there ? sent.base : static_cast<int64_t>(part.records.size());
+        const uint64_t asked = now();
         auto at = handle->append(records,
                                  {.partition = 0, .producer = ProducerSequence{state_.producer_id, 0, sent.sequence}});
         if (!at) { return fmt::format("retry of sequence {}: {}", sent.sequence, text_of(at.error())); }
@@ -575,7 +576,7 @@ std::string World::check_producer(uint64_t operation) {
                                at->front().offset.value);
         }
         for (int32_t j = 0; !there && j < sent.count; ++j) {
-            part.records.push_back({values[static_cast<size_t>(j)], now()});
+            part.records.push_back({values[static_cast<size_t>(j)], asked});
         }
         sent = {sent.sequence, sent.count, base, 0, 0};
         acknowledged(*topic, 0, base + sent.count);
