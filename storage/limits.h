@@ -25,6 +25,15 @@ constexpr uint64_t decompressed_batch_bytes_max = 64ull << 20;
 constexpr uint64_t decompression_ratio_max = 1000;       // a batch may claim at most this many times its own size
 constexpr uint64_t batch_bytes_max_default = 1'048'588;  // Kafka's max.message.bytes
 
+constexpr size_t groups_max = 100'000;                 // consumer groups of one coordinator
+constexpr size_t members_per_group_max = 10'000;       // Kafka's group.max.size, which has no bound of its own
+constexpr size_t joins_pending_per_group_max = 1'000;  // told a member id, not back with it; the first to time out goes
+constexpr uint64_t member_bytes_max = 1u << 20;        // what one member says of all its protocols
+constexpr uint64_t members_bytes_max = 256ull << 20;   // of all groups
+constexpr size_t committed_offsets_max = 10'000'000;   // of all groups
+constexpr size_t group_answers_waiting_max = 100'000;  // for the log, of all groups
+constexpr size_t tombstones_per_append_max = 1'000;    // a group may have more offsets than a batch has room for
+
 constexpr uint32_t meta_file_bytes_max = 1u << 20;  // meta.properties, partition.metadata, epoch checkpoints
 constexpr uint32_t leader_epochs_max = 100'000;     // per partition
 
