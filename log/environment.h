@@ -23,7 +23,7 @@ struct Environment {
 // Settings that only tests and benchmarks turn.
 struct Tuning {
     uint64_t direct_bytes_min =
-        64u << 10;  // whole blocks of one partition from which a commit goes straight to the segment
+        64u << 10;        // whole blocks of one partition from which a commit goes straight to the segment
     uint32_t shards = 0;  // journals and locks; 0: one for each thread that commits, at least one
 };
 
