@@ -129,10 +129,10 @@ Queue::Queue(size_t buffers, size_t buffer_bytes) : buffer_bytes_(buffer_bytes),
     mapped_bytes_ = (buffers * buffer_bytes + huge - 1) / huge * huge + huge;
     void* mapped = ::mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(mapped != MAP_FAILED);
-    const auto address = reinterpret_cast<uintptr_t>(mapped);
-    memory_ = reinterpret_cast<std::byte*>((address + huge - 1) / huge * huge);
-    ::munmap(mapped, reinterpret_cast<uintptr_t>(memory_) - address);
-    mapped_bytes_ -= reinterpret_cast<uintptr_t>(memory_) - address;
+    const size_t in_front = (huge - reinterpret_cast<uintptr_t>(mapped) % huge) % huge;
+    memory_ = static_cast<std::byte*>(mapped) + in_front;
+    ::munmap(mapped, in_front);
+    mapped_bytes_ -= in_front;
     ::madvise(memory_, mapped_bytes_, MADV_HUGEPAGE);
     std::memset(memory_, 0x5a, buffers * buffer_bytes);
 
