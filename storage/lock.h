@@ -43,7 +43,9 @@ private:
 // is that thread's, which then takes it by a plain store and a plain load. Two atomic instructions behind the stores of a
 // record cost 15 ns, more than its encoding. Another thread takes the bias away first: membarrier(2) makes the owner's
 // processor finish its stores, so that either the owner sees that the bias is gone or it is seen to be inside. That costs
-// microseconds, hence the long proof of being alone. Where the kernel refuses membarrier it is an ordinary Lock.
+// microseconds, hence the long proof of being alone. Only the first thread that had the bias ever gets it again: another
+// could be made the owner while the first stands stopped between its two looks at `owner_`, and the first would then take
+// back what the other said in `inside_`. Where the kernel refuses membarrier it is an ordinary Lock.
 class BiasedLock {
 public:
     BiasedLock();
@@ -82,10 +84,11 @@ private:
     void unlock_plainly();
 
     std::atomic<const void*> owner_ = nullptr;  // who need not take lock_; set and cleared by its holder
-    std::atomic<uint32_t> inside_ = 0;          // the owner is, or is about to look whether it may be
+    std::atomic<uint32_t> inside_ = 0;          // the favourite is, or is about to look whether it may be
     bool by_bias_ = false;                      // how the present holder came in
     Lock lock_;
-    const void* last_ = nullptr;  // who took lock_ last, and how many times in a row
+    const void* favourite_ = nullptr;  // Invariant: only this thread is ever the owner, and writes inside_.
+    const void* last_ = nullptr;       // who took lock_ last, and how many times in a row
     uint32_t turns_ = 0;
 };
 

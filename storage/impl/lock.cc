@@ -71,8 +71,9 @@ void BiasedLock::lock_plainly() {
 }
 
 void BiasedLock::unlock_plainly() {
-    if (turns_ >= bias_after && bias_possible()) {
+    if (turns_ >= bias_after && (favourite_ == nullptr || favourite_ == self()) && bias_possible()) {
         turns_ = 0;
+        favourite_ = self();
         owner_.store(self(), std::memory_order_relaxed);
     }
     lock_.unlock();

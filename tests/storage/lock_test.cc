@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <atomic>
+#include <csignal>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -73,6 +77,61 @@ TEST(BiasedLock, OwnersThatEndLeaveItToTheNext) {
         owner.join();
     }
     EXPECT_EQ(guarded.first, 50u * 1500u);
+    EXPECT_EQ(guarded.torn, 0u);
+}
+
+// A signal stops its thread anywhere, also where it has seen that the bias is its own and has not said yet that it is
+// inside. The other thread meanwhile takes turns enough to have the bias itself, and is at it still when the first goes on.
+std::atomic<uint64_t> turns_wanted{0};
+std::atomic<uint64_t> turns_of_other{0};
+std::atomic<int> signals_seen{0};
+
+void let_the_other_on(int) {
+    const uint64_t begin = turns_of_other;
+    turns_wanted = begin + 50'000;
+    // Bounded, because this thread may have been stopped while it held the lock.
+    for (int look = 0; look < 200 && turns_of_other < begin + 3000; ++look) { sched_yield(); }
+    ++signals_seen;
+}
+
+TEST(BiasedLock, AThreadThatWasStoppedOnItsWayInLetsNobodyIn) {
+    struct sigaction action{};
+    action.sa_handler = let_the_other_on;
+    action.sa_flags = SA_RESTART;
+    struct sigaction before{};
+    ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
+
+    Guarded guarded;
+    std::atomic<bool> done{false};
+    std::atomic<uint64_t> turns_of_stopped{0};
+    std::thread stopped([&] {
+        while (!done) {
+            guarded.turn();
+            turns_of_stopped.fetch_add(1, std::memory_order_relaxed);
+        }
+    });
+    std::thread other([&] {
+        while (!done) {
+            if (turns_of_other == turns_wanted) {
+                sched_yield();
+                continue;
+            }
+            guarded.turn();
+            ++turns_of_other;
+        }
+    });
+    for (int signal = 0; signal < 300; ++signal) {
+        // Alone for long enough to have the bias again.
+        const uint64_t alone = turns_of_stopped + 3000;
+        while (turns_of_stopped < alone || turns_of_other < turns_wanted) { sched_yield(); }
+        pthread_kill(stopped.native_handle(), SIGUSR1);
+        while (signals_seen <= signal) { sched_yield(); }
+    }
+    done = true;
+    stopped.join();
+    other.join();
+    sigaction(SIGUSR1, &before, nullptr);
+    EXPECT_EQ(guarded.first, turns_of_stopped + turns_of_other);
     EXPECT_EQ(guarded.torn, 0u);
 }
 
