@@ -11,17 +11,17 @@ using namespace flowstone;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     if (const auto epochs = parse_leader_epochs(text)) {
-        CHECK(*parse_leader_epochs(format_leader_epochs(*epochs)) == *epochs);
+        CHECK(parse_leader_epochs(format_leader_epochs(*epochs)) == *epochs);
     }
     if (const auto offsets = parse_offset_checkpoint(text)) {
-        CHECK(*parse_offset_checkpoint(format_offset_checkpoint(*offsets)) == *offsets);
+        CHECK(parse_offset_checkpoint(format_offset_checkpoint(*offsets)) == *offsets);
     }
     if (const auto id = parse_partition_metadata(text)) {
-        CHECK(*parse_partition_metadata(format_partition_metadata(*id)) == *id);
+        CHECK(parse_partition_metadata(format_partition_metadata(*id)) == *id);
     }
     if (const auto properties = parse_meta_properties(text)) {
         const std::string again = format_meta_properties(*properties);
-        if (again.size() <= meta_file_bytes_max) { CHECK(*parse_meta_properties(again) == *properties); }
+        if (again.size() <= meta_file_bytes_max) { CHECK(parse_meta_properties(again) == *properties); }
     }
     if (const auto name = parse_segment_file_name(text)) { CHECK(segment_file_name(name->base, name->kind) == text); }
     const auto directory = parse_partition_directory_name(text);
