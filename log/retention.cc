@@ -10,17 +10,10 @@
 namespace flowstone {
 namespace {
 
-// Timestamps are whatever producers wrote, so differences saturate.
-int64_t elapsed(int64_t from, int64_t to) {
-    int64_t difference = 0;
-    if (!__builtin_sub_overflow(to, from, &difference)) { return difference; }
-    return from < 0 ? INT64_MAX : INT64_MIN;
-}
-
 bool is_expired(const SegmentInfo& segment, const RetentionInput& input, const TopicConfig& config) {
     if (config.retention_ms < 0 || !input.time_believed) { return false; }
     const int64_t last_ms = segment.max_timestamp_ms >= 0 ? segment.max_timestamp_ms : segment.last_modified_ms;
-    return last_ms >= 0 && elapsed(last_ms, input.now_ms) > config.retention_ms;
+    return last_ms >= 0 && elapsed_ms(last_ms, input.now_ms) > config.retention_ms;
 }
 
 // `bytes_left` counts this segment and all after it.
@@ -36,7 +29,7 @@ RetentionReason reason_to_go(const SegmentInfo& segment, uint64_t bytes_left, co
 }
 
 bool agree(int64_t a_ms, int64_t b_ms) {
-    const int64_t difference = elapsed(a_ms, b_ms);
+    const int64_t difference = elapsed_ms(a_ms, b_ms);
     return difference >= -ClockGuard::difference_ms_max && difference <= ClockGuard::difference_ms_max;
 }
 

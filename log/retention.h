@@ -11,6 +11,14 @@
 
 namespace flowstone {
 
+// Milliseconds from one time to another. Timestamps are whatever producers wrote, and clocks can be set to before 1970,
+// so the difference saturates. Ages are compared by it: `elapsed_ms(then, now) > retention_ms` holds for every value.
+inline int64_t elapsed_ms(int64_t from_ms, int64_t to_ms) {
+    int64_t difference = 0;
+    if (!__builtin_sub_overflow(to_ms, from_ms, &difference)) [[likely]] { return difference; }
+    return from_ms < 0 ? INT64_MAX : INT64_MIN;
+}
+
 // One segment as retention sees it.
 struct SegmentInfo {
     Offset base;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "log/impl/compactor.h"
+#include "log/retention.h"
 #include "storage/check.h"
 #include "storage/lock.h"
 #include "storage/segment_files.h"
@@ -171,9 +172,9 @@ Result<bool> Maintenance::roll_idle(Target& target) {
         const int64_t last_ms = partition.active().index->timestamp_ms_max();
         // Everything in it was deleted by request, or is too old to stay.
         const bool below_start = partition.log_start() >= partition.next_offset();
-        const bool expired =
-            expires && partition.builder() == nullptr && last_ms >= 0 && last_ms < now_ms_ - config.retention_ms;
-        if (now_ms_ - since_ms <= config.roll_ms() && !expired && !below_start) {
+        const bool expired = expires && partition.builder() == nullptr && last_ms >= 0 &&
+                             elapsed_ms(last_ms, now_ms_) > config.retention_ms;
+        if (elapsed_ms(since_ms, now_ms_) <= config.roll_ms() && !expired && !below_start) {
             return partition.segments().size() > 1;
         }
     }
@@ -264,7 +265,7 @@ Result<void> Maintenance::look_up_times(Target& target) {
     }
     for (const ClosedSegment& segment : segments) {
         TRY(const int64_t last_ms, store_.largest_timestamp(partition, segment));
-        if (last_ms >= now_ms_ - config.retention_ms) { return {}; }
+        if (elapsed_ms(last_ms, now_ms_) <= config.retention_ms) { return {}; }
     }
     return {};
 }

@@ -47,8 +47,8 @@ Result<void> check_record_fully(const Partition& partition, const Record& record
 Result<void> check_timestamp(const Partition& partition, int64_t timestamp_ms, int64_t now_ms) {
     const TopicConfig& config = partition.config();
     if (config.timestamp_type == TimestampType::log_append_time) { return {}; }  // it is not kept
-    if (timestamp_ms < -1 || timestamp_ms - now_ms > config.timestamp_after_max_ms ||
-        (timestamp_ms >= 0 && now_ms - timestamp_ms > config.timestamp_before_max_ms)) {
+    if (timestamp_ms < -1 || elapsed_ms(now_ms, timestamp_ms) > config.timestamp_after_max_ms ||
+        (timestamp_ms >= 0 && elapsed_ms(timestamp_ms, now_ms) > config.timestamp_before_max_ms)) {
         return fail(Code::invalid, "topic.append",
                     fmt::format("timestamp {} of a record is outside what topic {} allows", timestamp_ms,
                                 partition.identity().topic));

@@ -7,6 +7,7 @@
 
 #include "log/impl/partition.h"
 #include "log/impl/store.h"
+#include "log/retention.h"
 
 namespace flowstone {
 
@@ -26,9 +27,10 @@ Result<void> check_record_fully(const Partition& partition, const Record& record
 inline Result<void> check_record(const Partition& partition, const Record& record, size_t bytes, int64_t now_ms) {
     const TopicConfig& config = partition.config();
     const bool in_size = batch_header_bytes + bytes <= static_cast<size_t>(config.max_message_bytes);
-    const bool in_time = !record.timestamp_ms || (*record.timestamp_ms >= -1 &&
-                                                  *record.timestamp_ms - now_ms <= config.timestamp_after_max_ms &&
-                                                  now_ms - *record.timestamp_ms <= config.timestamp_before_max_ms);
+    const bool in_time =
+        !record.timestamp_ms ||
+        (*record.timestamp_ms >= -1 && elapsed_ms(now_ms, *record.timestamp_ms) <= config.timestamp_after_max_ms &&
+         elapsed_ms(*record.timestamp_ms, now_ms) <= config.timestamp_before_max_ms);
     if (in_size && in_time && record.headers.empty() && !config.cleanup_policy.compact) [[likely]] { return {}; }
     return check_record_fully(partition, record, bytes, now_ms);
 }

@@ -176,6 +176,15 @@ TEST_F(ConfigEffectsTest, TimestampsAreHeldToTheirBoundsOnEveryWayIn) {
     }
 }
 
+TEST_F(ConfigEffectsTest, ATimestampAtTheEndOfTimeIsAheadOfAnyClock) {
+    clock_.jump_wall_ms(-clock_.wall_ms() - 5);  // before 1970
+    Log log = open();
+    Topic topic = make(log, "events");
+    EXPECT_EQ(refusal(topic.append(timed("late", INT64_MAX))), Code::invalid);
+    Topic unbounded = make(log, "unbounded", {{"message.timestamp.after.max.ms", "9223372036854775807"}});
+    EXPECT_TRUE(unbounded.append(timed("late", INT64_MAX)));
+}
+
 // --- max.message.bytes -----------------------------------------------------------------------------------------------
 
 TEST_F(ConfigEffectsTest, NoBatchIsLargerThanMaxMessageBytes) {

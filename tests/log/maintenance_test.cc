@@ -130,6 +130,26 @@ TEST_F(MaintenanceTest, AnIdleSegmentOfAnEarlierOpeningIsAsOldAsItsFirstRecord) 
     EXPECT_EQ(read(topic).size(), 4u);
 }
 
+TEST_F(MaintenanceTest, TheLongestRetentionNeverEndsWhateverTheClockSays) {
+    for (const int64_t wall_ms : {int64_t{-5}, int64_t{1'400'000'000'000}, INT64_MAX / 4}) {
+        SCOPED_TRACE(wall_ms);
+        clock_.jump_wall_ms(wall_ms - clock_.wall_ms());
+        SimDisk disk;
+        Log log = open_on(disk);
+        Topic topic = make(log, "events",
+                           {{"retention.ms", "9223372036854775807"},
+                            {"segment.ms", "9223372036854775807"},
+                            {"message.timestamp.before.max.ms", "9223372036854775807"}});
+        fill(topic, 0, 10, 0);  // as old as times get
+        maintain(log);
+        clock_.advance_ms(30 * day_ms);
+        maintain(log);
+        EXPECT_EQ(info(topic).log_start, Offset{0});
+        EXPECT_EQ(info(topic).segments, 1u) << "nothing was rolled to be deleted";
+        EXPECT_EQ(read(topic).size(), 10u);
+    }
+}
+
 TEST_F(MaintenanceTest, NothingIsDeletedByTimeWhileTheClockIsNotBelieved) {
     {
         Log log = open();
