@@ -25,6 +25,7 @@ const char* name(ConfigType type);  // Kafka's word: "BOOLEAN", "INT", "LONG", "
 // One row of the table. All text is static.
 struct ConfigDefinition {
     const char* name;
+    const char* broker_name;  // the broker's config that says what topics without one of their own have; empty: none
     ConfigType type;
     const char* default_value;
     const char* bounds;   // for people: "[0,...]", "[none, sha256]"; empty when every value of the type will do
@@ -34,6 +35,11 @@ struct ConfigDefinition {
 };
 std::span<const ConfigDefinition> topic_config_definitions();      // sorted by name, hidden ones too
 const ConfigDefinition* find_topic_config(std::string_view name);  // null when there is no such config
+// The config that was meant by a name that is none: a broker's name for it, or one a few letters off. Null: no idea.
+const ConfigDefinition* nearest_topic_config(std::string_view name);
+
+// Checks `value` as parse() does for that one config. Errors: invalid, naming key and value.
+Result<void> check_topic_config(const std::string& name, const std::string& value);
 
 // What cleans a topic. Neither is Kafka 4's empty policy: nothing is ever deleted or compacted.
 struct CleanupPolicy {
@@ -63,22 +69,36 @@ struct TopicConfig {
     Durability durability = Durability::durable;
     SealKind seal = SealKind::none;
 
-    // Everything set explicitly, those that do not act included; sorted by name.
+    // Everything set on the topic, those that do not act included; sorted by name.
     ConfigMap set;
+    // What the broker says about topics that do not set it themselves; by the topic's names, sorted.
+    ConfigMap defaults;
 
     // How old an active segment gets before it is rolled: compaction must be able to reach it in time.
     int64_t roll_ms() const;
 
-    // Each of `configs` over the defaults. Errors: invalid, naming the key and the value: an unknown name, a name
-    // given twice, a value that is not of the type or out of bounds, or two values that contradict each other.
-    static Result<TopicConfig> parse(const ConfigMap& configs);
+    // Each of `configs` over `broker_defaults` over the table's own. Errors: invalid, naming the key and the value: an
+    // unknown name (and the one that was meant, if that can be told), a name given twice, a value that is not of the
+    // type or out of bounds, or two values that contradict each other.
+    static Result<TopicConfig> parse(const ConfigMap& configs, const ConfigMap& broker_defaults = {});
+};
+
+// Who said what is in force.
+enum class ConfigSource : uint8_t { topic, broker, built_in };
+
+// One of the places where a config may be said.
+struct ConfigSynonym {
+    std::string name;  // the topic's name for it, or the broker's
+    std::string value;
+    ConfigSource source;
 };
 
 // The text of every config as it is in force, in the order of the table: for describe. Hidden ones only when set.
 struct ConfigEntry {
     const ConfigDefinition* definition;
     std::string value;
-    bool is_set;  // on the topic; else the default
+    ConfigSource source;
+    std::vector<ConfigSynonym> synonyms;  // strongest first: the first one is in force
 };
 std::vector<ConfigEntry> describe(const TopicConfig& config);
 

@@ -1,11 +1,14 @@
 #include "log/topic_config.h"
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/paths.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone {
@@ -190,7 +193,8 @@ TEST(TopicConfig, ErrorsNameKeyAndValue) {
     const auto unknown = parse_one("retention.mss", "5");
     ASSERT_FALSE(unknown);
     EXPECT_EQ(unknown.error().code, Code::invalid);
-    EXPECT_EQ(std::string(unknown.error().detail), "retention.mss=5: there is no such topic config");
+    EXPECT_EQ(std::string(unknown.error().detail),
+              "retention.mss=5: there is no such topic config, the nearest is retention.ms");
     const auto bad = parse_one("retention.ms", "a week");
     ASSERT_FALSE(bad);
     EXPECT_EQ(std::string(bad.error().detail), "retention.ms=a week: must be LONG [-1,...]");
@@ -253,7 +257,8 @@ TEST(TopicConfig, DescribeListsEveryConfigAndWhatIsSet) {
         entries, {}, [](const ConfigEntry& entry) { return std::string_view(entry.definition->name); }));
     for (const ConfigEntry& entry : entries) {
         const std::string_view name = entry.definition->name;
-        EXPECT_EQ(entry.is_set, name == "retention.ms" || name == "min.insync.replicas") << name;
+        const bool is_set = name == "retention.ms" || name == "min.insync.replicas";
+        EXPECT_EQ(entry.source, is_set ? ConfigSource::topic : ConfigSource::built_in) << name;
         if (name == "retention.ms") { EXPECT_EQ(entry.value, "-1"); }
         if (name == "min.insync.replicas") {
             EXPECT_EQ(entry.value, "2");
@@ -261,6 +266,110 @@ TEST(TopicConfig, DescribeListsEveryConfigAndWhatIsSet) {
         }
         if (name == "segment.ms") { EXPECT_EQ(entry.value, "604800000"); }
     }
+}
+
+TEST(TopicConfig, WhatWasMeantIsNamed) {
+    const auto meant = [](std::string_view name) {
+        const ConfigDefinition* definition = nearest_topic_config(name);
+        return definition == nullptr ? std::string("nothing") : std::string(definition->name);
+    };
+    EXPECT_EQ(meant("retention.msec"), "retention.ms");
+    EXPECT_EQ(meant("retetnion.ms"), "retention.ms");
+    EXPECT_EQ(meant("cleanup_policy"), "cleanup.policy");
+    EXPECT_EQ(meant("message.max.bytes"), "max.message.bytes") << "as brokers call it";
+    EXPECT_EQ(meant("log.roll.ms"), "segment.ms") << "as brokers call it";
+    EXPECT_EQ(meant("flowstone.durable"), "flowstone.durability");
+    for (const char* far : {"", "x", "zzz", "bootstrap.servers", "internal.segment.byte"}) {
+        EXPECT_EQ(meant(far), "nothing") << far;
+    }
+    EXPECT_EQ(meant(std::string(100'000, 'x')), "nothing");
+    EXPECT_EQ(meant(std::string(80, 'x')), "nothing");
+    const auto nothing_like_it = parse_one(std::string(300, 'x'), std::string(300, 'y'));
+    ASSERT_FALSE(nothing_like_it);
+    EXPECT_TRUE(std::string(nothing_like_it.error().detail).ends_with("there is no such topic config"));
+}
+
+TEST(TopicConfig, ATopicTakesTheBrokersDefaultWhereItSaysNothing) {
+    const ConfigMap broker = {{"segment.ms", "100"}, {"retention.ms", "3600000"}, {"cleanup.policy", "compact"}};
+    const auto config = TopicConfig::parse({{"retention.ms", "-1"}}, broker);
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_EQ(config->retention_ms, -1);
+    EXPECT_EQ(config->segment_ms, 100);
+    EXPECT_TRUE(config->cleanup_policy.compact);
+    EXPECT_FALSE(config->cleanup_policy.delete_old);
+    EXPECT_EQ(config->set, (ConfigMap{{"retention.ms", "-1"}}));
+
+    EXPECT_FALSE(TopicConfig::parse({}, {{"retention.ms", "-2"}})) << "a broker's defaults are checked too";
+    EXPECT_FALSE(TopicConfig::parse({}, {{"retention.mss", "1"}}));
+    EXPECT_FALSE(TopicConfig::parse({{"min.compaction.lag.ms", "6"}}, {{"max.compaction.lag.ms", "5"}}))
+        << "together they contradict each other";
+}
+
+TEST(TopicConfig, DescribeTellsWhoSaidSoAndWhatElseWasSaid) {
+    const auto config = TopicConfig::parse({{"retention.ms", "-1"}, {"remote.log.copy.disable", "true"}},
+                                           {{"retention.ms", "5"}, {"max.message.bytes", "100"}});
+    ASSERT_TRUE(config);
+    const auto of = [&](std::string_view name) {
+        const auto entries = describe(*config);
+        const auto found = std::ranges::find_if(entries, [&](const auto& e) { return e.definition->name == name; });
+        EXPECT_NE(found, entries.end()) << name;
+        std::string text = fmt::format("{} from {}:", found->value, static_cast<int>(found->source));
+        for (const ConfigSynonym& one : found->synonyms) {
+            text += fmt::format(" {}={} from {}", one.name, one.value, static_cast<int>(one.source));
+        }
+        return text;
+    };
+    EXPECT_EQ(of("retention.ms"),
+              "-1 from 0: retention.ms=-1 from 0 log.retention.ms=5 from 1 log.retention.ms=604800000 from 2");
+    EXPECT_EQ(of("max.message.bytes"), "100 from 1: message.max.bytes=100 from 1 message.max.bytes=1048588 from 2");
+    EXPECT_EQ(of("segment.ms"), "604800000 from 2: log.roll.ms=604800000 from 2");
+    EXPECT_EQ(of("remote.log.copy.disable"),
+              "true from 0: remote.log.copy.disable=true from 0 remote.log.copy.disable=false from 2");
+}
+
+// The broker's names: Kafka's ServerTopicConfigSynonyms.
+TEST(TopicConfig, BrokersNamesAreDistinctAndMissOnlyWhatHasNone) {
+    std::set<std::string> names;
+    std::set<std::string> without;
+    for (const ConfigDefinition& definition : topic_config_definitions()) {
+        if (*definition.broker_name == 0) {
+            without.insert(definition.name);
+        } else {
+            EXPECT_TRUE(names.insert(definition.broker_name).second) << definition.broker_name;
+        }
+    }
+    EXPECT_EQ(without, (std::set<std::string>{"follower.replication.throttled.replicas", "internal.segment.bytes",
+                                              "leader.replication.throttled.replicas", "remote.log.copy.disable",
+                                              "remote.log.delete.on.disable", "remote.storage.enable"}));
+}
+
+TEST(TopicConfig, HelpIsOneSentence) {
+    for (const ConfigDefinition& definition : topic_config_definitions()) {
+        const std::string_view help = definition.help;
+        EXPECT_TRUE(help.ends_with('.')) << definition.name;
+        EXPECT_EQ(help.find(". "), std::string_view::npos) << definition.name;
+        EXPECT_LE(help.size(), 110u) << definition.name;
+    }
+}
+
+TEST(TopicConfig, ThePageListsThemAsTheyAre) {
+    std::ifstream page(source_path("docs/CONFIGS.md"));
+    ASSERT_TRUE(page);
+    std::vector<std::string> rows;
+    bool in_section = false;
+    for (std::string line; std::getline(page, line);) {
+        if (line.starts_with("## ")) { in_section = line == "## Topic configs"; }
+        if (in_section && line.starts_with("| `")) { rows.push_back(line); }
+    }
+    std::vector<std::string> expected;
+    for (const ConfigDefinition& definition : topic_config_definitions()) {
+        if (definition.hidden) { continue; }
+        const std::string_view value = definition.default_value;
+        expected.push_back(fmt::format("| `{}` | {} | {} | {} | {} |", definition.name, value.empty() ? "empty" : value,
+                                       *definition.bounds != 0 ? definition.bounds : name(definition.type),
+                                       definition.acts ? "acts" : "kept", definition.help));
+    }
+    EXPECT_THAT(rows, testing::ElementsAreArray(expected));
 }
 
 }  // namespace
