@@ -21,6 +21,15 @@ constexpr int32_t partitions_per_topic_max = 100'000;
 constexpr uint32_t headers_per_record_max = 10'000;
 constexpr uint32_t records_per_batch_max = 10'000'000;  // and never more than the bytes could hold
 
+constexpr size_t frame_bytes_max_before_authentication = 64 * 1024;
+constexpr size_t frame_bytes_max = 100u << 20;          // Kafka's socket.request.max.bytes
+constexpr size_t array_elements_max = 1'000'000;        // of one array in a message, and never more than the bytes left
+constexpr size_t tagged_fields_max = 10'000;            // of one struct in a message
+constexpr size_t gather_copy_bytes_max = 512;           // shorter pieces are copied: an iovec costs more
+constexpr size_t printed_message_bytes_max = 4 * 1024;  // of a message as text, for people
+// What decoding a message may allocate. Whoever reserves a frame's memory reserves this with it.
+constexpr uint64_t decode_bytes_max(uint64_t received) { return 2 * received + (1u << 20); }
+
 constexpr uint64_t decompressed_batch_bytes_max = 64ull << 20;
 constexpr uint64_t decompression_ratio_max = 1000;       // a batch may claim at most this many times its own size
 constexpr uint64_t batch_bytes_max_default = 1'048'588;  // Kafka's max.message.bytes
