@@ -205,8 +205,9 @@ private:
 class FLOWSTONE_EXPORT Topic {
 public:
     // Copies the records into the log and waits until they have reached the topic's level.
-    // Errors: busy, no_space, too_large, invalid, out_of_range, out_of_order, stale_epoch, not_found (deleted),
-    // read_only, offline, closed. Each says whether the record was not appended or that is unknown until reopen.
+    // Errors: busy, no_space, too_large, invalid, out_of_range (partition or timestamp), out_of_order, stale_epoch,
+    // not_found (deleted), read_only, offline, closed. Each says whether the record was not appended or that is unknown
+    // until reopen.
     Result<Position> append(const Record& record, const AppendOptions& options = {});
     // All or none are accepted together when they share a partition. Positions in the order of the records.
     Result<std::vector<Position>> append(std::span<const Record> records, const AppendOptions& options = {});

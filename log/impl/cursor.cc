@@ -112,7 +112,7 @@ Result<bool> Cursor::index_position(Offset offset, Place& place) {
     return true;
 }
 
-Result<Offset> Cursor::seek_time(int64_t timestamp_ms) {
+Result<Cursor::TimePlace> Cursor::seek_time(int64_t timestamp_ms) {
     Offset start;
     {
         Guard guard(partition_.shard().lock());
@@ -136,7 +136,7 @@ Result<Offset> Cursor::seek_time(int64_t timestamp_ms) {
         const Place before = place_;
         const Offset before_offset = next_offset_;
         TRY(const auto batch, next());
-        if (!batch) { return next_offset_; }
+        if (!batch) { return TimePlace{next_offset_, std::nullopt}; }
         if (batch->max_timestamp_ms() < timestamp_ms) { continue; }
         TRY(auto records, RecordCursor::open(*batch, scratch));
         for (;;) {
@@ -146,7 +146,7 @@ Result<Offset> Cursor::seek_time(int64_t timestamp_ms) {
             place_ = before;
             next_offset_ = before_offset;
             buffer_base_ = Offset{-1};
-            return record->offset;
+            return TimePlace{record->offset, record->timestamp_ms};
         }
     }
 }

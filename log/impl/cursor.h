@@ -27,12 +27,17 @@ public:
 
     // To the batch that holds `offset`; offset == high watermark stands at the end. Errors: out_of_range, corrupt, io.
     Result<void> seek(Offset offset);
-    // To the first record at or after the time; to the end if there is none. Returns the offset.
-    Result<Offset> seek_time(int64_t timestamp_ms);
+    // To the first record at or after the time; to the end if there is none.
+    struct TimePlace {
+        Offset offset;
+        std::optional<int64_t> timestamp_ms;  // of that record; none at the end
+    };
+    Result<TimePlace> seek_time(int64_t timestamp_ms);
 
     // The next batch below the high watermark; empty at the end. Its place and checksum have been checked.
     // Errors: corrupt, out_of_range (trimmed away), not_found (topic deleted), io, offline (a file may lack what it had).
     Result<std::optional<BatchView>> next();
+    const BufferRef& pin() const { return pin_; }        // what keeps the batch that next() returned last
     Offset next_offset() const { return next_offset_; }  // base offset that the next batch must reach or pass
 
 private:

@@ -19,7 +19,7 @@ Result<Partition*> GroupOffsets::partition_for(std::string_view group) {
         TopicOptions options{.partitions = consumer_offsets_partitions_default,
                              .configs = {{"cleanup.policy", "compact"}, {"segment.bytes", "104857600"}},
                              .exists_ok = true};
-        TRY(table, store_.create_topic(consumer_offsets_topic, options, true));
+        TRY(table, store_.create_topic(consumer_offsets_topic, {.options = options, .internal = true}));
     }
     return ready_partition(store_, *table, partition_for_group(group, table->count));
 }

@@ -10,6 +10,7 @@
 #include "log/environment.h"
 #include "log/impl/cursor.h"
 #include "log/impl/group_offsets.h"
+#include "log/impl/log_access.h"
 #include "log/impl/put.h"
 #include "log/impl/store.h"
 #include "storage/check.h"
@@ -244,26 +245,8 @@ Result<Pending> Topic::append_idempotent(std::span<const Record> records, const 
 }
 
 Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> bytes) {
-    Store& store = *impl_->store;
-    auto partition = ready_partition(store, *impl_->table, number);
-    if (!partition) { return not_appended(partition.error()); }
-    Partition& target = **partition;
-    std::vector<std::byte> space;
-    auto batch = check_batch(target, bytes, store.now_ms(), space);
-    if (!batch) { return not_appended(batch.error()); }
-    Shard& shard = target.shard();
-    Guard guard(shard.lock());
-    TRY_VOID(shard.admit(guard, &target));
-    target.close_batch(store.engine().pool);
-    if (batch->producer_id() >= 0) {
-        auto known = target.producers().check(
-            {batch->producer_id(), batch->producer_epoch(), batch->base_sequence(), batch->record_count()});
-        if (!known) { return not_appended(known.error()); }
-        if (*known) { return Pending{{number, (*known)->base_offset}, shard.number(), &target}; }
-    }
-    const Offset base = target.put_batch(*batch, store.engine().pool);
-    shard.appended(guard, target);
-    return Pending{{number, base}, shard.number(), &target};
+    TRY(const PutBatch put, append_ready_batch(*impl_->store, *impl_->table, number, bytes));
+    return Pending{{number, put.base_offset}, put.partition->shard().number(), put.partition};
 }
 
 Result<Reader> Topic::read(const ReadOptions& options) const {
@@ -287,11 +270,9 @@ Result<PartitionInfo> Topic::partition(int32_t number) const {
     PartitionInfo info{partition->log_start(), partition->visible().offset, partition->next_offset(),
                        partition->epoch()};
     if (partition->durability() == Durability::memory) { info.high_watermark = info.log_end; }
-    for (const ClosedSegment& segment : partition->closed_segments) { info.bytes += segment.bytes; }
-    for (const auto& segment : partition->segments()) {
-        info.bytes += segment->end.value_or(partition->closed().at) - segment->begin;
-    }
-    info.segments = static_cast<uint32_t>(partition->closed_segments.size() + partition->segments().size());
+    const Partition::Size size = partition->size();
+    info.bytes = size.bytes;
+    info.segments = size.segments;
     return info;
 }
 
@@ -299,7 +280,9 @@ Result<Offset> Topic::offset_for_time(int32_t number, int64_t timestamp_ms) cons
     Store& store = *impl_->store;
     TRY_VOID(impl_->opened->usable("topic.offset_for_time"));
     TRY(Partition* const partition, store.partition(*impl_->table, number));
-    return Cursor(store, *partition).seek_time(timestamp_ms);
+    Cursor cursor(store, *partition);
+    TRY(const auto place, cursor.seek_time(timestamp_ms));
+    return place.offset;
 }
 
 Result<Offset> Topic::delete_records(int32_t number, Offset before) {
@@ -333,7 +316,8 @@ Result<void> Reader::seek(From from) {
     if (self.store->read_only()) { TRY_VOID(self.look_again(false, false)); }
     Offset target{0};
     if (const auto* time = std::get_if<From::Time>(&from.value())) {
-        TRY(target, self.cursor->seek_time(time->ms));
+        TRY(const auto place, self.cursor->seek_time(time->ms));
+        target = place.offset;
     } else {
         Guard guard(self.partition->shard().lock());
         if (std::holds_alternative<From::Beginning>(from.value())) { target = self.partition->log_start(); }
@@ -460,23 +444,24 @@ void Batch::Iterator::advance() {
 
 // --- access across the classes of the public header ---------------------------------------------------------------------------
 
-struct LogAccess {
-    static Log make(std::unique_ptr<Disk> disk, std::unique_ptr<Store> store) {
-        auto impl = std::make_unique<Log::Impl>();
-        impl->own_disk = std::move(disk);
-        impl->store = std::move(store);
-        impl->offsets = std::make_unique<GroupOffsets>(*impl->store);
-        return Log(std::move(impl));
-    }
-    static Topic topic(Store& opened, std::shared_ptr<TopicTable> table, std::shared_ptr<Store> snapshot = {}) {
-        auto impl = std::make_shared<Topic::Impl>();
-        impl->store = snapshot ? snapshot.get() : &opened;
-        impl->table = std::move(table);
-        impl->snapshot = std::move(snapshot);
-        impl->opened = &opened;
-        return Topic(std::move(impl));
-    }
-};
+Log LogAccess::make(std::unique_ptr<Disk> disk, std::unique_ptr<Store> store) {
+    auto impl = std::make_unique<Log::Impl>();
+    impl->own_disk = std::move(disk);
+    impl->store = std::move(store);
+    impl->offsets = std::make_unique<GroupOffsets>(*impl->store);
+    return Log(std::move(impl));
+}
+
+Topic LogAccess::topic(Store& opened, std::shared_ptr<TopicTable> table, std::shared_ptr<Store> snapshot) {
+    auto impl = std::make_shared<Topic::Impl>();
+    impl->store = snapshot ? snapshot.get() : &opened;
+    impl->table = std::move(table);
+    impl->snapshot = std::move(snapshot);
+    impl->opened = &opened;
+    return Topic(std::move(impl));
+}
+
+Store& LogAccess::store(Log& log) { return *log.impl_->store; }
 
 // --- Log ---------------------------------------------------------------------------------------------------------------------
 
@@ -520,7 +505,7 @@ Result<Topic> Log::topic(std::string_view name) const {
 
 Result<Topic> Log::create_topic(std::string_view name, const TopicOptions& options) {
     TRY_VOID(usable(impl_.get(), "log.create_topic"));
-    TRY(auto table, impl_->store->create_topic(name, options, false));
+    TRY(auto table, impl_->store->create_topic(name, {.options = options}));
     return LogAccess::topic(*impl_->store, std::move(table));
 }
 
@@ -688,13 +673,7 @@ Result<void> Log::flush() {
 
 Result<void> Log::poll() {
     TRY_VOID(usable(impl_.get(), "log.poll"));
-    for (auto& shard : impl_->store->shards()) {
-        Guard guard(shard->lock());
-        if (shard->has_committer()) { continue; }
-        if (shard->commit_due()) { TRY_VOID(shard->commit_if_free(guard)); }
-        if (shard->fill_wanted() && !shard->filling()) { TRY_VOID(shard->fill(guard)); }
-    }
-    return {};
+    return impl_->store->poll();
 }
 
 Result<void> Log::commit_offsets(std::string_view group, std::span<const GroupOffset> offsets) {

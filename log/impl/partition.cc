@@ -192,11 +192,19 @@ void Partition::set_visible(Mark mark) {
     visible_ = mark;
     hooks.visible_word.fetch_add(1, std::memory_order_release);
     if (hooks.readers_waiting > 0) { wake_all(hooks.visible_word); }
+    tell_watcher();
 }
 
 void Partition::wake_readers() {
     hooks.visible_word.fetch_add(1, std::memory_order_release);
     wake_all(hooks.visible_word);
+    tell_watcher();
+}
+
+void Partition::tell_watcher() {
+    if (!hooks.watched) { return; }
+    hooks.watched = false;
+    shard_.engine().note_moved(*this);
 }
 
 // --- the recent bytes ------------------------------------------------------------------------------------------------
@@ -229,6 +237,21 @@ void Partition::pieces(uint64_t begin, uint64_t end, Cut cut, std::vector<Bytes>
         begin = until;
     }
     CHECK(begin == end);
+}
+
+std::optional<uint64_t> Partition::read_hint(Offset offset) const {
+    for (const Mark& hint : read_hints_) {
+        if (hint.offset == offset && hint.at > 0) { return hint.at; }
+    }
+    return std::nullopt;
+}
+
+Partition::Size Partition::size() const {
+    Size size;
+    for (const ClosedSegment& segment : closed_segments) { size.bytes += segment.bytes; }
+    for (const auto& segment : segments_) { size.bytes += segment->end.value_or(closed_.at) - segment->begin; }
+    size.segments = static_cast<uint32_t>(closed_segments.size() + segments_.size());
+    return size;
 }
 
 uint64_t Partition::duty_end(size_t index) const {

@@ -16,6 +16,7 @@
 // No I/O, no lock: guarded by its shard's lock, decided here, driven by Shard.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -161,6 +162,9 @@ public:
 
     // --- the recent bytes -----------------------------------------------------------------------------------------
     std::vector<Chunk>& chunks() { return chunks_; }
+    // Where those who read batches from memory stood last: the one that holds `offset` begins at `at`.
+    void note_read(Offset offset, uint64_t at) { read_hints_[read_hints_used_++ % read_hints_.size()] = {at, offset}; }
+    std::optional<uint64_t> read_hint(Offset offset) const;
     // The chunk that holds [begin, end) whole, or null.
     const Chunk* chunk_with(uint64_t begin, uint64_t end) const;
     const Chunk* chunk_of(uint64_t at) const;  // that holds the byte at `at`
@@ -181,6 +185,11 @@ public:
         return segments_;
     }  // rolled ones first, the active one last
     OpenSegment& segment_of(uint64_t at);
+    struct Size {
+        uint64_t bytes = 0;
+        uint32_t segments = 0;
+    };
+    Size size() const;  // once its closed segments are known
 
     // --- what the journal holds -----------------------------------------------------------------------------------
     // A batch boundary at or below `at`, not far from it; those before it are forgotten.
@@ -250,6 +259,7 @@ public:
         std::atomic<uint32_t> visible_word{0};
         uint32_t readers_waiting = 0;
         bool readers_called = false;  // to commit what was appended while they slept; once is enough
+        bool watched = false;         // the next move is told to the engine, once
         // Odd while files of closed segments are being replaced: readers of files wait, and begin again after it.
         std::atomic<uint32_t> swap_word{0};
     } hooks;
@@ -268,6 +278,7 @@ public:
 
 private:
     size_t room() const;
+    void tell_watcher();
     void appended(BatchView batch);
     void new_chunk(size_t bytes, BufferPool& pool);
     void queue_range(EntryKind kind, uint64_t begin, uint64_t end, Offset base, Offset next);
@@ -291,6 +302,8 @@ private:
     bool builder_in_scratch_ = false;
 
     std::vector<Chunk> chunks_;
+    std::array<Mark, 4> read_hints_{};  // at 0: none
+    uint32_t read_hints_used_ = 0;
     size_t next_chunk_bytes_ = chunk_bytes_min;
     std::vector<std::unique_ptr<OpenSegment>> segments_;  // owned one by one: references outlive a roll
 

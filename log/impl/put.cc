@@ -49,7 +49,7 @@ Result<void> check_timestamp(const Partition& partition, int64_t timestamp_ms, i
     if (config.timestamp_type == TimestampType::log_append_time) { return {}; }  // it is not kept
     if (timestamp_ms < -1 || elapsed_ms(now_ms, timestamp_ms) > config.timestamp_after_max_ms ||
         (timestamp_ms >= 0 && elapsed_ms(timestamp_ms, now_ms) > config.timestamp_before_max_ms)) {
-        return fail(Code::invalid, "topic.append",
+        return fail(Code::out_of_range, "topic.append",
                     fmt::format("timestamp {} of a record is outside what topic {} allows", timestamp_ms,
                                 partition.identity().topic));
     }
@@ -142,6 +142,39 @@ Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t n
         patch_max_timestamp(space, largest_ms);
     }
     return BatchView::parse(space);
+}
+
+Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes) {
+    const auto refuse = [](const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); };
+    auto ready = ready_partition(store, table, number);
+    if (!ready) { return refuse(ready.error()); }
+    Partition& partition = **ready;
+    const int64_t now = store.now_ms();
+    std::vector<std::byte> space;
+    auto batch = check_batch(partition, bytes, now, space);
+    if (!batch) { return refuse(batch.error()); }
+    const bool ours = batch->timestamp_type() == TimestampType::log_append_time;
+    Shard& shard = partition.shard();
+    Guard guard(shard.lock());
+    TRY_VOID(shard.admit(guard, &partition));
+    partition.close_batch(store.engine().pool);
+    PutBatch put{&partition, {}, {}, ours ? now : -1, partition.log_start(), false};
+    if (batch->producer_id() >= 0) {
+        auto known = partition.producers().check(
+            {batch->producer_id(), batch->producer_epoch(), batch->base_sequence(), batch->record_count()});
+        if (!known) { return refuse(known.error()); }
+        if (*known) {
+            put.base_offset = (*known)->base_offset;
+            put.next_offset = (*known)->last_offset + 1;
+            put.log_append_time_ms = ours ? (*known)->timestamp_ms : -1;
+            put.duplicate = true;
+            return put;
+        }
+    }
+    put.base_offset = partition.put_batch(*batch, store.engine().pool);
+    put.next_offset = partition.next_offset();
+    shard.appended(guard, partition);
+    return put;
 }
 
 Offset put_in_fresh_batch(Store& store, Partition& partition, const Record& record, int64_t now_ms) {

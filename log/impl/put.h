@@ -22,7 +22,7 @@ inline Result<Partition*> ready_partition(Store& store, TopicTable& table, int32
     return make_ready(store, table, number);
 }
 
-// Errors: too_large, invalid. Nothing has happened then. Call with the lock held.
+// Errors: too_large, invalid, out_of_range (its timestamp). Nothing has happened then. Call with the lock held.
 Result<void> check_record_fully(const Partition& partition, const Record& record, size_t bytes, int64_t now_ms);
 inline Result<void> check_record(const Partition& partition, const Record& record, size_t bytes, int64_t now_ms) {
     const TopicConfig& config = partition.config();
@@ -34,19 +34,31 @@ inline Result<void> check_record(const Partition& partition, const Record& recor
     if (in_size && in_time && record.headers.empty() && !config.cleanup_policy.compact) [[likely]] { return {}; }
     return check_record_fully(partition, record, bytes, now_ms);
 }
-// Whether a producer may say so. Errors: invalid.
+// Whether a producer may say so. Errors: out_of_range.
 Result<void> check_timestamp(const Partition& partition, int64_t timestamp_ms, int64_t now_ms);
 // The records of a producer are one batch, which is recognised when it comes again. Errors: too_large.
 Result<void> check_producer_batch(const Partition& partition, std::span<const Record> records);
 // A ready-made batch as it is to be stored: in the topic's codec, with the log's time where the topic wants that, with
 // the largest of its records' times as its own. In `space` when it is not stored as it came.
-// Errors: corrupt, invalid, unsupported, too_large.
+// Errors: corrupt, invalid, out_of_range (a timestamp), unsupported, too_large.
 Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, std::vector<std::byte>& space);
 // What the record will say: its producer's time, or that of this append.
 inline int64_t time_of(const Partition& partition, const Record& record, int64_t now_ms) {
     const bool ours = partition.config().timestamp_type == TimestampType::log_append_time;
     return ours ? now_ms : record.timestamp_ms.value_or(now_ms);
 }
+
+// A ready-made batch, checked and copied in as the next one, or found to be there already.
+struct PutBatch {
+    Partition* partition = nullptr;
+    Offset base_offset;
+    Offset next_offset;               // acknowledged once visible up to here
+    int64_t log_append_time_ms = -1;  // -1: its records keep their own
+    Offset log_start;
+    bool duplicate = false;
+};
+// Errors: those of Topic::append_batch, all of them "not appended".
+Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes);
 
 // Into a fresh batch. Returns the record's offset. Call with the lock held.
 Offset put_in_fresh_batch(Store& store, Partition& partition, const Record& record, int64_t now_ms);

@@ -147,6 +147,7 @@ void Shard::go_offline(const Error& error) {
         if (shard != this) { other.lock(); }
         shard->wake_everybody();
     }
+    engine_.note_failure();
 }
 
 void Shard::wake_everybody() {

@@ -83,6 +83,20 @@ struct Engine {
     std::optional<Error> failure{};  // set once, before `failed`
     std::atomic<bool> failed{false};
     std::atomic<int64_t> deadline_ns{INT64_MAX};  // set by close: no step begins later, no wait lasts longer
+
+    // Watched partitions that moved, for whoever waits for many at once (ServedLog). Under a shard's lock or none.
+    Lock moved_lock{};  // an innermost lock; guards the rest
+    std::function<void()> moved_notice{};
+    std::vector<Partition*> moved{};
+    void note_moved(Partition& partition) {
+        const std::lock_guard one(moved_lock);
+        moved.push_back(&partition);
+        if (moved.size() == 1 && moved_notice) { moved_notice(); }
+    }
+    void note_failure() {
+        const std::lock_guard one(moved_lock);
+        if (moved_notice) { moved_notice(); }
+    }
 };
 
 class Shard {

@@ -120,28 +120,45 @@ Result<void> Store::append_metadata(const std::vector<MetadataRecord>& records) 
     return {};
 }
 
-Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, const TopicOptions& options,
-                                                        bool internal) {
+std::shared_ptr<TopicTable> Store::find_topic(const Uuid& id) {
     std::lock_guard guard(meta_lock_);
-    if (const TopicState* topic = metadata_.topic(name)) {
-        if (options.exists_ok) { return table_of(*topic); }
-        return fail(Code::exists, "topic.create", fmt::format("topic {}", name));
-    }
-    if (!internal && is_internal_topic(name)) {
+    const TopicState* topic = metadata_.topic(id);
+    return topic == nullptr ? nullptr : table_of(*topic);
+}
+
+// Under meta_lock: the records that make the topic.
+Result<std::vector<MetadataRecord>> Store::plan_topic(std::string_view name, NewTopic topic) {
+    if (!topic.internal && is_internal_topic(name)) {
         return fail(Code::invalid, "topic.create", fmt::format("topic {} is internal", name));
     }
-    ConfigMap configs = options.configs;
-    // Nothing is deleted that nobody asked to delete: who limits the size, or compacts, does not ask for an age.
+    ConfigMap& configs = topic.options.configs;
+    // Who limits the size, or compacts, does not ask for an age.
     const bool told = std::ranges::any_of(configs, [](const auto& config) { return config.first == "retention.ms"; });
-    if (!told && !internal) { configs.emplace_back("retention.ms", "-1"); }
+    if (topic.kept_for_ever && !told && !topic.internal) { configs.emplace_back("retention.ms", "-1"); }
+    return metadata_.create_topic({.name = name,
+                                   .id = random_.uuid(),
+                                   .partitions = topic.options.partitions,
+                                   .configs = configs,
+                                   .placement = {.broker = 1, .directory = directory_id_}});
+}
+
+Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, NewTopic topic) {
+    std::lock_guard guard(meta_lock_);
+    if (const TopicState* known = metadata_.topic(name)) {
+        if (topic.options.exists_ok) { return table_of(*known); }
+        return fail(Code::exists, "topic.create", fmt::format("topic {}", name));
+    }
     TRY_VOID(set_not_aside());
-    TRY(const auto records, metadata_.create_topic({.name = name,
-                                                    .id = random_.uuid(),
-                                                    .partitions = options.partitions,
-                                                    .configs = configs,
-                                                    .placement = {.broker = 1, .directory = directory_id_}}));
+    TRY(const auto records, plan_topic(name, std::move(topic)));
     TRY_VOID(append_metadata(records));
     return table_of(*metadata_.topic(name));
+}
+
+Result<void> Store::check_new_topic(std::string_view name, NewTopic topic) {
+    std::lock_guard guard(meta_lock_);
+    if (metadata_.topic(name) != nullptr) { return fail(Code::exists, "topic.create", fmt::format("topic {}", name)); }
+    TRY(const auto records, plan_topic(name, std::move(topic)));
+    return {};
 }
 
 Result<void> Store::delete_topic(std::string_view name) {
@@ -343,6 +360,20 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
     return made;
 }
 
+Epoch Store::epoch_after(const std::vector<EpochStart>& epochs) const {
+    return Epoch{std::max<int64_t>(generation_, epochs.empty() ? 0 : epochs.back().epoch.value + 1)};
+}
+
+Epoch Store::leader_epoch(const TopicTable& topic, int32_t number) {
+    if (Partition* partition = topic.find(number)) {
+        Guard guard(partition->shard().lock());
+        return partition->hooks.needs_epoch ? epoch_after(partition->epochs()) : partition->epoch();
+    }
+    const std::lock_guard persisted(persisted_lock_);
+    const auto said = persisted_.find({topic.id, number});
+    return epoch_after(said == persisted_.end() ? std::vector<EpochStart>{} : said->second.epochs);
+}
+
 // One thread reads, without a lock that others need, and those that come meanwhile wait for it.
 Result<void> Store::load(Partition& partition) {
     Partition::Hooks& hooks = partition.hooks;
@@ -359,8 +390,7 @@ Result<void> Store::load(Partition& partition) {
     }
     if (hooks.needs_epoch && !read_only()) {
         // The first append after each opening starts a new leader epoch, so whoever read what a crash took back learns of it.
-        partition.start_epoch(Epoch{std::max<int64_t>(
-            generation_, partition.epochs().empty() ? 0 : partition.epochs().back().epoch.value + 1)});
+        partition.start_epoch(epoch_after(partition.epochs()));
         hooks.needs_epoch = false;
     }
     return {};
@@ -509,6 +539,16 @@ Result<void> Store::know_closed_segments(Partition& partition) {
     for (size_t i = 0; i < found.size(); ++i) { found[i].end = i + 1 < found.size() ? found[i + 1].base : first_open; }
     partition.closed_segments = std::move(found);
     partition.closed_segments_known = true;
+    return {};
+}
+
+Result<void> Store::poll() {
+    for (auto& shard : shards_) {
+        Guard guard(shard->lock());
+        if (shard->has_committer()) { continue; }
+        if (shard->commit_due()) { TRY_VOID(shard->commit_if_free(guard)); }
+        if (shard->fill_wanted() && !shard->filling()) { TRY_VOID(shard->fill(guard)); }
+    }
     return {};
 }
 

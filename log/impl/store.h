@@ -80,12 +80,22 @@ public:
 
     // --- topics ---
     std::shared_ptr<TopicTable> find_topic(std::string_view name);  // null when there is none
-    Result<std::shared_ptr<TopicTable>> create_topic(std::string_view name, const TopicOptions& options, bool internal);
+    std::shared_ptr<TopicTable> find_topic(const Uuid& id);
+    struct NewTopic {
+        TopicOptions options;
+        bool internal = false;      // one of the names that users may not create
+        bool kept_for_ever = true;  // unless its configs say otherwise: nothing is deleted that nobody asked to delete
+    };
+    Result<std::shared_ptr<TopicTable>> create_topic(std::string_view name, NewTopic topic);
+    Result<void> check_new_topic(std::string_view name, NewTopic topic);  // what create_topic would refuse
     Result<void> delete_topic(std::string_view name);
     Result<void> add_partitions(std::string_view name, int32_t total);
     Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset);
     std::vector<TopicInfo> topics();
     Result<int64_t> new_producer_id();
+
+    // What batches appended now are of: the same before and after the first append of this opening.
+    Epoch leader_epoch(const TopicTable& topic, int32_t number);
 
     // The partition, made on first use. Errors: out_of_range, not_found, io.
     Result<Partition*> partition(TopicTable& topic, int32_t number);
@@ -99,6 +109,7 @@ public:
     Result<void> checkpoint(bool exact, bool clean = false);
     Result<void> close(int64_t timeout_ms);
     Result<void> maintain();
+    Result<void> poll();  // with `threads = 0`: what is due, waiting for nobody
 
     // The older segments of a partition, listed from its directory on first use. Call without the shard's lock.
     Result<void> know_closed_segments(Partition& partition);
@@ -110,6 +121,7 @@ private:
     friend class Recovery;
     friend class Maintenance;
     friend class Compactor;
+    friend class ServedLog;
     Store(const Environment& environment, std::string path, Options options, const Tuning& tuning);
 
     static Result<std::unique_ptr<Store>> open_beside(const Environment& environment, const std::string& path,
@@ -118,7 +130,9 @@ private:
     Result<std::shared_ptr<File>> segment_file(Partition& partition, OpenSegment& segment);
     Result<void> sync_names(Partition& partition, OpenSegment& segment);
     Result<void> quiesce();
+    Result<std::vector<MetadataRecord>> plan_topic(std::string_view name, NewTopic topic);
     Result<void> append_metadata(const std::vector<MetadataRecord>& records);
+    Epoch epoch_after(const std::vector<EpochStart>& epochs) const;  // what the first append of this opening starts
     std::shared_ptr<TopicTable> table_of(const TopicState& topic);
     Result<Partition*> make_partition(TopicTable& topic, int32_t number);
     Shard& shard_of(const Uuid& topic, int32_t partition);

@@ -161,15 +161,15 @@ TEST_F(ConfigEffectsTest, TimestampsAreHeldToTheirBoundsOnEveryWayIn) {
     };
     Topic by_default = make(log, "default");
     EXPECT_THAT(ways(by_default, now_ms + hour_ms), Each(std::nullopt));
-    EXPECT_THAT(ways(by_default, now_ms + hour_ms + 1), Each(Code::invalid)) << "an hour ahead, unless told";
+    EXPECT_THAT(ways(by_default, now_ms + hour_ms + 1), Each(Code::out_of_range)) << "an hour ahead, unless told";
     EXPECT_THAT(ways(by_default, 0), Each(std::nullopt)) << "any time ago, unless told";
     EXPECT_THAT(ways(by_default, -1), Each(std::nullopt)) << "no time";
     Topic bounded =
         make(log, "bounded", {{"message.timestamp.before.max.ms", "1000"}, {"message.timestamp.after.max.ms", "10"}});
     EXPECT_THAT(ways(bounded, now_ms - 1000), Each(std::nullopt));
-    EXPECT_THAT(ways(bounded, now_ms - 1001), Each(Code::invalid));
+    EXPECT_THAT(ways(bounded, now_ms - 1001), Each(Code::out_of_range));
     EXPECT_THAT(ways(bounded, now_ms + 10), Each(std::nullopt));
-    EXPECT_THAT(ways(bounded, now_ms + 11), Each(Code::invalid));
+    EXPECT_THAT(ways(bounded, now_ms + 11), Each(Code::out_of_range));
     ASSERT_TRUE(log.flush());
     for (const Stored& batch : stored(bounded)) {
         for (const auto& [value, time_ms] : batch.records) { EXPECT_LE(std::abs(time_ms - now_ms), 1000); }

@@ -1,0 +1,267 @@
+#include "log/served_log.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "log/impl/cursor.h"
+#include "log/impl/log_access.h"
+#include "log/impl/put.h"
+#include "log/impl/store.h"
+#include "storage/try.h"
+
+namespace flowstone {
+
+// --- topics ----------------------------------------------------------------------------------------------------------
+
+const std::string& ServedTopic::name() const { return table_->name; }
+const Uuid& ServedTopic::id() const { return table_->id; }
+int32_t ServedTopic::partitions() const { return table_->count; }
+bool ServedTopic::internal() const { return table_->internal; }
+bool ServedTopic::deleted() const { return table_->deleted; }
+
+ServedLog::ServedLog(Log& log) : store_(LogAccess::store(log)) {}
+ServedLog::~ServedLog() { set_notice({}); }
+
+std::optional<ServedTopic> ServedLog::topic(std::string_view name) const {
+    auto table = store_.find_topic(name);
+    if (!table || table == store_.metadata_topic_) { return std::nullopt; }  // which is no client's business
+    return ServedTopic(std::move(table));
+}
+
+std::optional<ServedTopic> ServedLog::topic(const Uuid& id) const {
+    auto table = store_.find_topic(id);
+    if (!table) { return std::nullopt; }
+    return ServedTopic(std::move(table));
+}
+
+std::vector<ServedTopic> ServedLog::topics() const {
+    std::vector<ServedTopic> out;
+    std::lock_guard guard(store_.meta_lock_);
+    for (const auto& [name, topic] : store_.metadata_.topics()) { out.push_back(ServedTopic(store_.table_of(*topic))); }
+    return out;
+}
+
+std::shared_ptr<const TopicConfig> ServedLog::config(const ServedTopic& topic) const {
+    std::lock_guard guard(store_.meta_lock_);
+    return topic.table_->config;
+}
+
+Uuid ServedLog::cluster_id() const { return store_.cluster_; }
+
+Result<ServedTopic> ServedLog::create(std::string_view name, int32_t partitions, const ConfigMap& configs,
+                                      bool internal) {
+    TRY_VOID(store_.usable("topic.create"));
+    TRY(auto table, store_.create_topic(name, {.options = {.partitions = partitions, .configs = configs},
+                                               .internal = internal,
+                                               .kept_for_ever = false}));
+    return ServedTopic(std::move(table));
+}
+
+Result<void> ServedLog::check_create(std::string_view name, int32_t partitions, const ConfigMap& configs) const {
+    return store_.check_new_topic(
+        name, {.options = {.partitions = partitions, .configs = configs}, .internal = false, .kept_for_ever = false});
+}
+
+// --- partitions ------------------------------------------------------------------------------------------------------
+
+Result<ServedPartition> ServedLog::partition(const ServedTopic& topic, int32_t number) const {
+    TRY(Partition* const partition, store_.partition(*topic.table_, number));
+    return ServedPartition(partition);
+}
+
+Epoch ServedLog::leader_epoch(const ServedTopic& topic, int32_t number) const {
+    return store_.leader_epoch(*topic.table_, number);
+}
+
+std::vector<EpochStart> ServedLog::epochs(ServedPartition partition) const {
+    Guard guard(partition.partition_->shard().lock());
+    return partition.partition_->epochs();
+}
+
+PartitionEnds ServedLog::ends(ServedPartition served) const {
+    Partition& partition = *served.partition_;
+    Guard guard(partition.shard().lock());
+    PartitionEnds ends{partition.log_start(), partition.visible().offset, partition.next_offset(),
+                       partition.hooks.deleted};
+    if (partition.durability() == Durability::memory) { ends.high_watermark = ends.log_end; }
+    return ends;
+}
+
+Result<uint64_t> ServedLog::bytes(ServedPartition served) const {
+    Partition& partition = *served.partition_;
+    TRY_VOID(store_.know_closed_segments(partition));
+    Guard guard(partition.shard().lock());
+    return partition.size().bytes;
+}
+
+// --- appending -------------------------------------------------------------------------------------------------------
+
+Result<AppendedBatch> ServedLog::append(const ServedTopic& topic, int32_t number, Bytes batch) {
+    TRY(const PutBatch put, append_ready_batch(store_, *topic.table_, number, batch));
+    return AppendedBatch{put.base_offset, put.next_offset, put.log_append_time_ms, put.log_start, put.duplicate};
+}
+
+Result<void> ServedLog::poll() { return store_.poll(); }
+
+std::optional<Error> ServedLog::failure() const { return store_.shards_.front()->failure(); }
+
+// --- waiting ---------------------------------------------------------------------------------------------------------
+
+void ServedLog::set_notice(std::function<void()> notice) {
+    const std::lock_guard one(store_.engine_.moved_lock);
+    store_.engine_.moved_notice = std::move(notice);
+}
+
+void ServedLog::watch(ServedPartition partition) {
+    Guard guard(partition.partition_->shard().lock());
+    partition.partition_->hooks.watched = true;
+}
+
+std::vector<ServedPartition> ServedLog::moved() {
+    std::vector<Partition*> moved;
+    {
+        const std::lock_guard one(store_.engine_.moved_lock);
+        moved.swap(store_.engine_.moved);
+    }
+    std::vector<ServedPartition> out;
+    out.reserve(moved.size());
+    for (Partition* partition : moved) { out.push_back(ServedPartition(partition)); }
+    if (!store_.engine_.failed.load(std::memory_order_acquire)) { return out; }
+    for (Partition* partition : store_.made_partitions()) {
+        Guard guard(partition->shard().lock());
+        if (std::exchange(partition->hooks.watched, false)) { out.push_back(ServedPartition(partition)); }
+    }
+    return out;
+}
+
+// --- reading ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+void take(StoredBatches& out, Bytes batch, const BufferRef& pin) {
+    if (!out.pieces.empty() && out.pieces.back().data() + out.pieces.back().size() == batch.data()) {
+        out.pieces.back() = Bytes(out.pieces.back().data(), out.pieces.back().size() + batch.size());
+    } else {
+        out.pieces.push_back(batch);
+        out.pins.push_back(pin);
+    }
+    out.bytes += batch.size();
+}
+
+bool fits(const StoredBatches& out, uint64_t bytes, const ReadLimits& limits) {
+    return out.bytes + bytes <= limits.bytes_max || (out.bytes == 0 && limits.at_least_one);
+}
+
+// Where in the stream the batch that holds `from` may begin: at it, or before it in the same chunk. Empty when no chunk
+// has it.
+std::optional<uint64_t> begin_in_memory(Partition& partition, Offset from) {
+    if (const auto hint = partition.read_hint(from)) { return hint; }
+    const auto& chunks = partition.chunks();
+    for (auto chunk = chunks.rbegin(); chunk != chunks.rend(); ++chunk) {
+        if (chunk->first_batch < chunk->end && chunk->first_offset <= from) { return chunk->first_batch; }
+    }
+    return std::nullopt;
+}
+
+// Under the lock: as many as are in memory without a gap. False when not even the first is.
+bool read_memory(Partition& partition, Offset from, const ReadLimits& limits, StoredBatches& out) {
+    const auto begin = begin_in_memory(partition, from);
+    if (!begin) { return false; }
+    const uint64_t visible = partition.visible().at;
+    const Chunk* chunk = nullptr;
+    uint64_t taken_to = 0;
+    bool found = false;
+    for (uint64_t at = *begin; at < visible;) {
+        // Between two segments there may be padding, which nobody reads: the next one begins at a block.
+        const OpenSegment& segment = partition.segment_of(at);
+        if (segment.end && at >= *segment.end) {
+            at = align_up(at, partition.shard().engine().block_bytes);
+            continue;
+        }
+        if (chunk == nullptr || at < chunk->begin || at + batch_header_bytes > chunk->end) {
+            chunk = partition.chunk_with(at, at + batch_header_bytes);
+        }
+        if (chunk == nullptr) { break; }
+        const auto batch = BatchView::parse(Bytes(chunk->at(at), chunk->end - at));
+        if (!batch) { break; }
+        at += batch->size();
+        if (batch->next_offset() <= from) { continue; }
+        found = true;
+        if (!fits(out, batch->size(), limits)) { break; }
+        take(out, batch->bytes(), chunk->buffer);
+        out.next_offset = batch->next_offset();
+        taken_to = at;
+    }
+    if (taken_to > 0) { partition.note_read(out.next_offset, taken_to); }
+    return found;
+}
+
+}  // namespace
+
+Result<StoredBatches> ServedLog::read(ServedPartition served, Offset from, const ReadLimits& limits) const {
+    Partition& partition = *served.partition_;
+    StoredBatches out;
+    out.next_offset = from;
+    {
+        Guard guard(partition.shard().lock());
+        if (partition.hooks.deleted) {
+            return fail(Code::not_found, "log.read", fmt::format("topic {} was deleted", partition.identity().topic));
+        }
+        if (partition.durability() == Durability::memory) { partition.close_batch(store_.engine_.pool); }
+        const Offset end = partition.visible().offset;
+        if (from < partition.log_start() || from > end) {
+            return fail(Code::out_of_range, "log.read",
+                        fmt::format("offset {} of {}-{} is outside [{}, {}]", from.value, partition.identity().topic,
+                                    partition.identity().number, partition.log_start().value, end.value));
+        }
+        if (from == end) { return out; }
+        if (read_memory(partition, from, limits, out)) {
+            partition.shard().note_tail_read();
+            return out;
+        }
+        if (limits.memory_only) {
+            out.on_disk = true;
+            return out;
+        }
+    }
+    Cursor cursor(store_, partition);
+    TRY_VOID(cursor.seek(from));
+    for (;;) {
+        auto batch = cursor.next();
+        if (!batch && out.bytes > 0) { break; }  // what is whole is served; the next read begins at what is not
+        if (!batch) { return std::unexpected(batch.error()); }
+        if (!*batch || !fits(out, (*batch)->size(), limits)) { break; }
+        take(out, (*batch)->bytes(), cursor.pin());
+        out.next_offset = (*batch)->next_offset();
+    }
+    return out;
+}
+
+Result<FoundOffset> ServedLog::find_time(ServedPartition served, int64_t timestamp_ms) const {
+    Cursor cursor(store_, *served.partition_);
+    TRY(const auto place, cursor.seek_time(timestamp_ms));
+    if (!place.timestamp_ms) { return FoundOffset{}; }
+    return FoundOffset{place.offset, *place.timestamp_ms};
+}
+
+// Only batches that claim a larger time than any before are looked into.
+Result<FoundOffset> ServedLog::find_largest_time(ServedPartition served) const {
+    Cursor cursor(store_, *served.partition_);
+    TRY_VOID(cursor.seek(ends(served).log_start));
+    FoundOffset found;
+    std::vector<std::byte> scratch;
+    for (;;) {
+        TRY(const auto batch, cursor.next());
+        if (!batch) { return found; }
+        if (batch->max_timestamp_ms() <= found.timestamp_ms || batch->record_count() == 0) { continue; }
+        TRY(auto records, RecordCursor::open(*batch, scratch));
+        for (;;) {
+            TRY(const auto record, records.next());
+            if (!record) { break; }
+            if (record->timestamp_ms > found.timestamp_ms) { found = {record->offset, record->timestamp_ms}; }
+        }
+    }
+}
+
+}  // namespace flowstone

@@ -1,0 +1,161 @@
+// The log as a broker serves it: stored batches in and out, topics by id, and one notice when anything that is watched
+// has moved, so that one thread can wait for many partitions.
+//
+//   auto place = served.partition(*served.topic("transactions.raw"), 0);
+//   auto appended = served.append(*place, batch);              // copied, not yet acknowledged
+//   served.watch(*place);                                      // then look, then sleep until the notice
+//   if (served.ends(*place).high_watermark >= appended->next_offset) { answer(); }
+//
+// Nothing here is re-encoded: what a producer sent is what a consumer gets, but for base offset and epoch, and where the
+// topic's config asks for another codec or the log's own time.
+//
+// Threads: safe from any number of threads. What is returned stays valid while the Log lives, also after a topic was
+// deleted: calls then answer not_found. Must not outlive its Log.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <flowstone/log.h>
+#include <flowstone/result.h>
+
+#include "log/topic_config.h"
+#include "storage/buffer.h"
+#include "storage/bytes.h"
+#include "storage/meta_files.h"
+
+namespace flowstone {
+
+class Partition;
+class Store;
+struct TopicTable;
+
+// A topic by name or id. Copies are cheap.
+class ServedTopic {
+public:
+    const std::string& name() const;
+    const Uuid& id() const;
+    int32_t partitions() const;
+    bool internal() const;
+    bool deleted() const;
+
+private:
+    friend class ServedLog;
+    explicit ServedTopic(std::shared_ptr<TopicTable> table) : table_(std::move(table)) {}
+    std::shared_ptr<TopicTable> table_;  // owners: the log's table of topics, and each of these
+};
+
+// A partition, resolved once. A plain value, which may be a key.
+class ServedPartition {
+public:
+    ServedPartition() = default;
+    friend auto operator<=>(const ServedPartition&, const ServedPartition&) = default;
+    const void* token() const { return partition_; }
+
+private:
+    friend class ServedLog;
+    explicit ServedPartition(Partition* partition) : partition_(partition) {}
+    Partition* partition_ = nullptr;
+};
+
+struct AppendedBatch {
+    Offset base_offset;
+    Offset next_offset;               // acknowledged once the high watermark has reached it
+    int64_t log_append_time_ms = -1;  // -1: records keep their producer's time
+    Offset log_start;
+    bool duplicate = false;  // was there already; these are its first places
+};
+
+struct PartitionEnds {
+    Offset log_start;
+    Offset high_watermark;
+    Offset log_end;
+    bool deleted = false;
+};
+
+// Whole batches as stored, the first of them the one that holds the offset asked for.
+struct StoredBatches {
+    std::vector<Bytes> pieces;
+    std::vector<BufferRef> pins;  // keep the pieces
+    size_t bytes = 0;
+    Offset next_offset;    // where to read on
+    bool on_disk = false;  // nothing was taken: the bytes are in files only, and only memory was to be looked at
+};
+
+struct ReadLimits {
+    size_t bytes_max = 1u << 20;
+    bool at_least_one = true;  // a first batch above bytes_max is returned all the same
+    bool memory_only = false;  // look at no file: never blocks
+};
+
+struct FoundOffset {
+    Offset offset{-1};          // -1: none
+    int64_t timestamp_ms = -1;  // of the record there
+};
+
+class ServedLog {
+public:
+    explicit ServedLog(Log& log);
+    ~ServedLog();
+    ServedLog(const ServedLog&) = delete;
+    ServedLog& operator=(const ServedLog&) = delete;
+
+    // --- topics ---
+    std::optional<ServedTopic> topic(std::string_view name) const;
+    std::optional<ServedTopic> topic(const Uuid& id) const;
+    std::vector<ServedTopic> topics() const;  // by name
+    std::shared_ptr<const TopicConfig> config(const ServedTopic& topic) const;
+    Uuid cluster_id() const;
+    // As Log::create_topic, but nothing is added to the configs: retention is what the defaults say. `internal`: one of
+    // the names that users may not create.
+    Result<ServedTopic> create(std::string_view name, int32_t partitions, const ConfigMap& configs,
+                               bool internal = false);
+    // What create() would refuse, and nothing else.
+    Result<void> check_create(std::string_view name, int32_t partitions, const ConfigMap& configs) const;
+
+    // Errors: out_of_range, not_found, corrupt.
+    Result<ServedPartition> partition(const ServedTopic& topic, int32_t number) const;
+    // The epoch that this node leads it with; the same before and after the first append.
+    Epoch leader_epoch(const ServedTopic& topic, int32_t number) const;
+    std::vector<EpochStart> epochs(ServedPartition partition) const;
+    PartitionEnds ends(ServedPartition partition) const;
+    Result<uint64_t> bytes(ServedPartition partition) const;  // in segments and memory
+
+    // --- appending ---
+    // A ready-made batch, checked before it is believed, copied before the call returns. May wait for room.
+    // Errors: as Topic::append_batch; out_of_range is a timestamp that the topic does not take.
+    Result<AppendedBatch> append(const ServedTopic& topic, int32_t number, Bytes batch);
+    // With `threads = 0` somebody must do the work: commits what is due. Else does nothing.
+    Result<void> poll();
+    // Why nothing is acknowledged any more, if so.
+    std::optional<Error> failure() const;
+
+    // --- waiting ---
+    // `notice` is called from any thread, under the log's locks, when moved() has something new: it may only wake
+    // somebody. None any more once the ServedLog is destroyed.
+    void set_notice(std::function<void()> notice);
+    // The next time that what is visible of the partition, its start or its life changes, it is among the moved. Look at
+    // the partition after the call, not before.
+    void watch(ServedPartition partition);
+    // Those that moved since the last call, each to be watched anew. After a disk failure: everything that was watched.
+    std::vector<ServedPartition> moved();
+
+    // --- reading ---
+    // From the batch that holds `from`; nothing at the high watermark. What comes from files has been checked.
+    // Errors: out_of_range (below the log start, above the high watermark), not_found (deleted), corrupt, io, offline.
+    Result<StoredBatches> read(ServedPartition partition, Offset from, const ReadLimits& limits) const;
+    // The first record at or after the time. Reads files.
+    Result<FoundOffset> find_time(ServedPartition partition, int64_t timestamp_ms) const;
+    // The first of the records with the largest timestamp. Reads files.
+    Result<FoundOffset> find_largest_time(ServedPartition partition) const;
+
+private:
+    Store& store_;
+};
+
+}  // namespace flowstone
