@@ -1,8 +1,8 @@
 // Kafka's api keys, and for each the versions that we can read and write.
 //
 // Source: Kafka 4.3's message schemas. These are Kafka 4.3's valid versions, except InitProducerId, whose version 6 is
-// unstable there. What a broker advertises is its own, narrower matter; so is whether there are structs for a key at all
-// (net/kafka/messages/). Keys 4 to 7 were removed in 4.0. docs/protocol/messages.md.
+// unstable there. What a broker advertises is its own, narrower matter. Keys without a header in net/kafka/messages/
+// are those that no client sends. Keys 4 to 7 were removed in 4.0.
 #pragma once
 
 #include <array>
@@ -152,7 +152,7 @@ constexpr int16_t request_header_version(ApiKey key, int16_t version) {
     const Api* api = find_api(key);
     return api != nullptr && api->is_flexible(version) ? 2 : 1;
 }
-// Of the header in front of a response: 0, or 1 with tagged fields. ApiVersions has always 0, since whoever asks it does
+// Of the header in front of a response: 0, or 1 with tagged fields. ApiVersions has always 0, since whoever asks does
 // not yet know what the broker speaks (KIP-511).
 constexpr int16_t response_header_version(ApiKey key, int16_t version) {
     const Api* api = find_api(key);

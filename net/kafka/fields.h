@@ -10,9 +10,9 @@
 //         }
 //     };
 //
-// Fields stand in the order of the wire; a field's default is its member initialiser. Everything else (decoding, encoding,
-// sizes, printing, comparing) is one plain function each that walks such a table, so a message costs data and no code.
-// Kafka's words are used as its message schemas use them: versions, nullable, tag, ignorable. docs/protocol/messages.md.
+// Fields stand in the order of the wire; a field's default is its member initialiser. Everything else (decoding,
+// encoding, sizes, printing, comparing) is one plain function each that walks such a table, so a message costs data and
+// no code. Kafka's words mean what they mean in its schemas: versions, nullable, tag, ignorable.
 //
 // Tables are immutable once built, and built at first use, from any thread.
 #pragma once
@@ -137,7 +137,8 @@ inline constexpr OptionalAccess optional_access = {
         const auto& value = *static_cast<const std::optional<T>*>(optional);
         return value ? &*value : nullptr;
     },
-    .emplace = [](void* optional) -> void* { return &static_cast<std::optional<T>*>(optional)->emplace(); },
+    // With a value, since a struct nested in the one that is being defined was once seen as having no default.
+    .emplace = [](void* optional) -> void* { return &static_cast<std::optional<T>*>(optional)->emplace(T{}); },
     .reset = [](void* optional) { static_cast<std::optional<T>*>(optional)->reset(); },
 };
 

@@ -1,7 +1,7 @@
 // What is to be written to a peer: bytes of its own, with foreign ones spliced in where they belong, not copied.
 //
-// A fetched batch goes from the tail or a read buffer to the socket this way. Whoever splices keeps those bytes alive and
-// unchanged until they are written. One Gather may carry several frames one behind the other. Owned by one thread.
+// A fetched batch goes from the tail or a read buffer to the socket this way. Whoever splices keeps those bytes alive
+// and unchanged until they are written. One Gather may carry several frames, one behind the other. Owned by one thread.
 #pragma once
 
 #include <cstddef>

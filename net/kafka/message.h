@@ -1,4 +1,4 @@
-// Messages to and from bytes: decode, encode, size, print, compare. One function for all messages of net/kafka/messages/.
+// Messages to and from bytes: decode, encode, size, print, compare; one function each for all of net/kafka/messages/.
 //
 // Pure: no I/O, no clock, any thread. A message does not know its version; whoever encodes or decodes says it.
 #pragma once
@@ -56,8 +56,8 @@ Result<T> decode(Bytes body, int16_t version) {
 
 // Appends the body. Requires a version in the api's range. It always works, by one rule: what the version cannot say is
 // left unsaid. A field that the version lacks is left out; null where the version knows none becomes empty; a string
-// above kafka_string_bytes_max is cut at that length (between characters of UTF-8). A broker answers with what the asker
-// can read; whoever asks, and would be misunderstood, calls check_encodable() first. Records, and bytes whose rule says
+// above kafka_string_bytes_max is cut there (between characters of UTF-8). A broker answers with what the asker can
+// read; whoever asks, and would be misunderstood, calls check_encodable() first. Records, and bytes whose rule says
 // spliced, are referred to and must live until `out` is written; all else is copied.
 template <class T>
 void encode(const T& message, int16_t version, Gather& out) {

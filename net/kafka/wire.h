@@ -1,8 +1,8 @@
 // The primitive forms of Kafka's protocol that storage/bytes.h does not have: lengths, and varints of 32 bits.
 //
-// Source: kafka.apache.org/protocol, "Protocol Primitive Types", and KIP-482. Old form: 16 bits in front of a string, 32
-// in front of bytes and arrays, -1 for null. Compact form (flexible versions): an unsigned varint of length + 1, 0 for
-// null.
+// Source: kafka.apache.org/protocol, "Protocol Primitive Types", and KIP-482. Old form: 16 bits in front of a string,
+// 32 in front of bytes and arrays, -1 for null. Compact form (flexible versions): an unsigned varint of length + 1, 0
+// for null.
 #pragma once
 
 #include <cstddef>

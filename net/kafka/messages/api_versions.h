@@ -1,6 +1,6 @@
 // ApiVersions, key 18: what a broker serves, in which versions.
 //
-// Source: Kafka 4.3, ApiVersionsRequest.json and ApiVersionsResponse.json, versions 0 to 4.
+// Source: Kafka 4.3, ApiVersionsRequest.json and Response.json, versions 0 to 4.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // CreateTopics, key 19: topics to be made.
 //
-// Source: Kafka 4.3, CreateTopicsRequest.json and CreateTopicsResponse.json, versions 2 to 7.
+// Source: Kafka 4.3, CreateTopicsRequest.json and Response.json, versions 2 to 7.
 #pragma once
 
 #include <cstdint>

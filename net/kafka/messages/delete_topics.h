@@ -1,6 +1,6 @@
 // DeleteTopics, key 20: topics to be deleted, by name or id.
 //
-// Source: Kafka 4.3, DeleteTopicsRequest.json and DeleteTopicsResponse.json, versions 1 to 6.
+// Source: Kafka 4.3, DeleteTopicsRequest.json and Response.json, versions 1 to 6.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Fetch, key 1: record batches from offsets on; a long poll, and a session of partitions (KIP-227).
 //
-// Source: Kafka 4.3, FetchRequest.json and FetchResponse.json, versions 4 to 18.
+// Source: Kafka 4.3, FetchRequest.json and Response.json, versions 4 to 18.
 #pragma once
 
 #include <cstdint>

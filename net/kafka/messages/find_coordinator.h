@@ -1,6 +1,6 @@
 // FindCoordinator, key 10: which broker minds a group or a transactional id.
 //
-// Source: Kafka 4.3, FindCoordinatorRequest.json and FindCoordinatorResponse.json, versions 0 to 6.
+// Source: Kafka 4.3, FindCoordinatorRequest.json and Response.json, versions 0 to 6.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// InitProducerId, key 22: an id and epoch for an idempotent or transactional producer. Version 6 is unstable in Kafka 4.3.
+// InitProducerId, key 22: an id and epoch for an idempotent or transactional producer. Version 6 is unstable.
 //
-// Source: Kafka 4.3, InitProducerIdRequest.json and InitProducerIdResponse.json, versions 0 to 5.
+// Source: Kafka 4.3, InitProducerIdRequest.json and Response.json, versions 0 to 5.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // ListOffsets, key 2: the offset of a time, or of a special position, in each partition.
 //
-// Source: Kafka 4.3, ListOffsetsRequest.json and ListOffsetsResponse.json, versions 1 to 11.
+// Source: Kafka 4.3, ListOffsetsRequest.json and Response.json, versions 1 to 11.
 #pragma once
 
 #include <cstdint>

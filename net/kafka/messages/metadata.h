@@ -1,6 +1,6 @@
 // Metadata, key 3: brokers, topics, and who leads which partition.
 //
-// Source: Kafka 4.3, MetadataRequest.json and MetadataResponse.json, versions 0 to 13.
+// Source: Kafka 4.3, MetadataRequest.json and Response.json, versions 0 to 13.
 #pragma once
 
 #include <cstdint>

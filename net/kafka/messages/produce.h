@@ -1,6 +1,6 @@
 // Produce, key 0: record batches to be appended, and where they went.
 //
-// Source: Kafka 4.3, ProduceRequest.json and ProduceResponse.json, versions 3 to 13.
+// Source: Kafka 4.3, ProduceRequest.json and Response.json, versions 3 to 13.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,124 @@
+// ConsumerGroupDescribe, key 69: KIP-848 groups with their members.
+//
+// Source: Kafka 4.3, ConsumerGroupDescribeRequest.json and Response.json, versions 0 to 1.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <flowstone/ids.h>
+
+#include "net/kafka/api.h"
+#include "net/kafka/error_code.h"
+#include "net/kafka/fields.h"
+
+namespace flowstone::kafka {
+
+struct ConsumerGroupDescribeRequest {
+    static constexpr const char* message_name = "ConsumerGroupDescribeRequest";
+    static constexpr ApiKey api_key = ApiKey::consumer_group_describe;
+
+    std::vector<std::string> group_ids{};
+    bool include_authorized_operations = false;
+
+    template <class Visitor>
+    static void fields(Visitor& visitor) {
+        visitor.field("group_ids", &ConsumerGroupDescribeRequest::group_ids);
+        visitor.field("include_authorized_operations", &ConsumerGroupDescribeRequest::include_authorized_operations);
+    }
+};
+
+struct ConsumerGroupDescribeResponse {
+    static constexpr const char* message_name = "ConsumerGroupDescribeResponse";
+    static constexpr ApiKey api_key = ApiKey::consumer_group_describe;
+
+    struct TopicPartitions {
+        Uuid topic_id{};
+        std::string topic_name{};
+        std::vector<int32_t> partitions{};
+
+        template <class Visitor>
+        static void fields(Visitor& visitor) {
+            visitor.field("topic_id", &TopicPartitions::topic_id);
+            visitor.field("topic_name", &TopicPartitions::topic_name);
+            visitor.field("partitions", &TopicPartitions::partitions);
+        }
+    };
+
+    struct Assignment {
+        std::vector<TopicPartitions> topic_partitions{};
+
+        template <class Visitor>
+        static void fields(Visitor& visitor) {
+            visitor.field("topic_partitions", &Assignment::topic_partitions);
+        }
+    };
+
+    struct Member {
+        std::string member_id{};
+        std::optional<std::string> instance_id{};
+        std::optional<std::string> rack_id{};
+        int32_t member_epoch = 0;
+        std::string client_id{};
+        std::string client_host{};
+        std::vector<std::string> subscribed_topic_names{};
+        std::optional<std::string> subscribed_topic_regex{};
+        Assignment assignment{};
+        Assignment target_assignment{};
+        int8_t member_type = -1;
+
+        template <class Visitor>
+        static void fields(Visitor& visitor) {
+            visitor.field("member_id", &Member::member_id);
+            visitor.field("instance_id", &Member::instance_id, {.nullable = every_version});
+            visitor.field("rack_id", &Member::rack_id, {.nullable = every_version});
+            visitor.field("member_epoch", &Member::member_epoch);
+            visitor.field("client_id", &Member::client_id);
+            visitor.field("client_host", &Member::client_host);
+            visitor.field("subscribed_topic_names", &Member::subscribed_topic_names);
+            visitor.field("subscribed_topic_regex", &Member::subscribed_topic_regex, {.nullable = every_version});
+            visitor.field("assignment", &Member::assignment);
+            visitor.field("target_assignment", &Member::target_assignment);
+            visitor.field("member_type", &Member::member_type, {.versions = since(1), .ignorable = true});
+        }
+    };
+
+    struct DescribedGroup {
+        ErrorCode error_code = ErrorCode::none;
+        std::optional<std::string> error_message{};
+        std::string group_id{};
+        std::string group_state{};
+        int32_t group_epoch = 0;
+        int32_t assignment_epoch = 0;
+        std::string assignor_name{};
+        std::vector<Member> members{};
+        int32_t authorized_operations = std::numeric_limits<int32_t>::min();
+
+        template <class Visitor>
+        static void fields(Visitor& visitor) {
+            visitor.field("error_code", &DescribedGroup::error_code);
+            visitor.field("error_message", &DescribedGroup::error_message, {.nullable = every_version});
+            visitor.field("group_id", &DescribedGroup::group_id);
+            visitor.field("group_state", &DescribedGroup::group_state);
+            visitor.field("group_epoch", &DescribedGroup::group_epoch);
+            visitor.field("assignment_epoch", &DescribedGroup::assignment_epoch);
+            visitor.field("assignor_name", &DescribedGroup::assignor_name);
+            visitor.field("members", &DescribedGroup::members);
+            visitor.field("authorized_operations", &DescribedGroup::authorized_operations);
+        }
+    };
+
+    int32_t throttle_time_ms = 0;
+    std::vector<DescribedGroup> groups{};
+
+    template <class Visitor>
+    static void fields(Visitor& visitor) {
+        visitor.field("throttle_time_ms", &ConsumerGroupDescribeResponse::throttle_time_ms);
+        visitor.field("groups", &ConsumerGroupDescribeResponse::groups);
+    }
+};
+
+}  // namespace flowstone::kafka
