@@ -43,6 +43,10 @@ constexpr size_t committed_offsets_max = 10'000'000;   // of all groups
 constexpr size_t group_answers_waiting_max = 100'000;  // for the log, of all groups
 constexpr size_t tombstones_per_append_max = 1'000;    // a group may have more offsets than a batch has room for
 
+constexpr size_t fetch_sessions_max = 1'000;                 // Kafka's max.incremental.fetch.session.cache.slots
+constexpr size_t fetch_session_partitions_max = 100'000;     // of one session
+constexpr uint64_t fetch_sessions_bytes_max = 128ull << 20;  // of all
+
 constexpr uint32_t meta_file_bytes_max = 1u << 20;  // meta.properties, partition.metadata, epoch checkpoints
 constexpr uint32_t leader_epochs_max = 100'000;     // per partition
 

@@ -1,0 +1,207 @@
+// Fetch sessions (KIP-227; SERVE.md rule 7): what a consumer fetches is remembered between its requests, so that a
+// request names only what changed and an answer leaves out what did not.
+//
+// A fetch goes through two calls. begin() takes what the request says and gives the fetch: the partitions in the order in
+// which they are to be served. The handler reads them, waits if it must, and reads again as often as it likes; finish()
+// takes what was found and says which session the answer names and which partitions it carries. A fetch that is dropped
+// in between leaves nothing behind but a session that counts one further, which is what its client expects.
+//
+// What it does is what Kafka 4.3 does, with these differences: a request that would grow a session beyond its limits
+// ends the session (FETCH_SESSION_ID_NOT_FOUND: the client begins again with a full fetch, and is then served without a
+// session); partitions that had records go to the back of the order after a full fetch too.
+//
+// Pure: no wire, no clock, no I/O; random only where it is given. One thread at a time. Work is proportional to what a
+// request names and an answer reports, apart from the handler's own walk over the partitions. Nothing survives a restart:
+// clients then see FETCH_SESSION_ID_NOT_FOUND and begin again.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <flowstone/ids.h>
+
+#include "net/kafka/error_code.h"
+#include "storage/limits.h"
+#include "storage/random.h"
+
+namespace flowstone {
+
+// One partition of a fetch, as the request names it: by the topic's name up to version 12 (`topic_id` is zero), by its
+// id since (`topic` is empty). The other fields have the wire's names and defaults.
+struct FetchPartition {
+    Uuid topic_id{};
+    std::string topic{};
+    int32_t partition = 0;
+    int32_t current_leader_epoch = -1;
+    int64_t fetch_offset = 0;
+    int32_t last_fetched_epoch = -1;
+    int64_t log_start_offset = -1;
+    int32_t partition_max_bytes = 0;
+};
+
+// The name of a partition alone; views `topic`.
+struct FetchKey {
+    Uuid topic_id{};
+    std::string_view topic{};
+    int32_t partition = 0;
+    friend auto operator<=>(const FetchKey&, const FetchKey&) = default;
+};
+inline FetchKey key_of(const FetchPartition& asked) { return {asked.topic_id, asked.topic, asked.partition}; }
+
+// A request. `partitions` in its order; one that is named twice counts as its last, at the place of its first.
+struct FetchSessionRequest {
+    int32_t session_id = 0;      // 0: none
+    int32_t session_epoch = -1;  // 0: open one; -1: end it, if there is one, and fetch without; else the next in turn
+    bool by_topic_id = false;    // version 13 and later
+    std::vector<FetchPartition> partitions{};
+    std::vector<FetchKey> forgotten{};
+};
+
+// What was found in one partition. Which topic ids are known is looked up for every fetch anew: one that is not gives
+// the error unknown_topic_id, stays in the session, and is served from when the topic is there.
+struct FetchOutcome {
+    FetchKey key;
+    kafka::ErrorCode error = kafka::ErrorCode::none;
+    int64_t high_watermark = -1;
+    int64_t log_start_offset = -1;
+    bool has_records = false;
+    bool must_answer = false;  // for another reason: a diverging epoch, a preferred read replica
+};
+
+// The partitions of one session, or of one fetch without.
+class FetchSession {
+public:
+    struct Entry {
+        FetchPartition asked;
+        int64_t high_watermark = -1;  // as last answered; -1: never, or with an error, so that the next one is
+        int64_t log_start_offset = -1;
+    };
+    const std::list<Entry>& entries() const { return entries_; }  // in the order in which they are to be served
+    size_t size() const { return index_.size(); }
+    uint64_t bytes() const { return bytes_; }  // of memory, roughly
+
+private:
+    friend class FetchSessions;
+    using Place = std::list<Entry>::iterator;
+    struct ByKey {
+        using is_transparent = void;
+        static FetchKey key(Place place) { return key_of(place->asked); }
+        static FetchKey key(const FetchKey& key) { return key; }
+        bool operator()(const auto& a, const auto& b) const { return key(a) < key(b); }
+    };
+
+    void put(FetchPartition asked);
+    void forget(const FetchKey& key);
+    Entry* find(const FetchKey& key);
+    void move_to_back(const FetchKey& key);
+
+    std::list<Entry> entries_;
+    std::set<Place, ByKey> index_;
+    uint64_t bytes_ = 0;
+
+    // Of a session that is in the cache.
+    int32_t id_ = 0;     // 0: it is not
+    int32_t epoch_ = 0;  // of the request that may come next
+    bool by_topic_id_ = false;
+    int64_t created_ms_ = 0;
+    int64_t used_ms_ = 0;
+    std::list<FetchSession*>::iterator in_use_order_;
+    uint64_t counted_bytes_ = 0;     // what FetchSessions::bytes_ counts for it
+    size_t counted_partitions_ = 0;  // likewise
+    bool evictable_ = false;         // is in FetchSessions::evictable_, under counted_partitions_
+};
+
+// A fetch under way. Moves with the request.
+class Fetch {
+public:
+    // Not none: the answer is this error alone, with session id 0.
+    kafka::ErrorCode error() const { return error_; }
+    // Walk it anew after every wait: another request of the session may have changed it meanwhile.
+    // Requires error() to be none.
+    const std::list<FetchSession::Entry>& entries() const { return session_->entries(); }
+    // An incremental answer leaves partitions out; every other one has them all.
+    bool is_incremental() const { return kind_ == Kind::incremental; }
+
+private:
+    friend class FetchSessions;
+    enum class Kind : uint8_t { sessionless, full, incremental };
+    Kind kind_ = Kind::sessionless;
+    kafka::ErrorCode error_ = kafka::ErrorCode::none;
+    int32_t epoch_ = 0;  // that the session must have when the fetch ends
+    // Owners: the fetch, and, if it is in the cache, FetchSessions. A session that is closed or evicted while a fetch
+    // waits stays what it was for that fetch.
+    std::shared_ptr<FetchSession> session_;
+};
+
+struct FetchAnswer {
+    kafka::ErrorCode error = kafka::ErrorCode::none;  // not none: it stands alone
+    int32_t session_id = 0;
+    std::vector<size_t> partitions;  // which of the outcomes, in their order
+};
+
+// Kafka's name of each in brackets.
+struct FetchSessionsOptions {
+    size_t sessions_max = fetch_sessions_max;              // [max.incremental.fetch.session.cache.slots]; 0: none ever
+    int64_t idle_ms_min = 120'000;                         // [min.incremental.fetch.session.eviction.ms]
+    size_t partitions_max = fetch_session_partitions_max;  // of one session
+    uint64_t bytes_max = fetch_sessions_bytes_max;         // of all
+};
+
+class FetchSessions {
+public:
+    // `random` must outlive it.
+    FetchSessions(FetchSessionsOptions options, Random& random) : options_(options), random_(random) {}
+
+    // `now_ms` is monotonic; a smaller one counts as the last. The fetch's error is fetch_session_id_not_found,
+    // invalid_fetch_session_epoch, or fetch_session_topic_id_error when names and ids are mixed.
+    Fetch begin(FetchSessionRequest request, int64_t now_ms);
+
+    // `outcomes` in the order in which they are to be answered, of the last walk over the entries, at most one for each
+    // partition. A partition without one is not answered, and so is one that left the session meanwhile. The answer's error is invalid_fetch_session_epoch
+    // when another request of the session came meanwhile. A session id of 0 means that there is none (any more).
+    // Requires fetch.error() to be none; the fetch is used up.
+    FetchAnswer finish(Fetch fetch, std::span<const FetchOutcome> outcomes, int64_t now_ms);
+
+    // For metrics.
+    size_t session_count() const { return sessions_.size(); }
+    size_t partition_count() const { return partitions_; }
+    uint64_t bytes() const { return bytes_; }
+    uint64_t evicted_count() const { return evicted_; }
+
+private:
+    Fetch begin_incremental(FetchSessionRequest request);
+    FetchAnswer finish_full(Fetch fetch, std::span<const FetchOutcome> outcomes);
+    FetchAnswer finish_incremental(Fetch fetch, std::span<const FetchOutcome> outcomes);
+    int32_t keep(const std::shared_ptr<FetchSession>& session);
+    bool make_room(const FetchSession& session);
+    int32_t fresh_id();
+    void touch(FetchSession& session);
+    void count(FetchSession& session);
+    void uncount(FetchSession& session);
+    void close(int32_t id);
+
+    FetchSessionsOptions options_;
+    Random& random_;
+    int64_t now_ms_ = INT64_MIN;
+    std::unordered_map<int32_t, std::shared_ptr<FetchSession>> sessions_;  // by id; never walked
+    std::list<FetchSession*> use_order_;                                   // longest unused first
+    // Sessions that were used when they were older than idle_ms_min: partitions and id. The smallest goes first, and
+    // only for a larger one.
+    std::set<std::pair<size_t, int32_t>> evictable_;
+    size_t partitions_ = 0;
+    uint64_t bytes_ = 0;
+    uint64_t evicted_ = 0;
+};
+
+// The epoch of the request that follows one of `epoch`: 2^31 - 1 is followed by 1, since 0 opens a session.
+constexpr int32_t next_fetch_session_epoch(int32_t epoch) { return epoch == INT32_MAX ? 1 : epoch + 1; }
+
+}  // namespace flowstone
