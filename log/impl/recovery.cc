@@ -470,12 +470,13 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         const bool topics = partition.identity().topic_id == metadata_topic_id;
         const bool proven_only = durable && store_.read_only() && !(without_rings_ && topics);
         const uint64_t proven = partition.closed().at - segment.begin;
-        const bool from_boundary = !touched_.contains(&partition) && known != store_.persisted_.end() &&
-                                   known->second.segment_base == segment.base;
-        // Nothing of it in the journal: the last batch below the checkpoint may go on past it.
+        // The journal held no batch of it (a trim is none): what lies between the boundary and the end has offsets that
+        // only the file tells, and the last batch below the checkpoint may go on past it.
+        const bool from_boundary = known != store_.persisted_.end() && known->second.segment_base == segment.base &&
+                                   partition.closed().at == segment.begin + known->second.synced_bytes &&
+                                   partition.closed().offset == known->second.boundary_offset;
         if (from_boundary && partition.closed().at > segment.begin + known->second.boundary) {
             partition.move_end_to(segment.begin + known->second.boundary);
-            partition.restored(known->second.boundary_offset);
         }
         const uint64_t at = partition.closed().at - segment.begin;
         if (size < at || (proven_only && proven <= at)) { return {}; }
@@ -507,10 +508,18 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         const std::string next =
             join_path(partition.identity().directory, segment_file_name(partition.closed().offset, SegmentFile::log));
         TRY(const bool goes_on, exists(disk(), next));
-        if (partition.closed().offset == segment.base || !goes_on) { return {}; }
+        if (partition.closed().offset == segment.base) { return {}; }
+        if (!goes_on && (durable || !was_sealed(partition, segment))) { return {}; }
         segment.rolled = true;
         partition.begin_segment();
     }
+}
+
+// Whether a segment of a topic below `durable` had been finished, though no file of the next one survived: what is
+// appended now does not belong into it, because its seal says where it ends.
+bool Recovery::was_sealed(const Partition& partition, const OpenSegment& segment) {
+    const auto seal = read_seal(disk(), partition.identity().directory, segment.base);
+    return seal && seal->end == partition.closed().offset && seal->bytes == partition.closed().at - segment.begin;
 }
 
 // Segment files past the end: a direct write may have made a segment whose commit never came, and no whole batch in it

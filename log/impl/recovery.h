@@ -52,6 +52,7 @@ private:
     Result<void> settle_all();
     Result<void> settle(Partition& partition);
     Result<void> keep_unfinished_write(Partition& partition);
+    bool was_sealed(const Partition& partition, const OpenSegment& segment);
     Result<void> set_aside(Partition& partition);
     Result<void> note_batches(Partition& partition, const PartitionCheckpoint& said);
     Result<void> each_batch(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -483,6 +484,7 @@ void Shard::plan_runs(Plan& out) {
         for (size_t i = taken; i < taken + count; ++i) {
             uint64_t size = queue_[i].kind == EntryKind::roll ? 0 : queue_[i].end - queue_[i].begin;
             if (queue_[i].kind == EntryKind::swap) { size = queue_[i].partition->swap_text.size(); }
+            if (queue_[i].kind == EntryKind::carry) { size = engine_.block_bytes; }
             bytes += CommitWriter::entry_bytes(size) +
                      (queue_[i].partition->carry_due() ? CommitWriter::entry_bytes(engine_.block_bytes) : 0);
         }
@@ -533,15 +535,35 @@ void Shard::plan_direct(Run& run) {
     run.direct_end = end;
 }
 
+// A fragment is repeated as it is now, in front of what its partition commits with it: replay meets the bytes in their
+// order, and no commit before this one is needed for what no file has. One that was completed since it was queued is not
+// repeated; where it is not filled yet, its commits stay needed.
+void Shard::plan_carries(Plan& out) {
+    const auto is_carry = [](const Run& run) { return run.range.kind == EntryKind::carry; };
+    if (std::ranges::none_of(out.runs, is_carry)) { return; }
+    std::erase_if(out.runs, [&](const Run& run) {
+        const Partition& partition = *run.range.partition;
+        if (run.range.kind != EntryKind::carry || partition.carry_queued) { return false; }
+        const uint64_t end = run.range.begin + engine_.block_bytes;
+        return partition.filled_from(0) >= end || partition.visible().at > end;
+    });
+    for (Run& run : out.runs) {
+        if (run.range.kind != EntryKind::carry || run.range.partition->carry_queued) { continue; }
+        const Mark& visible = run.range.partition->visible();
+        run.range.end = visible.at;
+        run.range.base_offset = run.range.next_offset = visible.offset;
+    }
+    std::vector<Run> in_order;
+    std::ranges::copy_if(out.runs, std::back_inserter(in_order), is_carry);
+    std::ranges::copy_if(out.runs, std::back_inserter(in_order), std::not_fn(is_carry));
+    out.runs = std::move(in_order);
+}
+
 bool Shard::plan(Plan& out) {
     if (queued_bytes_ < commit_bytes_max) { close_open_batches(); }
     plan_runs(out);
     size_t bytes = commit_header_bytes + prior_places_.size() * commit_place_bytes;
-    // A fragment that was completed and filled since it was queued needs no carrying.
-    std::erase_if(out.runs, [&](const Run& run) {
-        return run.range.kind == EntryKind::carry &&
-               run.range.partition->filled_from(0) >= run.range.begin + engine_.block_bytes;
-    });
+    plan_carries(out);
     for (Run& run : out.runs) {
         Partition& partition = *run.range.partition;
         run.level = partition.durability();

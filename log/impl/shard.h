@@ -247,6 +247,7 @@ private:
     bool plan(Plan& plan);  // false: the ring is full
     void plan_runs(Plan& plan);
     void plan_direct(Run& run);
+    void plan_carries(Plan& plan);
     size_t cost(const Run& run) const;
     Result<void> wait_for(Guard& guard, Partition& partition, Offset next);
     Result<void> try_for_space(Guard& guard, const Partition* partition);
