@@ -22,21 +22,42 @@ uint64_t seeds(uint64_t otherwise) {
     return std::getenv("FLOWSTONE_SIM_SEED") != nullptr ? 1 : number_from("FLOWSTONE_SIM_SEEDS", otherwise);
 }
 
-// Crashes one trace at `count` points, or at all. Some of the opened logs crash again at once.
-void crash_everywhere(World::Options options, uint64_t count) {
+// One kind of trace. Together they have 5,000 states.
+struct Shape {
+    const char* name;
+    World::Options options;
+    uint64_t seeds;
+    uint64_t states;  // of each seed; all with FLOWSTONE_SIM_EXHAUSTIVE
+};
+std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << shape.name; }
+constexpr Shape shapes[] = {
+    {.name = "Durable", .options = {}, .seeds = 4, .states = 300},
+    {.name = "Written", .options = {.level = Durability::written}, .seeds = 4, .states = 250},
+    {.name = "Memory", .options = {.level = Durability::memory}, .seeds = 2, .states = 250},
+    {.name = "Rings", .options = {.rings = 3}, .seeds = 4, .states = 200},
+    {.name = "RingsWritten", .options = {.rings = 2, .level = Durability::written}, .seeds = 2, .states = 200},
+    {.name = "RingWraps", .options = {.bulk = true}, .seeds = 2, .states = 300},
+    {.name = "RingGrows", .options = {.bulk = true, .journal_bytes_max = 24u << 20}, .seeds = 2, .states = 250},
+};
+
+class CrashTest : public testing::TestWithParam<Shape> {
+protected:
+    void crash_everywhere(World::Options options, uint64_t count);
+};
+
+// Crashes one trace at `count` points, or at all. Some of the opened logs go on and crash again.
+void CrashTest::crash_everywhere(World::Options options, uint64_t count) {
     SimDisk disk({.record = true});
     World world(options);
     world.run(disk, disk);
-    ASSERT_EQ(world.fault(), "") << "repeat with FLOWSTONE_SIM_SEED=" << options.seed;
+    const auto repeat = fmt::format("repeat with FLOWSTONE_SIM_SEED={}", options.seed);
+    ASSERT_EQ(world.fault(), "") << repeat;
     const auto points = exhaustive() ? disk.all_crashes(4) : disk.sample_crashes(count, options.seed);
     uint64_t failures = 0;
     const uint64_t only = number_from("FLOWSTONE_SIM_POINT", UINT64_MAX);
     for (size_t i = 0; i < points.size(); ++i) {
         if (only != UINT64_MAX && i != only) { continue; }
         const CrashPoint& point = points[i];
-        const std::string repeat = fmt::format(
-            "repeat with FLOWSTONE_SIM_SEED={} FLOWSTONE_SIM_POINT={}: crash {}, {}", options.seed, i,
-            point.to_string(), point.operation < disk.operations() ? disk.describe(point.operation) : "at the end");
         const bool twice = i % 8 == 0;
         World after(world);
         const auto state = disk.crash_state(point, twice);
@@ -49,17 +70,27 @@ void crash_everywhere(World::Options options, uint64_t count) {
             if (!bad.empty()) { bad = fmt::format("second crash {}: {}", next.to_string(), bad); }
         }
         if (!bad.empty()) {
-            ADD_FAILURE() << bad << "\n" << repeat;
+            ADD_FAILURE() << bad << "\n"
+                          << repeat
+                          << fmt::format(
+                                 " FLOWSTONE_SIM_POINT={}: crash {}, {}", i, point.to_string(),
+                                 point.operation < disk.operations() ? disk.describe(point.operation) : "at the end");
             if (++failures == 5) { return; }
         }
     }
 }
 
-TEST(Crash, EveryPromiseHoldsAfterPowerLoss) {
-    for (uint64_t seed = first_seed(); seed < first_seed() + seeds(4); ++seed) {
-        crash_everywhere({.seed = seed}, 500);
+TEST_P(CrashTest, EveryPromiseHoldsAfterPowerLoss) {
+    const Shape& shape = GetParam();
+    for (uint64_t seed = first_seed(); seed < first_seed() + seeds(shape.seeds); ++seed) {
+        World::Options options = shape.options;
+        options.seed = seed;
+        crash_everywhere(options, shape.states);
     }
 }
+
+INSTANTIATE_TEST_SUITE_P(Shapes, CrashTest, testing::ValuesIn(shapes),
+                         [](const auto& shape) { return std::string(shape.param.name); });
 
 }  // namespace
 }  // namespace flowstone
