@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cmath>
 
 #include <fmt/format.h>
 
@@ -15,14 +13,7 @@ namespace {
 
 constexpr const char* operation = "topic.config";
 
-// A value after its type was checked; which member counts follows from the type.
-struct Value {
-    bool boolean = false;
-    int64_t integer = 0;
-    double decimal = 0;
-    std::string_view text;
-    std::vector<std::string_view> list;
-};
+using Value = ConfigValue;
 
 // A row of the table with what the public definition leaves out.
 struct Row {
@@ -184,97 +175,25 @@ const Row* find_row(std::string_view name) {
     return at != std::end(rows) && name == at->definition.name ? at : nullptr;
 }
 
-std::string_view trim(std::string_view text) {
-    constexpr std::string_view blanks = " \t\r\n";
-    const size_t begin = text.find_first_not_of(blanks);
-    if (begin == std::string_view::npos) { return {}; }
-    return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
-}
-
-bool is_word(std::string_view text, std::string_view lower_case_word) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::ranges::equal(text, lower_case_word, {}, lower);
-}
-
-template <class T>
-std::optional<T> parse_number(std::string_view text) {
-    if (text.starts_with('+')) { text.remove_prefix(1); }  // Java reads a plus sign
-    T value{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || text.starts_with('+')) { return std::nullopt; }
-    return value;
-}
-
-std::vector<std::string_view> split_list(std::string_view text) {
-    std::vector<std::string_view> items;
-    text = trim(text);
-    while (!text.empty()) {
-        const size_t comma = text.find(',');
-        items.push_back(trim(text.substr(0, comma)));
-        if (comma == std::string_view::npos) { break; }
-        text.remove_prefix(comma + 1);
-        if (text.empty()) { items.emplace_back(); }
-    }
-    return items;
-}
-
-bool is_choice(const Row& row, std::string_view text) {
-    return row.choices[0] == nullptr ||
-           std::ranges::any_of(row.choices, [&](const char* choice) { return choice != nullptr && text == choice; });
-}
-
 // "*", or pairs of partition and broker. A comma at the end is let pass, as Kafka does here and nowhere else.
 bool is_throttled_replicas(std::span<const std::string_view> items) {
+    const auto is_number = [](std::string_view text) {
+        return !text.empty() && text.size() <= 10 && text.find_first_not_of("0123456789") == std::string_view::npos;
+    };
     if (items.size() == 1 && items[0] == "*") { return true; }
     if (items.size() > 1 && items.back().empty()) { items = items.first(items.size() - 1); }
-    return std::ranges::all_of(items, [](std::string_view item) {
+    return std::ranges::all_of(items, [&](std::string_view item) {
         const size_t colon = item.find(':');
-        if (colon == std::string_view::npos) { return false; }
-        const auto partition = parse_number<uint32_t>(item.substr(0, colon));
-        return partition && parse_number<uint32_t>(item.substr(colon + 1));
+        return colon != std::string_view::npos && is_number(item.substr(0, colon)) && is_number(item.substr(colon + 1));
     });
-}
-
-bool list_is_good(const Row& row, const std::vector<std::string_view>& items) {
-    if (row.choices[0] == nullptr) { return is_throttled_replicas(items); }
-    return std::ranges::all_of(items, [&](std::string_view item) { return is_choice(row, item); });
 }
 
 // Empty when `text` is not of the type, or out of bounds.
 std::optional<Value> parse_value(const Row& row, std::string_view text) {
-    Value value;
-    text = trim(text);
-    switch (row.definition.type) {
-        case boolean:
-            value.boolean = is_word(text, "true");
-            if (!value.boolean && !is_word(text, "false")) { return std::nullopt; }
-            return value;
-        case int32:
-        case int64: {
-            const auto number = parse_number<int64_t>(text);
-            if (!number || *number < row.min || *number > row.max) { return std::nullopt; }
-            value.integer = *number;
-            return value;
-        }
-        case decimal: {
-            const auto number = parse_number<double>(text);
-            if (!number || !std::isfinite(*number)) { return std::nullopt; }
-            if (*number < static_cast<double>(row.min) || *number > static_cast<double>(row.max)) {
-                return std::nullopt;
-            }
-            value.decimal = *number;
-            return value;
-        }
-        case ConfigType::text:
-            if (!is_choice(row, text)) { return std::nullopt; }
-            value.text = text;
-            return value;
-        case list:
-            value.list = split_list(text);
-            if (!list_is_good(row, value.list)) { return std::nullopt; }
-            return value;
-    }
-    return std::nullopt;
+    auto value = parse_config_value({row.definition.type, row.min, row.max, row.choices}, text);
+    const bool is_free_list = row.definition.type == list && row.choices[0] == nullptr;
+    if (value && is_free_list && !is_throttled_replicas(value->list)) { return std::nullopt; }
+    return value;
 }
 
 std::unexpected<Error> refuse(std::string_view key, std::string_view value, std::string_view why) {
@@ -302,18 +221,6 @@ Result<void> set_one(TopicConfig& config, const std::string& key, const std::str
 }
 
 }  // namespace
-
-const char* name(ConfigType type) {
-    switch (type) {
-        case boolean: return "BOOLEAN";
-        case int32: return "INT";
-        case int64: return "LONG";
-        case decimal: return "DOUBLE";
-        case text: return "STRING";
-        case list: return "LIST";
-    }
-    return "?";
-}
 
 const char* name(Durability durability) {
     switch (durability) {

@@ -15,12 +15,10 @@
 #include <flowstone/log.h>
 #include <flowstone/result.h>
 
+#include "log/config_value.h"
 #include "storage/batch.h"
 
 namespace flowstone {
-
-enum class ConfigType : uint8_t { boolean, int32, int64, decimal, text, list };
-const char* name(ConfigType type);  // Kafka's word: "BOOLEAN", "INT", "LONG", "DOUBLE", "STRING", "LIST"
 
 // One row of the table. All text is static.
 struct ConfigDefinition {

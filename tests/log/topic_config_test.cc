@@ -203,7 +203,7 @@ TEST(TopicConfig, ErrorsNameKeyAndValue) {
 
 TEST(TopicConfig, NumbersAndWordsAsJavaReadsThem) {
     EXPECT_EQ(value_of(parse_one("retention.ms", " +5 ")).retention_ms, 5);
-    for (const char* bad : {"", " ", "5 5", "0x5", "5.0", "++5", "+-5", "5ms", "NaN"}) {
+    for (const char* bad : {"", " ", "5 5", "0x5", "5.0", "++5", "+-1", "+", "5ms", "NaN"}) {
         EXPECT_FALSE(parse_one("retention.ms", bad)) << bad;
     }
     EXPECT_TRUE(parse_one("preallocate", "TRUE"));
