@@ -1,5 +1,6 @@
 // The one decoder: walks a table of fields along the bytes.
 #include <array>
+#include <iterator>
 #include <string>
 
 #include <fmt/format.h>
@@ -66,11 +67,12 @@ bool Decoder::refuse(const char* problem, Code code) {
 }
 
 Error Decoder::error(const char* message) const {
-    std::string detail = fmt::format("{} version {}: ", message, version_);
-    for (size_t i = 0; i < depth_; ++i) { detail += fmt::format("{}{}", i == 0 ? "" : ".", path_[i]->name); }
-    if (depth_ > 0) { detail += ": "; }
-    detail += problem_;
-    return Error{.code = code_, .operation = "message.decode"}.with_detail(detail);
+    fmt::memory_buffer detail;  // without an allocation: what may be allocated may all be gone
+    const auto out = std::back_inserter(detail);
+    fmt::format_to(out, "{} version {}: ", message, version_);
+    for (size_t i = 0; i < depth_; ++i) { fmt::format_to(out, "{}{}", i == 0 ? "" : ".", path_[i]->name); }
+    fmt::format_to(out, "{}{}", depth_ > 0 ? ": " : "", problem_);
+    return Error{.code = code_, .operation = "message.decode"}.with_detail({detail.data(), detail.size()});
 }
 
 bool Decoder::allocate(uint64_t bytes) {
@@ -151,7 +153,7 @@ bool Decoder::text(const Field& field, void* at) {
     if (in_.failed()) { return refuse("ends early"); }
     if (read.size() > text_bytes_inside && !allocate(read.size() + 1)) { return false; }
     auto& target = *static_cast<std::string*>(is_element ? at : present(field, at));
-    target.assign(as_text(read));
+    target = std::string(as_text(read));  // of exactly that size: assign() would take more
     return true;
 }
 

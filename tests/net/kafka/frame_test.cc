@@ -82,6 +82,20 @@ TEST(Frame, TheApiVersionsResponseNeverHasTaggedFieldsInItsHeader) {
     EXPECT_EQ(framed(out), hex("0000000c 00000007 0000 01 00000000 00"));
 }
 
+TEST(Frame, TheExampleOfThePageIsTrue) {  // docs/protocol/messages.md
+    ApiVersionsRequest request;
+    request.client_software_name = "kcat";
+    request.client_software_version = "1";
+    Gather out;
+    frame_request({.api_version = 3, .correlation_id = 7, .client_id = "me"}, request, out);
+    EXPECT_EQ(framed(out), hex("00000015 0012 0003 00000007 0002 6d65 00 05 6b636174 02 31 00"));
+    ApiVersionsResponse response;
+    response.api_keys = {{.api_key = 18, .min_version = 0, .max_version = 4}};
+    out.clear();
+    frame_response(7, response, 3, out);
+    EXPECT_EQ(framed(out), hex("00000013 00000007 0000 02 0012 0000 0004 00 00000000 00"));
+}
+
 TEST(Frame, SeveralFramesMayFollowEachOtherInOneGather) {
     const std::vector<std::byte> batch(1000, std::byte{5});
     FetchResponse response;

@@ -3,11 +3,11 @@
 
     schema_oracle.py PEER SCHEMAS [--seed N] [--cases N] [--only NAME]
 
-SCHEMAS is a directory with Kafka's *Request.json and *Response.json; PEER is tests/net/kafka/wire_peer.cc. For each message
-and version: seeded values are written here, the peer decodes them, prints what it understood (so that two fields of one
-type cannot be swapped unseen, and defaults are checked) and encodes them again, at that version and at another. Then
-with unknown tagged fields at every depth, cut short, and with flipped bytes: both refuse, or both agree. Nothing here
-knows net/kafka/: the rules are those of the schemas' own README, KIP-482, and docs/protocol/messages.md for what is
+SCHEMAS is a directory with Kafka's *Request.json and *Response.json; PEER is tests/net/kafka/wire_peer.cc. For each
+message and version: seeded values are written here, the peer decodes them, prints what it understood (so that two fields
+of one type cannot be swapped unseen, and defaults are checked) and encodes them again, at that version and at another.
+Then with unknown tagged fields at every depth, cut short, and with flipped bytes: both refuse, or both agree. Nothing
+here knows net/kafka/: the rules are those of the schemas' own README, KIP-482, and docs/protocol/messages.md for what is
 refused. Exit code 0: all agree; 1: not; 77: SCHEMAS is not there.
 """
 import argparse
@@ -24,9 +24,9 @@ import uuid
 ARRAY_MAX, TAGS_MAX, STRING_MAX = 1_000_000, 10_000, 32767
 NUMBERS = {"int8": ">b", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "float64": ">d"}
 # What no client sends: between brokers, controllers, and the share coordinator's state.
-INTERNAL = set("""Vote BeginQuorumEpoch EndQuorumEpoch AlterPartition Envelope FetchSnapshot BrokerRegistration BrokerHeartbeat
-    AllocateProducerIds ControllerRegistration AssignReplicasToDirs UpdateRaftVoter InitializeShareGroupState
-    ReadShareGroupState WriteShareGroupState DeleteShareGroupState ReadShareGroupStateSummary""".split())
+INTERNAL = set("""Vote BeginQuorumEpoch EndQuorumEpoch AlterPartition Envelope FetchSnapshot BrokerRegistration
+    BrokerHeartbeat AllocateProducerIds ControllerRegistration AssignReplicasToDirs UpdateRaftVoter
+    InitializeShareGroupState ReadShareGroupState WriteShareGroupState DeleteShareGroupState ReadShareGroupStateSummary""".split())
 STABLE_UNTIL = {"InitProducerId": 5}  # Kafka calls the version after it unstable, and we do not have it
 
 
@@ -137,6 +137,13 @@ def varint(value):
     return bytes(out + bytes([value]))
 
 
+def nothing(field):
+    """What stands for null where a version knows none."""
+    if field.is_list:
+        return []
+    return defaults(field.fields) if field.fields else "" if field.kind == "string" else b""
+
+
 class Writer:
     """Fields to bytes. `strange` is called at the end of each struct for unknown tagged fields: [(tag, bytes)]."""
 
@@ -168,7 +175,7 @@ class Writer:
 
     def field(self, field, value):
         if value is None and self.version not in field.nullable:
-            value = [] if field.is_list else defaults(field.fields) if field.fields else "" if field.kind == "string" else b""
+            value = nothing(field)
         if field.is_list:
             return self.length(-1) if value is None else self.length(len(value)) + b"".join(
                 self.value(field, one) for one in value)
@@ -497,8 +504,8 @@ def add_lists(cases, messages):
         flexible = one.flexible.low if one.flexible.low <= one.flexible.high else 32767
         text += f"{one.api} {one.key} {one.versions.low} {one.versions.high} {flexible} "
     cases.add("apis", text, "the table of apis")
-    external = {one.name for one in messages if one.api not in INTERNAL}
-    cases.add("messages", "".join(name + " " for name in sorted(external, key=lambda name: snake(name) + " ")), "all messages")
+    external = sorted((one.name for one in messages if one.api not in INTERNAL), key=lambda name: snake(name) + " ")
+    cases.add("messages", "".join(name + " " for name in external), "all messages")
 
 
 def main():

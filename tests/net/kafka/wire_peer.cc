@@ -3,7 +3,8 @@
 //     recode NAME FROM TO HEX    decodes a body at version FROM and encodes it at version TO:
 //                                ok HEX LOST PRINTED    LOST: what check_encodable() says of TO, `-` for nothing
 //                                refused CODE
-//     request HEX                parses a frame without its length: ok KEY VERSION CORRELATION CLIENT BODY, or refused CODE
+//     request HEX                parses a frame without its length:
+//                                ok KEY VERSION CORRELATION CLIENT BODY, or refused CODE
 //     response KEY VERSION HEX   ok CORRELATION BODY, or refused CODE
 //     headers KEY VERSION        ok HEX HEX             headers of a request and a response, correlation 7, client "me"
 //     apis                       NAME KEY MIN MAX FLEXIBLE NAME KEY ...
