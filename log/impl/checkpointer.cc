@@ -76,8 +76,8 @@ Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Touched
         Guard guard(shard.lock());
         for (Partition* partition : all) {
             if (&partition->shard() != &shard || partition->hooks.deleted) { continue; }
-            const bool dirty =
-                partition->segments().size() > 1 || partition->segments().back()->file || !partition->chunks().empty();
+            const bool dirty = partition->segments().size() > 1 || partition->segments().back()->file ||
+                               !partition->chunks().empty() || (exact && !ends_on_record(*partition));
             if (dirty || std::ranges::find(shard.journaled(), partition) != shard.journaled().end()) {
                 partitions.push_back(partition);
             }
@@ -90,6 +90,14 @@ Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Touched
         touched.push_back({partition});
     }
     return {};
+}
+
+// Whether the newest slot names the offset at which the partition ends. Else the next opening would have to look for it in
+// the file, and after a clean close it does not look.
+bool Store::ends_on_record(const Partition& partition) {
+    const std::lock_guard persisted(persisted_lock_);
+    const auto said = persisted_.find({partition.identity().topic_id, partition.identity().number});
+    return said == persisted_.end() || said->second.boundary == said->second.synced_bytes;
 }
 
 // A rolled segment whose bytes are all in the file becomes a closed one: cut to its size, synced, sealed.

@@ -533,8 +533,13 @@ Result<void> Recovery::set_aside(Partition& partition) {
     bool any = false;
     for (const DirectoryEntry& entry : *entries) {
         const auto name = parse_segment_file_name(entry.name);
-        if (!name || name->base <= partition.active().base) { continue; }
+        if (!name || name->base < partition.active().base) { continue; }
         const std::string path = join_path(directory, entry.name);
+        if (name->base == partition.active().base) {
+            // Of bytes of a topic below `durable` that a crash took: what is appended now is not what it speaks of.
+            if (name->kind != SegmentFile::seal || partition.durability() == Durability::durable) { continue; }
+            store_.log(fmt::format("{} speaks of bytes that are gone, and is removed", path));
+        }
         bool whole = false;
         if (name->kind == SegmentFile::log) {
             TRY(const auto file, disk().open(path, {}));

@@ -177,6 +177,7 @@ private:
     Result<void> checkpoint_steps(bool exact, bool clean);
     void note_loss(const Result<void>& done);
     Result<void> fill_journaled(Shard& shard, bool exact, std::vector<Touched>& touched);
+    bool ends_on_record(const Partition& partition);
     Result<void> finish_rolled(Partition& partition);
     Result<void> sync_partitions(std::vector<Touched>& touched);
     Result<void> carry_fragments(Shard& shard, uint64_t below);

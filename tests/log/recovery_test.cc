@@ -59,6 +59,60 @@ TEST_F(RecoveryTest, WhatWasQueuedWhenAFragmentWasCarriedIsReplayed) {
     EXPECT_EQ(read(topic), expected);
 }
 
+TEST_F(RecoveryTest, ACleanCloseRemembersTheEndOfAPartitionThatOnlyCompactionLookedAt) {
+    {
+        Log log = open();
+        Topic topic = make(log, "keyed",
+                           {{small_segments, "4000"},
+                            {"flowstone.durability", "written"},
+                            {"cleanup.policy", "compact"},
+                            {"min.cleanable.dirty.ratio", "0.01"}});
+        fill(topic, 0, 6);
+    }
+    {
+        Log log = open();  // its batches are found in the files, and none is kept in memory
+        Topic aged = make_aged(log);
+        for (int i = 1; i < 5; ++i) {
+            maintain(log);  // checkpoints that are not exact: the first speaks of it, the later ones need not
+            fill(aged, 6 * i, 6 * (i + 1));
+        }
+        close(log);
+    }
+    Log log = open();
+    Topic topic = value_of(log.topic("keyed"));
+    EXPECT_EQ(read(topic).size(), 6u);
+    EXPECT_EQ(value_of(topic.append({.key = "k", .value = "next"})).offset, Offset{6});
+}
+
+// The seal's name survived, that of the segment did not.
+TEST_F(RecoveryTest, ASealOfBytesThatAreGoneIsNoSealOfWhatIsAppendedNow) {
+    SimDisk recorded({.record = true});
+    {
+        Log log = open_on(recorded);
+        Topic topic = make(log, "passing", {{small_segments, "4000"}, {"flowstone.durability", "written"}});
+        fill(topic, 0, 10);
+        close(log);
+    }
+    uint64_t sealed = 0;
+    const std::string first = "passing-0/00000000000000000000.seal";
+    for (uint64_t i = 0; i < recorded.operations(); ++i) {
+        if (recorded.describe(i).ends_with(".seal.tmp to data/" + first)) { sealed = i + 1; }
+    }
+    ASSERT_GT(sealed, 0u);
+    int found = 0;
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+        const auto disk = recorded.crash_state({.operation = sealed, .crash = {.seed = seed}});
+        if (!disk->info("data/" + first) || disk->info("data/passing-0/00000000000000000000.log")) { continue; }
+        ++found;
+        Log log = open_on(*disk);
+        Topic topic = value_of(log.topic("passing"));
+        ASSERT_TRUE(topic.append(record("next")));
+        close(log);
+        ASSERT_EQ(verify_directory(*disk, "data"), "") << "seed " << seed;
+    }
+    EXPECT_GT(found, 0);
+}
+
 // Whatever the checkpoint had done: a segment that has its seal does not grow any more.
 TEST_F(RecoveryTest, ASealedSegmentOfAMemoryTopicIsNotContinued) {
     SimDisk recorded({.record = true});
