@@ -22,6 +22,13 @@ constexpr uint32_t headers_per_record_max = 10'000;
 constexpr uint32_t records_per_batch_max = 10'000'000;  // and never more than the bytes could hold
 
 constexpr size_t frame_bytes_max_before_authentication = 64 * 1024;
+constexpr size_t connections_max = 10'000;
+constexpr size_t requests_in_flight_max = 100;               // of one connection, answers not yet sent
+constexpr size_t connection_output_bytes_max = 16u << 20;    // answers that a peer does not fetch
+constexpr uint64_t request_memory_bytes_max = 256ull << 20;  // of all frames that came or are coming
+constexpr int64_t frame_time_ms_max = 30'000;                // until a frame is whole, or as long as
+constexpr int64_t frame_bytes_per_second_min = 64 * 1024;    // it comes at this rate
+constexpr int64_t connection_idle_ms_max = 600'000;
 constexpr size_t frame_bytes_max = 100u << 20;          // Kafka's socket.request.max.bytes
 constexpr size_t array_elements_max = 1'000'000;        // of one array in a message, and never more than the bytes left
 constexpr size_t tagged_fields_max = 10'000;            // of one struct in a message

@@ -99,7 +99,7 @@ std::string store_offsets_retention(BrokerConfig& config, const ConfigValue& val
 // ServerConfigs, SocketServerConfigs, ServerLogConfigs, ReplicationConfigs, GroupCoordinatorConfig.
 constexpr Row own_rows[] = {
     {{"advertised_listeners", "advertised.listeners", list, "", "[host:port,...]", acts,
-      "What clients are told to connect to, one for each listener; empty is what listen says."},
+      "What clients are told to connect to, one for each listener; empty is the address that each reached us at."},
      0,
      0,
      store_advertised},
@@ -460,18 +460,10 @@ Result<void> check_reach(const BrokerConfig& config) {
     return {};
 }
 
-Result<void> settle_advertised(BrokerConfig& config) {
-    const bool said = find_set(config, "advertised_listeners") != nullptr && !config.advertised.empty();
-    if (!said) { config.advertised = config.listen; }
+Result<void> check_advertised(const BrokerConfig& config) {
+    if (config.advertised.empty()) { return {}; }
     for (const HostPort& at : config.advertised) {
-        if (is_any_address(at)) {
-            return refuse_together(config, {"advertised_listeners", "listen"},
-                                   said ? fmt::format("no client can connect to {}", at.to_string())
-                                        : fmt::format("listen={} is every address; advertised_listeners must say which "
-                                                      "one clients connect to",
-                                                      at.to_string()));
-        }
-        if (said && at.port == 0) {
+        if (is_any_address(at) || at.port == 0) {
             return refuse_together(config, {"advertised_listeners"},
                                    fmt::format("no client can connect to {}", at.to_string()));
         }
@@ -486,7 +478,7 @@ Result<void> settle_advertised(BrokerConfig& config) {
 
 Result<void> check_together(BrokerConfig& config) {
     TRY_VOID(check_reach(config));
-    TRY_VOID(settle_advertised(config));
+    TRY_VOID(check_advertised(config));
     const Groups& group = config.groups;
     if (group.session_timeout_min_ms > group.session_timeout_max_ms) {
         return refuse_together(config, {"group.min.session.timeout.ms", "group.max.session.timeout.ms"},
@@ -600,7 +592,7 @@ std::vector<BrokerConfigEntry> describe(const BrokerConfig& config) {
             }
         };
         if (entry.name == "listeners") { addresses(config.listen); }
-        if (entry.name == "advertised.listeners") { addresses(config.advertised); }
+        if (entry.name == "advertised.listeners" && !config.advertised.empty()) { addresses(config.advertised); }
     }
     std::ranges::sort(entries, {}, &BrokerConfigEntry::name);
     return entries;

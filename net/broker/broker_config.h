@@ -22,7 +22,7 @@
 #include "log/config_value.h"
 #include "net/broker/fetch_sessions.h"
 #include "net/broker/group_coordinator.h"
-#include "net/broker/host_port.h"
+#include "net/transport/host_port.h"
 #include "storage/limits.h"
 
 namespace flowstone {
@@ -47,9 +47,9 @@ enum class BrokerConfigSource : uint8_t { built_in, file, environment, flag };
 struct BrokerConfig {
     // --- who can reach it ---
     std::vector<HostPort> listen{{"127.0.0.1", 9092}};
-    // As many as listen, in its order. Never an address that means all of them. The port is 0 where that of `listen` is
-    // and nothing else was said: it is the one that the system chooses.
-    std::vector<HostPort> advertised{{"127.0.0.1", 9092}};
+    // What clients are told to connect to: as many as listen, in its order, or none. Without, each connection is told the
+    // address that it reached us at.
+    std::vector<HostPort> advertised;
     std::optional<HostPort> http{{"127.0.0.1", 9644}};
     bool insecure = false;  // what listens may be reached from other machines, by anybody
 
@@ -64,14 +64,14 @@ struct BrokerConfig {
     uint64_t reserve_bytes = 64ull << 20;
 
     // --- limits of connections (DESIGN section 9) ---
-    size_t connections_max = 10'000;
-    size_t connection_output_bytes_max = 16u << 20;
-    int64_t connection_idle_ms_max = 600'000;
-    size_t requests_in_flight_max = 100;
-    uint64_t request_memory_bytes_max = 256ull << 20;
+    size_t connections_max = flowstone::connections_max;
+    size_t connection_output_bytes_max = flowstone::connection_output_bytes_max;
+    int64_t connection_idle_ms_max = flowstone::connection_idle_ms_max;
+    size_t requests_in_flight_max = flowstone::requests_in_flight_max;
+    uint64_t request_memory_bytes_max = flowstone::request_memory_bytes_max;
     size_t frame_bytes_max = flowstone::frame_bytes_max;
-    int64_t frame_time_ms_max = 30'000;
-    int64_t frame_bytes_per_second_min = 64 * 1024;
+    int64_t frame_time_ms_max = flowstone::frame_time_ms_max;
+    int64_t frame_bytes_per_second_min = flowstone::frame_bytes_per_second_min;
 
     // --- what requests do ---
     bool create_topics_on_demand = true;       // [auto.create.topics.enable]

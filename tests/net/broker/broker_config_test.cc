@@ -32,7 +32,7 @@ std::string detail(const Result<BrokerConfig>& config) { return config ? "none" 
 TEST(BrokerConfig, WithoutAWordItListensToThisMachineOnly) {
     const BrokerConfig config = value_of(of_flags({}));
     EXPECT_EQ(config.listen, (std::vector<HostPort>{{"127.0.0.1", 9092}}));
-    EXPECT_EQ(config.advertised, config.listen);
+    EXPECT_TRUE(config.advertised.empty());
     EXPECT_EQ(config.http, (HostPort{"127.0.0.1", 9644}));
     EXPECT_FALSE(config.insecure);
     EXPECT_EQ(config.data, "./flowstone-data");
@@ -195,7 +195,7 @@ TEST(BrokerConfig, AListMayBeSaidByOneFlagOrByMany) {
     const auto config = of_flags({{"listen", "127.0.0.1:1,127.0.0.1:2"}, {"listeners", "PLAINTEXT://[::1]:3"}});
     ASSERT_TRUE(config) << config.error().message();
     EXPECT_EQ(config->listen, (std::vector<HostPort>{{"127.0.0.1", 1}, {"127.0.0.1", 2}, {"::1", 3}}));
-    EXPECT_EQ(config->advertised, config->listen);
+    EXPECT_TRUE(config->advertised.empty());
     EXPECT_FALSE(of_flags({{"node_id", "1"}, {"node.id", "1"}}));
 }
 
@@ -227,8 +227,6 @@ TEST(BrokerConfig, WhatIsWrongIsSaidWithItsPlace) {
          "f.toml:1: listen=10.0.0.1:9092 can be reached by other machines, which needs insecure=true"},
         {"http = '0.0.0.0:9644'",
          "f.toml:1: http=0.0.0.0:9644 can be reached by other machines, which needs insecure=true"},
-        {"insecure = true\nlisten = ':9092'",
-         "f.toml:2: listen=:9092 is every address; advertised_listeners must say which one clients connect to"},
         {"insecure = true\nlisten = ':9092'\nadvertised_listeners = '0.0.0.0:9092'",
          "f.toml:3: no client can connect to 0.0.0.0:9092"},
         {"advertised_listeners = 'x:0'", "f.toml:1: no client can connect to x:0"},
@@ -290,7 +288,6 @@ TEST(BrokerConfig, FilesAreBounded) {
 TEST(BrokerConfig, ListenersThatAreNotReachableNeedNoWord) {
     const auto config = of_flags({{"listen", "localhost:0"}, {"http", "off"}});
     ASSERT_TRUE(config) << config.error().message();
-    EXPECT_EQ(config->advertised, (std::vector<HostPort>{{"localhost", 0}})) << "the port is chosen later";
     EXPECT_FALSE(config->http);
     const auto open = of_flags({{"listen", "0.0.0.0:9092"},
                                 {"advertised.listeners", "PLAINTEXT://10.0.0.1:19092"},

@@ -1,4 +1,4 @@
-#include "net/broker/host_port.h"
+#include "net/transport/host_port.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,0 +1,89 @@
+// One broker: serves Kafka's protocol from an open log.
+//
+//   Broker broker(log, *network, system_clock(), system_random(), config, true, lines);
+//   for (size_t i = 0; i < config.listen.size(); ++i) { broker.listen(config.listen[i], config.advertised[i]); }
+//   while (running) { broker.run(); }      // one thread
+//   broker.stop(5'000);                    // answers what was asked, then closes its connections
+//
+// This type dispatches: it reads a request's header, finds who handles its key, and drives what waits for the log, for
+// files or for time. The handlers decide what is answered. The log may commit in threads of its own (`threads = N`) or
+// within run() (`threads = 0`), which is how the simulated world runs it.
+//
+// Threads: one, but for wake(). The log, network, clock and randomness must outlive it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include <flowstone/log.h>
+#include <flowstone/result.h>
+
+#include "net/broker/admin_handler.h"
+#include "net/broker/fetch_handler.h"
+#include "net/broker/groups_handler.h"
+#include "net/broker/offsets_handler.h"
+#include "net/broker/produce_handler.h"
+#include "net/broker/request.h"
+#include "net/broker/topics_handler.h"
+#include "net/kafka/messages/api_versions.h"
+#include "net/transport/server.h"
+
+namespace flowstone {
+
+class Broker final : public FrameHandler {
+public:
+    // `lines` takes what an operator should know, one line a call. With `threads`, files are read in a thread of their
+    // own; without, where they are asked for.
+    Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerConfig config, bool threads,
+           std::function<void(std::string_view)> lines);
+    ~Broker() override;
+
+    // Clients of this listener are told `advertised`, or, without, the address that they reached it at.
+    // Errors: io, not_found. Returns the address with its port.
+    Result<HostPort> listen(const HostPort& address, const std::optional<HostPort>& advertised = {});
+
+    // Waits until there is something to do, at most `timeout_ms`, and does it. Errors: io, of the network as a whole.
+    Result<void> run(int64_t timeout_ms = -1);
+    void wake() { network_.wake(); }  // from any thread or signal handler: ends the wait of run()
+    // Accepts nothing more, answers what is in flight for up to `timeout_ms`, then closes every connection.
+    void stop(int64_t timeout_ms);
+
+    const Server& server() const { return server_; }
+
+    // For the server.
+    void on_open(const Peer& peer) override;
+    void on_frame(const Peer& peer, AnswerSlot slot, FramePtr frame) override;
+    void on_close(ConnectionId connection) override;
+
+private:
+    struct Api;
+    static const std::vector<Api>& apis();
+    static const Api* find_api(kafka::ApiKey key);
+    template <class Message, auto handler>
+    void decoded(Request request);
+    void on(Request request, const kafka::ApiVersionsRequest& asked);
+    void answer_api_versions(const Request& request, kafka::ErrorCode error);
+    int64_t next_deadline_ms() const;
+    void work();
+
+    Network& network_;
+    BrokerConfig config_;
+    std::function<void(std::string_view)> lines_;
+    ServedLog served_;
+    Server server_;
+    Cluster cluster_;
+    BrokerContext context_;
+    ProduceHandler produce_;
+    FetchHandler fetch_;
+    TopicsHandler topics_;
+    OffsetsHandler offsets_;
+    AdminHandler admin_;
+    GroupsHandler groups_;
+    Clock& clock_;
+    Worker worker_;  // last: its jobs use all of the above
+};
+
+}  // namespace flowstone

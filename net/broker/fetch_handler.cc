@@ -1,0 +1,282 @@
+#include "net/broker/fetch_handler.h"
+
+#include <algorithm>
+
+#include "net/broker/epochs.h"
+#include "net/broker/errors.h"
+
+namespace flowstone {
+
+using kafka::ErrorCode;
+using kafka::FetchRequest;
+using kafka::FetchResponse;
+
+namespace {
+
+constexpr int16_t ids_since = 13;
+constexpr int8_t read_committed = 1;
+constexpr size_t sessions_since = 7;
+
+FetchSessionRequest session_request(const FetchRequest& fetch, int16_t version) {
+    FetchSessionRequest out;
+    out.by_topic_id = version >= ids_since;
+    if (version >= static_cast<int16_t>(sessions_since)) {
+        out.session_id = fetch.session_id;
+        out.session_epoch = fetch.session_epoch;
+    }
+    for (const auto& topic : fetch.topics) {
+        for (const auto& asked : topic.partitions) {
+            out.partitions.push_back({topic.topic_id, topic.topic, asked.partition, asked.current_leader_epoch,
+                                      asked.fetch_offset, asked.last_fetched_epoch, asked.log_start_offset,
+                                      asked.partition_max_bytes});
+        }
+    }
+    for (const auto& topic : fetch.forgotten_topics_data) {
+        for (const int32_t partition : topic.partitions) {
+            out.forgotten.push_back({topic.topic_id, topic.topic, partition});
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+void FetchHandler::on(Request request, const FetchRequest& fetch) {
+    Waiting waiting;
+    waiting.fetch = sessions_.begin(session_request(fetch, request.version()), context_.now_ms());
+    request.frame = nullptr;
+    request.body = {};
+    waiting.request = std::move(request);
+    if (waiting.fetch.error() != ErrorCode::none) {
+        FetchResponse response;
+        response.error_code = waiting.fetch.error();
+        return context_.answer(waiting.request, response);
+    }
+    waiting.deadline_ms = context_.now_ms() + std::max(fetch.max_wait_ms, 0);
+    waiting.bytes_min = static_cast<size_t>(std::max(fetch.min_bytes, 0));
+    waiting.bytes_max = static_cast<size_t>(std::clamp(fetch.max_bytes, 0, context_.config.fetch_bytes_max));
+    waiting.read_committed = fetch.isolation_level == read_committed;
+    const WaitId id = next_id_++;
+    Waiting& kept = waiting_.emplace(id, std::move(waiting)).first->second;
+    const bool no_wait = fetch.max_wait_ms <= 0 || kept.fetch.entries().empty();
+    if (try_answer(id, kept, no_wait)) { return; }
+    wait_on(id, kept);
+}
+
+// Answers if there is enough, or if this is the last look. True when nothing more is to be done for now.
+bool FetchHandler::try_answer(WaitId id, Waiting& waiting, bool last) {
+    Looked looked = look(waiting);
+    if (looked.on_disk) {
+        read_files(id, waiting, looked);
+        return true;
+    }
+    if (!last && !looked.failed && looked.bytes < std::max<size_t>(waiting.bytes_min, 1)) { return false; }
+    answer(id, waiting, std::move(looked));
+    return true;
+}
+
+// To be told of every partition, then to look again: what came in between is seen one way or the other.
+void FetchHandler::wait_on(WaitId id, Waiting& waiting) {
+    for (const Found& found : look(waiting).found) {
+        if (!found.place) { continue; }
+        context_.served.watch(*found.place);
+        by_partition_.add(*found.place, id);
+        waiting.watched.push_back(*found.place);
+    }
+    deadlines_.add(waiting.deadline_ms, id);
+    try_answer(id, waiting, false);
+}
+
+void FetchHandler::stop_waiting(WaitId id, Waiting& waiting) {
+    for (const ServedPartition place : waiting.watched) { by_partition_.remove(place, id); }
+    waiting.watched.clear();
+    deadlines_.remove(waiting.deadline_ms, id);
+}
+
+void FetchHandler::moved(ServedPartition partition) {
+    if (!by_partition_.any(partition)) { return; }
+    context_.served.watch(partition);  // before looking
+    for (const WaitId id : by_partition_.of(partition)) {
+        const auto waiting = waiting_.find(id);
+        if (waiting != waiting_.end()) { try_answer(id, waiting->second, false); }
+    }
+}
+
+void FetchHandler::tick(int64_t now_ms) {
+    for (const WaitId id : deadlines_.passed(now_ms)) {
+        const auto waiting = waiting_.find(id);
+        if (waiting != waiting_.end()) { try_answer(id, waiting->second, true); }
+    }
+}
+
+void FetchHandler::closed(ConnectionId connection) {
+    for (auto waiting = waiting_.begin(); waiting != waiting_.end();) {
+        if (waiting->second.request.peer.connection == connection && !waiting->second.reading) {
+            stop_waiting(waiting->first, waiting->second);
+            waiting = waiting_.erase(waiting);
+        } else {
+            ++waiting;
+        }
+    }
+}
+
+// --- looking -----------------------------------------------------------------------------------------------------------
+
+FetchHandler::Looked FetchHandler::look(const Waiting& waiting) const {
+    Looked looked;
+    size_t left = waiting.bytes_max;
+    for (const FetchSession::Entry& entry : waiting.fetch.entries()) {
+        Found found{.asked = &entry.asked};
+        const size_t wanted = static_cast<size_t>(std::max(entry.asked.partition_max_bytes, 0));
+        // The first batch of the first partition that has one comes whole, whatever the limits (rule 4).
+        look_at(waiting, found, {std::min(wanted, left), looked.bytes == 0 && !looked.on_disk, true});
+        looked.failed =
+            looked.failed || found.data.error_code != ErrorCode::none || found.data.diverging_epoch.epoch >= 0;
+        looked.on_disk = looked.on_disk || found.batches.on_disk;
+        looked.bytes += found.batches.bytes;
+        const size_t taken = found.batches.on_disk ? found.limits.bytes_max : found.batches.bytes;
+        left -= std::min(left, taken);
+        looked.found.push_back(std::move(found));
+    }
+    return looked;
+}
+
+void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimits& limits) const {
+    const FetchPartition& asked = *found.asked;
+    auto& data = found.data;
+    data.partition_index = asked.partition;
+    data.high_watermark = -1;
+    if (!waiting.read_committed) { data.aborted_transactions = std::nullopt; }
+    const bool by_id = waiting.request.version() >= ids_since;
+    const auto topic = by_id ? context_.served.topic(asked.topic_id) : context_.served.topic(asked.topic);
+    if (!topic) {
+        data.error_code = by_id ? ErrorCode::unknown_topic_id : ErrorCode::unknown_topic_or_partition;
+        return;
+    }
+    const auto place = context_.served.partition(*topic, asked.partition);
+    if (!place) {
+        data.error_code = ErrorCode::unknown_topic_or_partition;
+        return;
+    }
+    if (asked.current_leader_epoch >= 0) {
+        const Epoch epoch = context_.served.leader_epoch(*topic, asked.partition);
+        if (asked.current_leader_epoch != epoch.value) {
+            data.error_code = asked.current_leader_epoch < epoch.value ? ErrorCode::fenced_leader_epoch
+                                                                       : ErrorCode::unknown_leader_epoch;
+            return;
+        }
+    }
+    found.place = *place;
+    found.limits = limits;
+    const PartitionEnds ends = context_.served.ends(*place);
+    if (asked.last_fetched_epoch >= 0) {
+        const auto end = epoch_end(context_.served.epochs(*place), ends.log_end, Epoch{asked.last_fetched_epoch});
+        if (!end) {
+            data.error_code = ErrorCode::offset_out_of_range;
+            return;
+        }
+        if (end->epoch.value < asked.last_fetched_epoch || end->start.value < asked.fetch_offset) {
+            data.diverging_epoch = {static_cast<int32_t>(end->epoch.value), end->start.value};
+        }
+    }
+    if (data.diverging_epoch.epoch < 0) {
+        auto read = context_.served.read(*place, Offset{asked.fetch_offset}, limits);
+        if (!read) {
+            data.error_code = read_error(read.error());
+            found.place.reset();
+            return;
+        }
+        found.batches = std::move(*read);
+    }
+    data.high_watermark = ends.high_watermark.value;
+    data.last_stable_offset = ends.high_watermark.value;
+    data.log_start_offset = ends.log_start.value;
+}
+
+// --- from files --------------------------------------------------------------------------------------------------------
+
+void FetchHandler::read_files(WaitId id, Waiting& waiting, const Looked& looked) {
+    stop_waiting(id, waiting);
+    waiting.reading = true;
+    struct Part {
+        ServedPartition place;
+        Offset from;
+        ReadLimits limits;
+    };
+    std::vector<Part> parts;
+    for (const Found& found : looked.found) {
+        if (!found.batches.on_disk) { continue; }
+        parts.push_back({*found.place, Offset{found.asked->fetch_offset}, found.limits});
+        parts.back().limits.memory_only = false;
+    }
+    context_.worker.submit([this, id, parts = std::move(parts)]() -> std::function<void()> {
+        std::vector<FileRead> reads;
+        reads.reserve(parts.size());
+        for (const Part& part : parts) {
+            reads.push_back({part.place, part.from, context_.served.read(part.place, part.from, part.limits)});
+        }
+        // std::function wants what it holds to be copyable.
+        auto shared = std::make_shared<std::vector<FileRead>>(std::move(reads));
+        return [this, id, shared] { files_read(id, *shared); };
+    });
+}
+
+void FetchHandler::files_read(WaitId id, std::vector<FileRead>& reads) {
+    const auto found = waiting_.find(id);
+    if (found == waiting_.end()) { return; }
+    Waiting& waiting = found->second;
+    Looked looked = look(waiting);
+    for (Found& one : looked.found) {
+        if (!one.batches.on_disk) { continue; }
+        one.batches = {};
+        for (FileRead& read : reads) {
+            if (read.place != *one.place || read.from != Offset{one.asked->fetch_offset}) { continue; }
+            if (read.batches) {
+                one.batches = std::move(*read.batches);
+            } else {
+                one.data.error_code = read_error(read.batches.error());
+            }
+            break;
+        }
+    }
+    answer(id, waiting, std::move(looked));
+}
+
+// --- answering ---------------------------------------------------------------------------------------------------------
+
+void FetchHandler::answer(WaitId id, Waiting& waiting, Looked looked) {
+    stop_waiting(id, waiting);
+    std::vector<FetchOutcome> outcomes;
+    outcomes.reserve(looked.found.size());
+    for (const Found& found : looked.found) {
+        outcomes.push_back({key_of(*found.asked), found.data.error_code, found.data.high_watermark,
+                            found.data.log_start_offset, found.batches.bytes > 0,
+                            found.data.diverging_epoch.epoch >= 0});
+    }
+    // The names that outcomes and found point to may go with the session.
+    std::vector<std::pair<std::string, Uuid>> topics;
+    topics.reserve(looked.found.size());
+    for (const Found& found : looked.found) { topics.emplace_back(found.asked->topic, found.asked->topic_id); }
+    const FetchAnswer chosen = sessions_.finish(std::move(waiting.fetch), outcomes, context_.now_ms());
+    FetchResponse response;
+    response.error_code = chosen.error;
+    response.session_id = chosen.session_id;
+    std::vector<BufferRef> pins;
+    for (const size_t index : chosen.partitions) {
+        Found& found = looked.found[index];
+        auto& [topic, topic_id] = topics[index];
+        if (response.responses.empty() || response.responses.back().topic != topic ||
+            response.responses.back().topic_id != topic_id) {
+            auto& fresh = response.responses.emplace_back();
+            fresh.topic = topic;
+            fresh.topic_id = topic_id;
+        }
+        found.data.records.pieces = std::move(found.batches.pieces);
+        std::ranges::move(found.batches.pins, std::back_inserter(pins));
+        response.responses.back().partitions.push_back(std::move(found.data));
+    }
+    context_.answer(waiting.request, response, std::move(pins));
+    waiting_.erase(id);
+}
+
+}  // namespace flowstone

@@ -1,0 +1,90 @@
+// Drives the group coordinator: turns requests into its inputs, its effects into appends to __consumer_offsets, and its
+// answers into responses. Decides nothing.
+//
+// The partitions of __consumer_offsets are read back, by the worker, when the broker starts or the topic is made; until
+// then their groups answer COORDINATOR_LOAD_IN_PROGRESS. Threads: the broker's one.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "net/broker/group_coordinator.h"
+#include "net/broker/request.h"
+#include "net/kafka/messages/delete_groups.h"
+#include "net/kafka/messages/describe_groups.h"
+#include "net/kafka/messages/find_coordinator.h"
+#include "net/kafka/messages/heartbeat.h"
+#include "net/kafka/messages/join_group.h"
+#include "net/kafka/messages/leave_group.h"
+#include "net/kafka/messages/list_groups.h"
+#include "net/kafka/messages/offset_commit.h"
+#include "net/kafka/messages/offset_delete.h"
+#include "net/kafka/messages/offset_fetch.h"
+#include "net/kafka/messages/sync_group.h"
+
+namespace flowstone {
+
+class GroupsHandler {
+public:
+    // `offsets_topic` finds or makes __consumer_offsets. `notice` takes lines for the operator.
+    GroupsHandler(BrokerContext& context, std::function<Result<ServedTopic>()> offsets_topic,
+                  std::function<void(std::string)> notice);
+
+    // Reads the groups back, if there are any yet.
+    void start();
+
+    void on(Request request, const kafka::FindCoordinatorRequest& asked);
+    void on(Request request, const kafka::JoinGroupRequest& asked);
+    void on(Request request, const kafka::SyncGroupRequest& asked);
+    void on(Request request, const kafka::HeartbeatRequest& asked);
+    void on(Request request, const kafka::LeaveGroupRequest& asked);
+    void on(Request request, const kafka::OffsetCommitRequest& asked);
+    void on(Request request, const kafka::OffsetFetchRequest& asked);
+    void on(Request request, const kafka::OffsetDeleteRequest& asked);
+    void on(Request request, const kafka::DescribeGroupsRequest& asked);
+    void on(Request request, const kafka::ListGroupsRequest& asked);
+    void on(Request request, const kafka::DeleteGroupsRequest& asked);
+
+    void topic_deleted(const std::string& topic) { step(TopicDeleted{topic}); }
+    void moved(ServedPartition partition);
+    void tick(int64_t now_ms);
+    int64_t next_deadline_ms() const { return coordinator_.next_deadline_ms(); }
+    const GroupCoordinator& coordinator() const { return coordinator_; }
+
+private:
+    using Answerer = std::function<void(GroupAnswer&)>;
+    struct InFlight {
+        AppendId append;
+        Offset next_offset;
+    };
+    struct Part {
+        std::optional<ServedPartition> place{};
+        std::deque<InFlight> in_flight{};
+    };
+
+    template <class Answer, class F>
+    RequestToken expect(F answer);
+    void step(GroupInput input);
+    void perform(GroupEffects& effects);
+    void perform(AppendRecords& append);
+    void load(int32_t partition);
+    void load_from(int32_t partition, Offset from);
+    bool ready();
+
+    BrokerContext& context_;
+    GroupCoordinator coordinator_;
+    std::function<Result<ServedTopic>()> offsets_topic_;
+    std::function<void(std::string)> notice_;
+    std::optional<ServedTopic> topic_;
+    std::map<int32_t, Part> parts_;
+    std::map<const void*, int32_t> part_of_;  // by the partition's token
+    std::map<RequestToken, Answerer> answerers_;
+    int64_t next_token_ = 0;
+    bool stepping_ = false;
+    std::deque<GroupInput> inputs_;  // that came while one was being performed
+};
+
+}  // namespace flowstone

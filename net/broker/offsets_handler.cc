@@ -1,0 +1,193 @@
+#include "net/broker/offsets_handler.h"
+
+#include <utility>
+
+#include "net/broker/epochs.h"
+#include "net/broker/errors.h"
+
+namespace flowstone {
+
+using kafka::DeleteRecordsRequest;
+using kafka::DeleteRecordsResponse;
+using kafka::ErrorCode;
+using kafka::ListOffsetsRequest;
+using kafka::ListOffsetsResponse;
+using kafka::OffsetForLeaderEpochRequest;
+using kafka::OffsetForLeaderEpochResponse;
+
+namespace {
+
+// Timestamps with a meaning of their own (rule 9).
+constexpr int64_t time_latest = -1;
+constexpr int64_t time_earliest = -2;
+constexpr int64_t time_largest = -3;
+constexpr int64_t time_earliest_local = -4;
+constexpr int64_t time_latest_tiered = -5;
+constexpr int64_t time_earliest_pending_upload = -6;
+
+constexpr int64_t to_high_watermark = -1;  // of DeleteRecords
+
+// The epoch that the record at the offset was written under; -1 when there is none.
+int32_t epoch_at(const std::vector<EpochStart>& epochs, Offset offset) {
+    int32_t found = -1;
+    for (const EpochStart& epoch : epochs) {
+        if (epoch.start <= offset) { found = static_cast<int32_t>(epoch.epoch.value); }
+    }
+    return found;
+}
+
+}  // namespace
+
+OffsetsHandler::Place OffsetsHandler::find(const std::string& name, int32_t number,
+                                           int32_t current_leader_epoch) const {
+    Place place;
+    place.topic = context_.served.topic(name);
+    if (!place.topic) {
+        place.error = ErrorCode::unknown_topic_or_partition;
+        return place;
+    }
+    const auto partition = context_.served.partition(*place.topic, number);
+    if (!partition) {
+        place.error = ErrorCode::unknown_topic_or_partition;
+        return place;
+    }
+    place.partition = *partition;
+    place.leader_epoch = context_.served.leader_epoch(*place.topic, number);
+    if (current_leader_epoch >= 0 && current_leader_epoch != place.leader_epoch.value) {
+        place.error = current_leader_epoch < place.leader_epoch.value ? ErrorCode::fenced_leader_epoch
+                                                                      : ErrorCode::unknown_leader_epoch;
+    }
+    return place;
+}
+
+void OffsetsHandler::on(Request request, const ListOffsetsRequest& asked) {
+    ListOffsetsResponse response;
+    struct Search {
+        size_t topic;
+        size_t partition;
+        ServedPartition place;
+        int64_t timestamp;
+    };
+    std::vector<Search> searches;
+    for (const auto& topic : asked.topics) {
+        auto& out_topic = response.topics.emplace_back();
+        out_topic.name = topic.name;
+        for (const auto& partition : topic.partitions) {
+            auto& out = out_topic.partitions.emplace_back();
+            out.partition_index = partition.partition_index;
+            const Place place = find(topic.name, partition.partition_index, partition.current_leader_epoch);
+            out.error_code = place.error;
+            if (place.error != ErrorCode::none) { continue; }
+            const PartitionEnds ends = context_.served.ends(place.partition);
+            const auto at = [&](Offset offset) {
+                out.offset = offset.value;
+                out.leader_epoch = epoch_at(context_.served.epochs(place.partition), offset);
+            };
+            switch (partition.timestamp) {
+                case time_latest:
+                    out.offset = ends.high_watermark.value;
+                    out.leader_epoch = static_cast<int32_t>(place.leader_epoch.value);
+                    break;
+                case time_earliest:
+                case time_earliest_local: at(ends.log_start); break;
+                case time_latest_tiered:
+                case time_earliest_pending_upload: break;  // nothing is tiered: -1
+                default:
+                    if (partition.timestamp < 0 && partition.timestamp != time_largest) {
+                        out.error_code = ErrorCode::unsupported_version;
+                        break;
+                    }
+                    searches.push_back({response.topics.size() - 1, out_topic.partitions.size() - 1, place.partition,
+                                        partition.timestamp});
+            }
+        }
+    }
+    request.frame = nullptr;
+    if (searches.empty()) { return context_.answer(request, response); }
+    context_.worker.submit([this, request = std::move(request), response = std::move(response),
+                            searches = std::move(searches)]() mutable -> std::function<void()> {
+        for (const Search& search : searches) {
+            auto& out = response.topics[search.topic].partitions[search.partition];
+            const auto found = search.timestamp == time_largest
+                                   ? context_.served.find_largest_time(search.place)
+                                   : context_.served.find_time(search.place, search.timestamp);
+            if (!found) {
+                out.error_code = read_error(found.error());
+                continue;
+            }
+            out.offset = found->offset.value;
+            out.timestamp = found->timestamp_ms;
+            if (out.offset >= 0) { out.leader_epoch = epoch_at(context_.served.epochs(search.place), found->offset); }
+        }
+        return [this, request = std::move(request), response = std::move(response)] {
+            context_.answer(request, response);
+        };
+    });
+}
+
+void OffsetsHandler::on(Request request, const OffsetForLeaderEpochRequest& asked) {
+    OffsetForLeaderEpochResponse response;
+    for (const auto& topic : asked.topics) {
+        auto& out_topic = response.topics.emplace_back();
+        out_topic.topic = topic.topic;
+        for (const auto& partition : topic.partitions) {
+            auto& out = out_topic.partitions.emplace_back();
+            out.partition = partition.partition;
+            const Place place = find(topic.topic, partition.partition, partition.current_leader_epoch);
+            out.error_code = place.error;
+            if (place.error != ErrorCode::none) { continue; }
+            const PartitionEnds ends = context_.served.ends(place.partition);
+            const Epoch wanted{partition.leader_epoch};
+            // The epoch that is led with now may have no record yet.
+            if (wanted == place.leader_epoch) {
+                out.leader_epoch = partition.leader_epoch;
+                out.end_offset = ends.log_end.value;
+                continue;
+            }
+            if (const auto end = epoch_end(context_.served.epochs(place.partition), ends.log_end, wanted);
+                end && wanted < place.leader_epoch) {
+                out.leader_epoch = static_cast<int32_t>(end->epoch.value);
+                out.end_offset = end->start.value;
+            }
+        }
+    }
+    context_.answer(request, response);
+}
+
+void OffsetsHandler::on(Request request, const DeleteRecordsRequest& asked) {
+    request.frame = nullptr;
+    context_.worker.submit([this, request = std::move(request), asked]() mutable -> std::function<void()> {
+        DeleteRecordsResponse response;
+        for (const auto& topic : asked.topics) {
+            auto& out_topic = response.topics.emplace_back();
+            out_topic.name = topic.name;
+            for (const auto& partition : topic.partitions) {
+                auto& out = out_topic.partitions.emplace_back();
+                out.partition_index = partition.partition_index;
+                out.low_watermark = -1;
+                const Place place = find(topic.name, partition.partition_index, -1);
+                out.error_code = place.error;
+                if (place.error == ErrorCode::none && place.topic->internal()) {
+                    out.error_code = ErrorCode::invalid_topic_exception;
+                }
+                if (out.error_code != ErrorCode::none) { continue; }
+                const Offset before = partition.offset == to_high_watermark
+                                          ? context_.served.ends(place.partition).high_watermark
+                                          : Offset{partition.offset};
+                auto handle = context_.log.topic(topic.name);
+                auto start = handle ? handle->delete_records(partition.partition_index, before)
+                                    : Result<Offset>(std::unexpected(handle.error()));
+                if (start) {
+                    out.low_watermark = start->value;
+                } else {
+                    out.error_code = read_error(start.error());
+                }
+            }
+        }
+        return [this, request = std::move(request), response = std::move(response)] {
+            context_.answer(request, response);
+        };
+    });
+}
+
+}  // namespace flowstone

@@ -1,0 +1,444 @@
+#include "net/transport/server.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "storage/check.h"
+#include "storage/try.h"
+
+namespace flowstone {
+
+namespace {
+
+constexpr size_t read_buffer_bytes = 64u << 10;
+constexpr size_t direct_read_bytes_min = 16u << 10;  // less is read together with what follows it
+constexpr size_t bytes_per_turn_max = 1u << 20;      // of one connection, then it is another's turn
+constexpr size_t pieces_per_write_max = 64;
+constexpr int64_t look_every_ms = 1'000;
+
+}  // namespace
+
+const char* name(CloseReason reason) {
+    switch (reason) {
+        case CloseReason::peer: return "peer";
+        case CloseReason::frame_length: return "frame_length";
+        case CloseReason::frame_late: return "frame_late";
+        case CloseReason::idle: return "idle";
+        case CloseReason::bad_request: return "bad_request";
+        case CloseReason::unsupported: return "unsupported";
+        case CloseReason::acks_none: return "acks_none";
+        case CloseReason::connections: return "connections";
+        case CloseReason::shutdown: return "shutdown";
+        case CloseReason::count: break;
+    }
+    return "unknown";
+}
+
+Server::Server(Network& network, Clock& clock, FrameHandler& handler, const ServerLimits& limits)
+    : network_(network), clock_(clock), handler_(handler), limits_(limits), read_buffer_(read_buffer_bytes) {}
+
+Server::~Server() {
+    stop_listening();
+    for (auto& [id, connection] : connections_) {
+        if (!connection->dropped) { network_.close(id); }
+    }
+}
+
+Result<Network::Listener> Server::listen(const HostPort& address) {
+    TRY(auto listener, network_.listen(address));
+    listeners_.push_back(listener.id);
+    return listener;
+}
+
+void Server::stop_listening() {
+    for (const ListenerId listener : listeners_) { network_.close(listener); }
+    listeners_.clear();
+    listeners_waiting_.clear();
+}
+
+bool Server::idle() const {
+    return std::ranges::all_of(connections_, [](const auto& entry) {
+        return entry.second->dropped || (entry.second->slots.empty() && entry.second->output.empty());
+    });
+}
+
+// --- a round -----------------------------------------------------------------------------------------------------------
+
+Result<void> Server::run(int64_t timeout_ns) {
+    if (!touched_.empty()) { timeout_ns = 0; }
+    if (!connections_.empty() || !listeners_waiting_.empty()) {
+        timeout_ns = timeout_ns < 0 ? look_every_ms * 1'000'000 : std::min(timeout_ns, look_every_ms * 1'000'000);
+    }
+    events_.clear();
+    TRY_VOID(network_.wait(timeout_ns, events_));
+    for (const NetworkEvent& event : events_) {
+        if (Connection* connection = find(event.id)) {
+            connection->readable = connection->readable || event.readable;
+            connection->writable = connection->writable || event.writable;
+            touch(*connection);
+        } else if (std::ranges::find(listeners_, event.id) != listeners_.end()) {
+            accept_all(event.id);
+        }
+    }
+    look_at_times();
+    wake_memory_waiters();
+    // Those that have more for us afterwards are touched again, for the next round.
+    std::vector<ConnectionId> turn;
+    turn.swap(touched_);
+    for (const ConnectionId id : turn) {
+        if (Connection* connection = find(id)) {
+            connection->touched = false;
+            serve(*connection);
+        }
+    }
+    flush();
+    return {};
+}
+
+void Server::flush() {
+    for (const ConnectionId id : touched_) {
+        if (Connection* connection = find(id)) { send(*connection); }
+    }
+    // Only who has more for us needs another turn.
+    std::erase_if(touched_, [&](ConnectionId id) {
+        Connection* connection = find(id);
+        if (connection == nullptr) { return true; }
+        connection->touched = may_read(*connection) && (connection->readable || !connection->ahead.empty());
+        return !connection->touched;
+    });
+    forget_dropped();
+}
+
+void Server::forget_dropped() {
+    for (const ConnectionId id : dropped_) { connections_.erase(id); }
+    dropped_.clear();
+}
+
+void Server::accept_all(ListenerId listener) {
+    for (;;) {
+        auto accepted = network_.accept(listener);
+        if (!accepted) {
+            ++counts_.accepts_refused;
+            if (std::ranges::find(listeners_waiting_, listener) == listeners_waiting_.end()) {
+                listeners_waiting_.push_back(listener);
+            }
+            return;
+        }
+        if (!*accepted) { return; }
+        const Accepted& peer = **accepted;
+        ++counts_.accepted;
+        if (connections_.size() >= limits_.connections_max) {
+            network_.close(peer.id);
+            ++counts_.closed[static_cast<size_t>(CloseReason::connections)];
+            continue;
+        }
+        auto connection = std::make_unique<Connection>();
+        connection->peer = {peer.id, listener, peer.peer, peer.local};
+        connection->active_ms = now_ms();
+        connection->readable = true;  // what came before we asked for events
+        Connection& made = *connection;
+        connections_.emplace(peer.id, std::move(connection));
+        handler_.on_open(made.peer);
+        touch(made);
+    }
+}
+
+Server::Connection* Server::find(ConnectionId id) {
+    const auto found = connections_.find(id);
+    return found == connections_.end() || found->second->dropped ? nullptr : found->second.get();
+}
+
+void Server::touch(Connection& connection) {
+    if (connection.touched) { return; }
+    connection.touched = true;
+    touched_.push_back(connection.peer.connection);
+}
+
+// --- what arrives ------------------------------------------------------------------------------------------------------
+
+bool Server::may_read(const Connection& connection) const {
+    return !held_ && !connection.dropped && !connection.paused && !connection.waits_for_memory &&
+           !connection.close_when_sent && connection.slots.size() < limits_.requests_in_flight_max &&
+           connection.output_bytes < limits_.output_bytes_max;
+}
+
+void Server::serve(Connection& connection) {
+    const uint64_t turn_end = counts_.bytes_in + bytes_per_turn_max;
+    while (may_read(connection)) {
+        if (connection.ahead_at < connection.ahead.size()) {
+            Bytes bytes = Bytes(connection.ahead).subspan(connection.ahead_at);
+            take_bytes(connection, bytes);
+            connection.ahead_at = connection.ahead.size() - bytes.size();
+            continue;
+        }
+        if (!connection.ahead.empty()) {
+            connection.ahead = {};
+            connection.ahead_at = 0;
+        }
+        if (!connection.readable) { break; }
+        if (counts_.bytes_in >= turn_end) {
+            touch(connection);
+            break;
+        }
+        read_some(connection);
+    }
+    send(connection);
+}
+
+void Server::read_some(Connection& connection) {
+    const bool direct =
+        connection.frame != nullptr && connection.frame_size - connection.frame_bytes >= direct_read_bytes_min;
+    const MutableBytes into = direct ? MutableBytes(connection.frame->bytes_.get() + connection.frame_bytes,
+                                                    connection.frame_size - connection.frame_bytes)
+                                     : MutableBytes(read_buffer_);
+    const auto got = network_.read(connection.peer.connection, into);
+    if (!got) { return drop(connection, CloseReason::peer); }
+    if (got->end) {
+        connection.end = true;
+        connection.readable = false;
+        return;
+    }
+    // A short read is all there is: the next bytes make a new event.
+    if (got->bytes < into.size()) { connection.readable = false; }
+    if (got->bytes == 0) { return; }
+    counts_.bytes_in += got->bytes;
+    connection.active_ms = now_ms();
+    if (direct) {
+        connection.frame_bytes += got->bytes;
+        if (connection.frame_bytes == connection.frame_size) { end_frame(connection); }
+        return;
+    }
+    Bytes bytes(read_buffer_.data(), got->bytes);
+    take_bytes(connection, bytes);
+    if (!bytes.empty() && !connection.dropped) {
+        connection.ahead.assign(bytes.begin(), bytes.end());
+        connection.ahead_at = 0;
+    }
+}
+
+// Takes from the front of `bytes` what may be taken now.
+void Server::take_bytes(Connection& connection, Bytes& bytes) {
+    while (!bytes.empty() && may_read(connection)) {
+        if (connection.frame_size == 0) {
+            if (connection.length_bytes == 0) { connection.frame_began_ms = now_ms(); }
+            const size_t wanted = std::min(bytes.size(), connection.length.size() - connection.length_bytes);
+            std::memcpy(connection.length.data() + connection.length_bytes, bytes.data(), wanted);
+            connection.length_bytes += wanted;
+            bytes = bytes.subspan(wanted);
+            if (connection.length_bytes < connection.length.size() || !begin_frame(connection)) { continue; }
+        }
+        const size_t wanted = std::min(bytes.size(), connection.frame_size - connection.frame_bytes);
+        std::memcpy(connection.frame->bytes_.get() + connection.frame_bytes, bytes.data(), wanted);
+        connection.frame_bytes += wanted;
+        bytes = bytes.subspan(wanted);
+        if (connection.frame_bytes == connection.frame_size) { end_frame(connection); }
+    }
+}
+
+// False when the frame cannot be taken (now).
+bool Server::begin_frame(Connection& connection) {
+    const auto length = load_be<int32_t>(connection.length.data());
+    if (length <= 0 || static_cast<size_t>(length) > limits_.frame_bytes_max) {
+        drop(connection, CloseReason::frame_length);
+        return false;
+    }
+    connection.frame_size = static_cast<size_t>(length);
+    if (memory_waiters_.empty() && has_memory_for(connection)) {
+        take_memory(connection);
+        return true;
+    }
+    connection.waits_for_memory = true;
+    memory_waiters_.push_back(connection.peer.connection);
+    return false;
+}
+
+// A frame that is larger than a connection's share is let in when the connection holds nothing else.
+bool Server::has_memory_for(const Connection& connection) const {
+    const uint64_t size = connection.frame_size;
+    const bool in_share = *connection.held == 0 || *connection.held + size <= limits_.frames_bytes_max / 4;
+    return in_share && (*frames_bytes_ == 0 || *frames_bytes_ + size <= limits_.frames_bytes_max);
+}
+
+void Server::take_memory(Connection& connection) {
+    connection.frame = std::make_shared<Frame>(frames_bytes_, connection.held, connection.frame_size);
+    connection.frame_bytes = 0;
+}
+
+// First come, first served: one that waits for its own frames to go must not stop the others, though.
+void Server::wake_memory_waiters() {
+    for (size_t i = 0; i < memory_waiters_.size();) {
+        Connection* connection = find(memory_waiters_[i]);
+        if (connection != nullptr && !has_memory_for(*connection)) {
+            if (*frames_bytes_ + connection->frame_size > limits_.frames_bytes_max) { return; }
+            ++i;
+            continue;
+        }
+        memory_waiters_.erase(memory_waiters_.begin() + static_cast<std::ptrdiff_t>(i));
+        if (connection == nullptr) { continue; }
+        connection->waits_for_memory = false;
+        connection->frame_began_ms = now_ms();  // the wait was ours
+        take_memory(*connection);
+        touch(*connection);
+    }
+}
+
+void Server::end_frame(Connection& connection) {
+    ++counts_.frames;
+    const AnswerSlot slot{connection.peer.connection, connection.first_slot + connection.slots.size()};
+    connection.slots.emplace_back();
+    connection.length_bytes = 0;
+    connection.frame_size = 0;
+    handler_.on_frame(connection.peer, slot, std::move(connection.frame));
+    connection.frame = nullptr;
+}
+
+// --- answers -----------------------------------------------------------------------------------------------------------
+
+Server::Slot* Server::slot_of(AnswerSlot slot) {
+    Connection* connection = find(slot.connection);
+    if (connection == nullptr) { return nullptr; }
+    CHECK(slot.number >= connection->first_slot);
+    CHECK(slot.number < connection->first_slot + connection->slots.size());
+    Slot& found = connection->slots[slot.number - connection->first_slot];
+    CHECK(!found.done);
+    touch(*connection);
+    return &found;
+}
+
+void Server::answer(AnswerSlot slot, Answer answer) {
+    if (Slot* found = slot_of(slot)) {
+        found->answer = std::move(answer);
+        found->done = true;
+        queue_ready(*find(slot.connection));
+    }
+}
+
+void Server::no_answer(AnswerSlot slot) {
+    if (Slot* found = slot_of(slot)) {
+        found->done = true;
+        queue_ready(*find(slot.connection));
+    }
+}
+
+void Server::close_after(AnswerSlot slot, CloseReason reason) {
+    if (Slot* found = slot_of(slot)) {
+        found->done = true;
+        found->close = true;
+        found->reason = reason;
+        queue_ready(*find(slot.connection));
+    }
+}
+
+void Server::close(ConnectionId id, CloseReason reason) {
+    if (Connection* connection = find(id)) { drop(*connection, reason); }
+}
+
+void Server::close_all(CloseReason reason) {
+    for (auto& [id, connection] : connections_) {
+        if (!connection->dropped) { drop(*connection, reason); }
+    }
+    forget_dropped();
+}
+
+void Server::pause(ConnectionId id) {
+    if (Connection* connection = find(id)) { connection->paused = true; }
+}
+
+void Server::resume(ConnectionId id) {
+    if (Connection* connection = find(id)) {
+        connection->paused = false;
+        touch(*connection);
+    }
+}
+
+void Server::queue_ready(Connection& connection) {
+    while (!connection.slots.empty() && connection.slots.front().done && !connection.close_when_sent) {
+        Slot slot = std::move(connection.slots.front());
+        connection.slots.pop_front();
+        ++connection.first_slot;
+        if (slot.close) {
+            connection.close_when_sent = true;
+            connection.close_reason = slot.reason;
+        }
+        if (slot.answer.frame.empty()) { continue; }
+        Outgoing& out = connection.output.emplace_back();
+        out.answer = std::move(slot.answer);
+        out.pieces = out.answer.frame.pieces();
+        connection.output_bytes += out.answer.frame.size();
+    }
+}
+
+void Server::send(Connection& connection) {
+    while (!connection.output.empty() && connection.writable && !connection.dropped) {
+        std::array<Bytes, pieces_per_write_max> pieces;
+        size_t count = 0;
+        size_t bytes = 0;
+        for (const Outgoing& out : connection.output) {
+            for (size_t i = out.next_piece; i < out.pieces.size() && count < pieces.size(); ++i) {
+                pieces[count++] = out.pieces[i];
+                bytes += out.pieces[i].size();
+            }
+            if (count == pieces.size()) { break; }
+        }
+        const auto put = network_.write(connection.peer.connection, std::span(pieces).first(count));
+        if (!put) { return drop(connection, CloseReason::peer); }
+        counts_.bytes_out += *put;
+        connection.output_bytes -= *put;
+        connection.active_ms = now_ms();
+        if (*put < bytes) { connection.writable = false; }
+        size_t left = *put;
+        while (left > 0) {
+            Outgoing& out = connection.output.front();
+            Bytes& piece = out.pieces[out.next_piece];
+            const size_t taken = std::min(left, piece.size());
+            piece = piece.subspan(taken);
+            left -= taken;
+            if (piece.empty()) { ++out.next_piece; }
+            if (out.next_piece == out.pieces.size()) { connection.output.pop_front(); }
+        }
+    }
+    if (connection.dropped || !connection.output.empty()) { return; }
+    if (connection.close_when_sent) { return drop(connection, connection.close_reason); }
+    // A peer that sends no more is answered what it asked before.
+    if (connection.end && connection.slots.empty()) { drop(connection, CloseReason::peer); }
+}
+
+void Server::drop(Connection& connection, CloseReason reason) {
+    CHECK(!connection.dropped);
+    connection.dropped = true;
+    ++counts_.closed[static_cast<size_t>(reason)];
+    network_.close(connection.peer.connection);
+    dropped_.push_back(connection.peer.connection);
+    connection.frame = nullptr;
+    connection.output.clear();
+    handler_.on_close(connection.peer.connection);
+}
+
+// --- time --------------------------------------------------------------------------------------------------------------
+
+void Server::look_at_times() {
+    const int64_t now = now_ms();
+    if (now - times_looked_ms_ < look_every_ms) { return; }
+    times_looked_ms_ = now;
+    std::vector<ListenerId> again;
+    again.swap(listeners_waiting_);
+    for (const ListenerId listener : again) { accept_all(listener); }
+    for (auto& [id, owned] : connections_) {
+        Connection& connection = *owned;
+        if (connection.dropped) { continue; }
+        const bool arriving = connection.length_bytes > 0 && !connection.waits_for_memory && may_read(connection);
+        if (arriving) {
+            const int64_t at_rate_ms =
+                static_cast<int64_t>(connection.frame_size) * 1'000 / limits_.frame_bytes_per_second_min;
+            if (now - connection.frame_began_ms > std::max(limits_.frame_time_ms, at_rate_ms)) {
+                drop(connection, CloseReason::frame_late);
+            }
+            continue;
+        }
+        // Who waits for our answer is not idle; who does not fetch it is.
+        const bool waiting = !connection.slots.empty() && connection.output.empty();
+        if (!waiting && now - connection.active_ms > limits_.idle_time_ms) { drop(connection, CloseReason::idle); }
+    }
+}
+
+}  // namespace flowstone

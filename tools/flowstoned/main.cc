@@ -1,0 +1,104 @@
+// flowstoned: a broker that Kafka's own clients cannot tell from Kafka.
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <flowstone/log.h>
+
+#include "net/broker/broker.h"
+#include "net/broker/broker_config.h"
+#include "storage/random.h"
+#include "storage/try.h"
+#include "tools/flowstoned/program_input.h"
+#include "tools/flowstoned/signals.h"
+
+namespace {
+
+using namespace flowstone;
+
+constexpr int64_t drain_ms = 3'000;
+constexpr int wrong_usage = 2;
+constexpr int could_not = 3;
+
+void line(std::string_view text) {
+    fmt::print("{}\n", text);
+    std::fflush(stdout);
+}
+
+// Until a signal asks it to end.
+Result<void> serve(const BrokerConfig& config) {
+    Options options;
+    options.threads = std::max(config.threads, 1u);
+    options.journal_bytes_max = config.journal_bytes_max;
+    options.dirty_bytes_max = config.dirty_bytes_max;
+    options.tail_bytes_max = config.tail_bytes_max;
+    options.reserve_bytes = config.reserve_bytes;
+    options.on_log = &line;
+    TRY(auto log, Log::open(config.data, options));
+    {
+        TRY(const auto network, open_epoll_network());
+        Broker broker(log, *network, system_clock(), system_random(), config, true, &line);
+        std::string address;
+        for (size_t i = 0; i < config.listen.size(); ++i) {
+            std::optional<HostPort> advertised;
+            if (!config.advertised.empty()) { advertised = config.advertised[i]; }
+            TRY(const HostPort bound, broker.listen(config.listen[i], advertised));
+            if (i == 0) { address = bound.to_string(); }
+        }
+        const StopSignals signals([&] { broker.wake(); });
+        line(fmt::format("data is in {}", log.path()));
+        line(fmt::format("try: kcat -b {} -L", address));
+        while (!signals.asked()) { TRY_VOID(broker.run()); }
+        broker.stop(drain_ms);
+    }
+    return log.close();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("flowstoned: serves Kafka's protocol from a Flowstone log", "flowstoned");
+    std::string data;
+    std::vector<std::string> listen;
+    std::optional<std::string> file;
+    std::vector<std::string> settings;
+    app.add_option("--data", data, "The directory of the log (./flowstone-data)");
+    app.add_option("--listen", listen, "HOST:PORT to listen on (127.0.0.1:9092)");
+    app.add_option("--config", file, "A file of settings in TOML; docs/CONFIGS.md lists them");
+    app.add_option("-X,--set", settings, "NAME=VALUE: any setting, by our name or Kafka's");
+    app.set_version_flag("--version", version());
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) { return app.exit(error) == 0 ? 0 : wrong_usage; }
+
+    BrokerConfigInput input;
+    input.environment = environment_variables();
+    if (!data.empty()) { input.flags.emplace_back("data", data); }
+    for (const std::string& address : listen) { input.flags.emplace_back("listen", address); }
+    for (const std::string& setting : settings) {
+        const size_t equals = setting.find('=');
+        if (equals == std::string::npos) {
+            fmt::print(stderr, "flowstoned: -X {}: NAME=VALUE is expected\n", setting);
+            return wrong_usage;
+        }
+        input.flags.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
+    }
+    const auto complain = [](const Error& error, int code) {
+        fmt::print(stderr, "flowstoned: {}\n", error.message());
+        return code;
+    };
+    if (!file) { file = variable(input.environment, "FLOWSTONED_CONFIG"); }
+    if (file) {
+        auto text = read_text_file(*file, broker_config_file_bytes_max);
+        if (!text) { return complain(text.error(), could_not); }
+        input.file_name = *file;
+        input.file = std::move(*text);
+    }
+    const auto config = parse_broker_config(input);
+    if (!config) { return complain(config.error(), wrong_usage); }
+    if (auto served = serve(*config); !served) { return complain(served.error(), could_not); }
+    return 0;
+}
