@@ -353,7 +353,10 @@ Result<void> Store::checkpoint_steps(bool exact, bool clean) {
             const auto needed = partition.needed_from(proven);
             if (needed) { first = std::min(first, *needed); }
             if (partition.swap_sequence) { first = std::min(first, *partition.swap_sequence); }
-            return !needed && !partition.swap_sequence;
+            auto& rewritten = partition.rewritten;
+            if (rewritten && (proven >= rewritten->end || partition.carry_due())) { rewritten.reset(); }
+            if (rewritten) { first = std::min(first, rewritten->sequence); }
+            return !needed && !partition.swap_sequence && !rewritten;
         });
         first = std::min(first, journal.next_sequence());
         first_needed[i] = first;

@@ -217,6 +217,13 @@ public:
     bool carry_due_at(uint64_t at) const { return carry_due_ && at > carry_begin_ && at < carry_begin_ + block_bytes_; }
     uint64_t carry_begin() const { return carry_begin_; }
     const Mark& carry_end() const { return carry_end_; }
+    // Below `durable`: the commit that holds the proven bytes of a block that is being written again. Needed until a
+    // checkpoint speaks of the whole block, or the next write repeats them anew.
+    struct Rewritten {
+        uint64_t sequence;
+        uint64_t end;  // of the block
+    };
+    std::optional<Rewritten> rewritten;
     bool carry_queued = false;  // on its own, because this level has no journal entries to go with
 
     // Where recovery left it.

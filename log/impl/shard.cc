@@ -802,6 +802,7 @@ void Shard::publish(Plan& now) {
                     partition.note_commit(run.carry ? run.carry_begin : range.begin, now.place->sequence);
                     note_journaled(partition);
                 }
+                if (run.carry && !durable) { note_rewritten(partition, run.carry_begin, now.place->sequence); }
                 if (run.carry) { partition.set_carry_due(false); }
                 if (run.direct) {
                     note_filled(partition, run.direct_begin, run.direct_end);
@@ -811,10 +812,14 @@ void Shard::publish(Plan& now) {
                 partition.set_visible({range.end, range.next_offset});
                 break;
             case EntryKind::carry:
-                partition.note_carried(range.begin, now.place->sequence);
+                if (durable) {
+                    partition.note_carried(range.begin, now.place->sequence);
+                    note_journaled(partition);
+                } else {
+                    note_rewritten(partition, range.begin, now.place->sequence);
+                }
                 partition.set_carry_due(false);
                 partition.carry_queued = false;
-                note_journaled(partition);
                 break;
             case EntryKind::roll: run.segment->rolled = true; break;
             case EntryKind::trim:
@@ -830,6 +835,11 @@ void Shard::publish(Plan& now) {
         }
     }
     trim_tail();
+}
+
+void Shard::note_rewritten(Partition& partition, uint64_t begin, uint64_t sequence) {
+    partition.rewritten = {sequence, begin + engine_.block_bytes};
+    note_journaled(partition);
 }
 
 // --- filling -----------------------------------------------------------------------------------------------------------------

@@ -258,6 +258,7 @@ private:
     Result<void> write_commit(Plan& plan);
     void end_writing(const Plan& plan);
     void publish(Plan& plan);
+    void note_rewritten(Partition& partition, uint64_t begin, uint64_t sequence);
     Result<void> run_writes(std::vector<Write>& writes);
     void note_filled(Partition& partition, uint64_t begin, uint64_t end);
     std::optional<Write> next_fill(Partition& partition, uint64_t limit, bool exact, uint64_t bytes_max,

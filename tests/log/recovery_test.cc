@@ -84,6 +84,39 @@ TEST_F(RecoveryTest, ACleanCloseRemembersTheEndOfAPartitionThatOnlyCompactionLoo
     EXPECT_EQ(value_of(topic.append({.key = "k", .value = "next"})).offset, Offset{6});
 }
 
+// Each write of such a topic may tear the whole page, again after a checkpoint too: the journal keeps its proven bytes.
+TEST_F(RecoveryTest, ProvenBytesSurviveWhateverIsAppendedToTheirBlockLater) {
+    for (const char* level : {"written", "memory"}) {
+        SimDisk disk;
+        {
+            Log log = open_on(disk);
+            Topic topic = make(log, "events", {{"flowstone.durability", level}});
+            fill(topic, 0, 2);
+            ASSERT_TRUE(log.checkpoint());
+            ASSERT_TRUE(topic.append(record("a")));
+            make_aged(log);
+            ASSERT_TRUE(log.flush());
+            for (int i = 0; i < 3; ++i) { maintain(log); }
+            Topic aged = value_of(log.topic("aged"));
+            fill(aged, 6, 12);
+            maintain(log);
+            ASSERT_TRUE(topic.append(record("b")));
+            ASSERT_TRUE(log.flush());
+            fill(aged, 12, 18);
+            maintain(log);
+            ASSERT_TRUE(topic.append(record("c")));
+        }
+        for (uint64_t seed = 0; seed < 16; ++seed) {
+            const auto after = disk.crash({.seed = seed});
+            Log log = open_on(*after);
+            Topic topic = value_of(log.topic("events"));
+            const auto found = read(topic);
+            ASSERT_GE(found.size(), 2u) << level << " seed " << seed;
+            EXPECT_EQ(found[1].second, numbered(1));
+        }
+    }
+}
+
 // The seal's name survived, that of the segment did not.
 TEST_F(RecoveryTest, ASealOfBytesThatAreGoneIsNoSealOfWhatIsAppendedNow) {
     SimDisk recorded({.record = true});
