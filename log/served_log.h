@@ -28,6 +28,7 @@
 #include "storage/buffer.h"
 #include "storage/bytes.h"
 #include "storage/meta_files.h"
+#include "storage/producer_snapshot.h"
 
 namespace flowstone {
 
@@ -111,6 +112,8 @@ public:
     std::vector<ServedTopic> topics() const;  // by name
     std::shared_ptr<const TopicConfig> config(const ServedTopic& topic) const;
     Uuid cluster_id() const;
+    // What topics have that do not say themselves, from now on: TopicConfig::parse's broker_defaults. Errors: invalid.
+    Result<void> set_topic_defaults(const ConfigMap& defaults);
     // As Log::create_topic, but nothing is added to the configs: retention is what the defaults say. `internal`: one of
     // the names that users may not create.
     Result<ServedTopic> create(std::string_view name, int32_t partitions, const ConfigMap& configs,
@@ -124,7 +127,9 @@ public:
     Epoch leader_epoch(const ServedTopic& topic, int32_t number) const;
     std::vector<EpochStart> epochs(ServedPartition partition) const;
     PartitionEnds ends(ServedPartition partition) const;
-    Result<uint64_t> bytes(ServedPartition partition) const;  // in segments and memory
+    PartitionEnds metadata_ends() const;                                            // of __cluster_metadata
+    std::vector<ProducerSnapshotEntry> producers(ServedPartition partition) const;  // by id
+    Result<uint64_t> bytes(ServedPartition partition) const;                        // in segments and memory
 
     // --- appending ---
     // A ready-made batch, checked before it is believed, copied before the call returns. May wait for room.

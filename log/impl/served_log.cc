@@ -49,6 +49,8 @@ std::shared_ptr<const TopicConfig> ServedLog::config(const ServedTopic& topic) c
 
 Uuid ServedLog::cluster_id() const { return store_.cluster_; }
 
+Result<void> ServedLog::set_topic_defaults(const ConfigMap& defaults) { return store_.set_topic_defaults(defaults); }
+
 Result<ServedTopic> ServedLog::create(std::string_view name, int32_t partitions, const ConfigMap& configs,
                                       bool internal) {
     TRY_VOID(store_.usable("topic.create"));
@@ -86,6 +88,16 @@ PartitionEnds ServedLog::ends(ServedPartition served) const {
                        partition.hooks.deleted};
     if (partition.durability() == Durability::memory) { ends.high_watermark = ends.log_end; }
     return ends;
+}
+
+PartitionEnds ServedLog::metadata_ends() const {
+    const auto partition = store_.partition(*store_.metadata_topic_, 0);
+    return partition ? ends(ServedPartition(*partition)) : PartitionEnds{};
+}
+
+std::vector<ProducerSnapshotEntry> ServedLog::producers(ServedPartition partition) const {
+    Guard guard(partition.partition_->shard().lock());
+    return partition.partition_->producers().entries();
 }
 
 Result<uint64_t> ServedLog::bytes(ServedPartition served) const {

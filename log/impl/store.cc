@@ -71,7 +71,7 @@ std::shared_ptr<TopicTable> Store::table_of(const TopicState& topic) {
         table->name = topic.name;
         table->id = topic.id;
         table->internal = topic.internal;
-        auto config = TopicConfig::parse(topic.config_map());
+        auto config = TopicConfig::parse(topic.config_map(), topic_defaults_);
         // A config that this release does not accept was written by another: the defaults hold, and nothing is deleted.
         if (!config) {
             log(fmt::format("topic {}: {}; its records are kept", topic.name, config.error().message()));
@@ -232,7 +232,7 @@ Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std
     const auto table = table_of(*metadata_.topic(name));
     const Durability before = table->config->durability;
     TRY_VOID(append_metadata(records));
-    TRY(auto parsed, TopicConfig::parse(metadata_.topic(name)->config_map()));
+    TRY(auto parsed, TopicConfig::parse(metadata_.topic(name)->config_map(), topic_defaults_));
     const bool changed = parsed.durability != before;
     const auto config = std::make_shared<const TopicConfig>(std::move(parsed));
 
@@ -243,24 +243,41 @@ Result<void> Store::alter_topic(std::string_view name, const ConfigMap& set, std
         for (auto& shard : shards_) { shard->hold_appends(true); }
         done = quiesce();
     }
-    {
-        const std::lock_guard files(files_lock_);  // partitions made after this begin with it
-        table->config = config;
-        for (int32_t i = 0; i < table->count; ++i) {
-            Partition* partition = table->find(i);
-            if (partition == nullptr) { continue; }
-            Guard shard_guard(partition->shard().lock());
-            partition->close_batch(pool_);
-            partition->set_config(config);
-            if (changed) {
-                for (const auto& segment : partition->segments()) { segment->file.reset(); }  // opened otherwise
-            }
-        }
-    }
+    set_config(*table, config, changed);
     if (changed) {
         for (auto& shard : shards_) { shard->hold_appends(false); }
     }
     return done;
+}
+
+// Under meta_lock. `reopen`: its files are opened another way from now on.
+void Store::set_config(TopicTable& table, const std::shared_ptr<const TopicConfig>& config, bool reopen) {
+    const std::lock_guard files(files_lock_);  // partitions made after this begin with it
+    table.config = config;
+    for (int32_t i = 0; i < table.count; ++i) {
+        Partition* partition = table.find(i);
+        if (partition == nullptr) { continue; }
+        Guard shard_guard(partition->shard().lock());
+        partition->close_batch(pool_);
+        partition->set_config(config);
+        if (reopen) {
+            for (const auto& segment : partition->segments()) { segment->file.reset(); }
+        }
+    }
+}
+
+Result<void> Store::set_topic_defaults(const ConfigMap& defaults) {
+    TRY(const auto parsed, TopicConfig::parse({}, defaults));
+    if (parsed.durability != TopicConfig{}.durability) {
+        return fail(Code::invalid, "log.set_topic_defaults", "a level of durability is a topic's own");
+    }
+    std::lock_guard guard(meta_lock_);
+    topic_defaults_ = defaults;
+    for (const auto& [name, table] : tables_) {
+        auto config = TopicConfig::parse(metadata_.topic(name)->config_map(), topic_defaults_);
+        if (config) { set_config(*table, std::make_shared<const TopicConfig>(std::move(*config)), false); }
+    }
+    return {};
 }
 
 Result<void> Store::quiesce() {

@@ -92,6 +92,8 @@ public:
     Result<void> add_partitions(std::string_view name, int32_t total);
     Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset);
     std::vector<TopicInfo> topics();
+    // What topics have that do not say themselves. Errors: invalid.
+    Result<void> set_topic_defaults(const ConfigMap& defaults);
     Result<int64_t> new_producer_id();
 
     // What batches appended now are of: the same before and after the first append of this opening.
@@ -129,6 +131,7 @@ private:
     bool went_on();
     Result<std::shared_ptr<File>> segment_file(Partition& partition, OpenSegment& segment);
     Result<void> sync_names(Partition& partition, OpenSegment& segment);
+    void set_config(TopicTable& table, const std::shared_ptr<const TopicConfig>& config, bool reopen);
     Result<void> quiesce();
     Result<std::vector<MetadataRecord>> plan_topic(std::string_view name, NewTopic topic);
     Result<void> append_metadata(const std::vector<MetadataRecord>& records);
@@ -198,6 +201,7 @@ private:
     uint32_t generation_ = 0;
 
     std::mutex meta_lock_;
+    ConfigMap topic_defaults_;
     Metadata metadata_;
     std::map<std::string, std::shared_ptr<TopicTable>, std::less<>> tables_;
     std::shared_ptr<TopicTable> metadata_topic_;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "storage/check.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -87,9 +88,23 @@ const std::vector<Broker::Api>& Broker::apis() {
         SERVES(delete_records, 0, 2, DeleteRecords, &Broker::offsets_),
         SERVES(init_producer_id, 0, 5, InitProducerId, &Broker::admin_),
         SERVES(offset_for_leader_epoch, 2, 4, OffsetForLeaderEpoch, &Broker::offsets_),
+        SERVES(describe_acls, 1, 3, DescribeAcls, &Broker::admin_),
+        SERVES(create_acls, 1, 3, CreateAcls, &Broker::admin_),
+        SERVES(delete_acls, 1, 3, DeleteAcls, &Broker::admin_),
+        SERVES(describe_configs, 1, 4, DescribeConfigs, &Broker::configs_),
+        SERVES(alter_configs, 0, 2, AlterConfigs, &Broker::configs_),
+        SERVES(describe_log_dirs, 1, 5, DescribeLogDirs, &Broker::admin_),
         SERVES(create_partitions, 0, 3, CreatePartitions, &Broker::topics_),
         SERVES(delete_groups, 0, 2, DeleteGroups, &Broker::groups_),
+        SERVES(elect_leaders, 0, 2, ElectLeaders, &Broker::admin_),
+        SERVES(incremental_alter_configs, 0, 1, IncrementalAlterConfigs, &Broker::configs_),
+        SERVES(list_partition_reassignments, 0, 0, ListPartitionReassignments, &Broker::admin_),
         SERVES(offset_delete, 0, 0, OffsetDelete, &Broker::groups_),
+        SERVES(describe_client_quotas, 0, 1, DescribeClientQuotas, &Broker::admin_),
+        SERVES(describe_quorum, 0, 2, DescribeQuorum, &Broker::admin_),
+        SERVES(describe_producers, 0, 0, DescribeProducers, &Broker::admin_),
+        SERVES(list_transactions, 0, 2, ListTransactions, &Broker::admin_),
+        SERVES(list_config_resources, 0, 1, ListConfigResources, &Broker::configs_),
         SERVES(describe_cluster, 0, 2, DescribeCluster, &Broker::topics_),
         SERVES(describe_topic_partitions, 0, 0, DescribeTopicPartitions, &Broker::topics_),
     };
@@ -115,11 +130,14 @@ Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerC
       topics_(context_, [this](const std::string& topic) { groups_.topic_deleted(topic); }),
       offsets_(context_),
       admin_(context_),
+      configs_(context_),
       groups_(
           context_, [this] { return topics_.offsets_topic(); }, [this](const std::string& line) { lines_(line); }),
       clock_(clock),
       worker_(threads, [this] { network_.wake(); }) {
     served_.set_notice([this] { network_.wake(); });
+    // Parsed with the configuration, so it cannot fail.
+    CHECK(served_.set_topic_defaults(config_.topic_defaults).has_value());
     groups_.start();
 }
 

@@ -22,6 +22,7 @@
 #include <flowstone/result.h>
 
 #include "net/broker/admin_handler.h"
+#include "net/broker/config_handler.h"
 #include "net/broker/fetch_handler.h"
 #include "net/broker/groups_handler.h"
 #include "net/broker/offsets_handler.h"
@@ -81,6 +82,7 @@ private:
     TopicsHandler topics_;
     OffsetsHandler offsets_;
     AdminHandler admin_;
+    ConfigHandler configs_;
     GroupsHandler groups_;
     Clock& clock_;
     Worker worker_;  // last: its jobs use all of the above

@@ -7,6 +7,7 @@
 
 #include "log/consumer_offsets.h"
 #include "log/metadata.h"
+#include "net/broker/config_handler.h"
 #include "net/broker/errors.h"
 #include "storage/try.h"
 
@@ -38,15 +39,6 @@ constexpr int32_t topic_operations = operations({3, 4, 5, 6, 7, 8, 10, 11});
 constexpr int32_t cluster_operations = operations({5, 7, 8, 9, 10, 11, 12});
 
 constexpr int8_t endpoint_brokers = 1;
-
-int8_t wire_source(ConfigSource source) {
-    switch (source) {
-        case ConfigSource::topic: return 1;
-        case ConfigSource::broker: return 4;
-        case ConfigSource::built_in: return 5;
-    }
-    return 0;
-}
 
 }  // namespace
 
@@ -280,12 +272,12 @@ std::optional<TopicsHandler::Refusal> TopicsHandler::create(const CreateTopicsRe
     if (topic) {
         made.topic_id = topic->id();
         config = context_.served.config(*topic);
-    } else if (auto parsed = TopicConfig::parse(configs)) {
+    } else if (auto parsed = TopicConfig::parse(configs, context_.config.topic_defaults)) {
         config = std::make_shared<const TopicConfig>(std::move(*parsed));
     }
     for (const ConfigEntry& entry : flowstone::describe(*config)) {
         made.configs->push_back(
-            {.name = entry.definition->name, .value = entry.value, .config_source = wire_source(entry.source)});
+            {.name = entry.definition->name, .value = entry.value, .config_source = wire_number(entry.source)});
     }
     return std::nullopt;
 }
