@@ -13,6 +13,7 @@ inline thread_local uint64_t bytes_allocated = 0;
 
 }  // namespace flowstone
 
+// NOLINTBEGIN(misc-definitions-in-headers): a replacement of operator new must not be inline.
 void* operator new(size_t size) {
     flowstone::bytes_allocated += size;
     void* memory = std::malloc(size == 0 ? 1 : size);
@@ -24,3 +25,4 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+// NOLINTEND(misc-definitions-in-headers)

@@ -1,31 +1,42 @@
 #include "net/kafka/gather.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "storage/check.h"
 #include "storage/limits.h"
 
 namespace flowstone::kafka {
 
 void Gather::unsigned_varint(uint64_t value) {
+    if (value < 0x80) { return be(static_cast<uint8_t>(value)); }
     std::byte raw[varint_bytes_max];
     bytes(Bytes(raw, static_cast<size_t>(put_unsigned_varint(raw, value) - raw)));
 }
 
-void Gather::bytes(Bytes view) { own_.insert(own_.end(), view.begin(), view.end()); }
+void Gather::bytes(Bytes view) {
+    if (!view.empty()) { std::memcpy(room(view.size()), view.data(), view.size()); }
+}
+
+void Gather::grow(size_t bytes) {
+    constexpr size_t first_bytes = 256;  // most answers fit
+    own_.resize(std::max({2 * own_.size(), own_size_ + bytes, first_bytes}));
+}
 
 void Gather::splice(Bytes view) {
     if (view.size() < gather_copy_bytes_max) { return bytes(view); }
-    splices_.push_back({own_.size(), view});
+    splices_.push_back({own_size_, view});
     spliced_bytes_ += view.size();
 }
 
 void Gather::clear() {
-    own_.clear();
+    own_size_ = 0;
     splices_.clear();
     spliced_bytes_ = 0;
 }
 
 void Gather::replace_be(size_t own_position, int32_t value) {
-    CHECK(own_position + sizeof value <= own_.size());
+    CHECK(own_position + sizeof value <= own_size_);
     store_be(own_.data() + own_position, value);
 }
 
@@ -41,7 +52,7 @@ std::vector<Bytes> Gather::pieces() const {
         own_until(splice.own_position);
         list.push_back(splice.bytes);
     }
-    own_until(own_.size());
+    own_until(own_size_);
     return list;
 }
 

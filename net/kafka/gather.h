@@ -16,21 +16,18 @@ class Gather {
 public:
     template <class T>
     void be(T value) {
-        const size_t at = own_.size();
-        own_.resize(at + sizeof value);
-        store_be(own_.data() + at, value);
+        store_be(room(sizeof value), value);
     }
     void unsigned_varint(uint64_t value);
     void bytes(Bytes view);   // copies
     void splice(Bytes view);  // refers to `view`, unless it is short: limits.h, gather_copy_bytes_max
-    void reserve(size_t own_bytes) { own_.reserve(own_.size() + own_bytes); }
 
-    size_t size() const { return own_.size() + spliced_bytes_; }
+    size_t size() const { return own_size_ + spliced_bytes_; }
     bool empty() const { return size() == 0; }
     void clear();
 
     // A place to be filled in later, such as a frame's length. Requires 4 own bytes there.
-    size_t own_size() const { return own_.size(); }
+    size_t own_size() const { return own_size_; }
     void replace_be(size_t own_position, int32_t value);
 
     // In order, none empty. Valid until this object changes or goes.
@@ -43,7 +40,16 @@ private:
         size_t own_position;  // stands in front of this own byte
         Bytes bytes;
     };
-    std::vector<std::byte> own_;
+    std::byte* room(size_t bytes) {
+        if (own_.size() - own_size_ < bytes) { grow(bytes); }
+        std::byte* const at = own_.data() + own_size_;
+        own_size_ += bytes;
+        return at;
+    }
+    void grow(size_t bytes);
+
+    std::vector<std::byte> own_;  // own_size_ of them are in use: appending a number is then a comparison and a store
+    size_t own_size_ = 0;
     std::vector<Splice> splices_;
     size_t spliced_bytes_ = 0;
 };

@@ -78,8 +78,8 @@ Result<void> check_encodable(const T& message, int16_t version) {
     return check_message_encodable(message_type<T>(), version, &message);
 }
 
-// For people and logs: "ProduceRequest(acks=-1, topic_data=[(name=orders, ...". Bytes are shown as their number only.
-// Ends in "..." when it would be longer than `bytes_max`.
+// For people and logs: `ProduceRequest(acks=-1, topic_data=[(name="orders", ...`. Bytes are shown as their number only,
+// but configuration values as they are, passwords too. Ends in "..." when it would be longer than `bytes_max`.
 template <class T>
 std::string to_string(const T& message, size_t bytes_max = printed_message_bytes_max) {
     return print_message(message_type<T>(), &message, bytes_max);
