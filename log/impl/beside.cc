@@ -88,7 +88,10 @@ Result<void> Recovery::open_rings_beside() {
     }
     TRY(const auto present, Journal::shards(disk(), store_.path()));
     for (const uint32_t shard : present) {
-        TRY(auto journal, Journal::open(disk(), journal_options(shard)));
+        auto opened = Journal::open(disk(), journal_options(shard));
+        // A ring that is being made, or that a crash left half made: no checkpoint speaks of it.
+        if (!opened && opened.error().code == Code::corrupt && !spoken_of(shard)) { continue; }
+        TRY(auto journal, std::move(opened));
         const auto known = std::ranges::find(checkpoint_.rings, journal->ring(), &RingCheckpoint::ring);
         if (known == checkpoint_.rings.end()) { continue; }  // made since, or never used
         Ring ring{std::move(journal), *known, {}, known->first_sequence, 0};

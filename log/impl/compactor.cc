@@ -27,7 +27,8 @@ Result<void> rename_if_there(Disk& disk, const std::string& from, const std::str
     return renamed || renamed.error().code == Code::not_found ? Result<void>{} : renamed;
 }
 
-// The new segment's files under their names. The old index goes first: it speaks of the old file.
+// The new segment's files under their names. The old index goes first, and for good: it speaks of the old file, and a crash
+// that kept the new segment's name and brought the old index back would leave nothing to tell by.
 Result<void> put_in_place(Disk& disk, const std::string& directory, const SegmentSwap& swap) {
     const auto in_place = [&](SegmentFile kind) {
         return join_path(directory, segment_file_name(swap.bases.front(), kind));
@@ -36,6 +37,7 @@ Result<void> put_in_place(Disk& disk, const std::string& directory, const Segmen
     TRY(const bool there, exists(disk, cleaned));
     if (there) {
         for (const SegmentFile kind : rebuilt_kinds) { TRY_VOID(remove_if_there(disk, in_place(kind))); }
+        TRY_VOID(disk.sync_directory(directory));
         TRY_VOID(disk.rename(cleaned, in_place(SegmentFile::log)));
     }
     return rename_if_there(disk, join_path(directory, swap.cleaned_name(SegmentFile::seal)),

@@ -167,14 +167,18 @@ Journal::Options Recovery::journal_options(uint32_t shard) const {
     return {store_.path(), shard, store_.options().journal_bytes_max, store_.engine_.block_bytes, store_.read_only()};
 }
 
+bool Recovery::spoken_of(uint32_t shard) const {
+    return std::ranges::find(checkpoint_.rings, shard, &RingCheckpoint::shard) != checkpoint_.rings.end();
+}
+
 // Every ring there is, whatever the shard count is now (JOURNAL 1.6).
 Result<void> Recovery::open_rings() {
     TRY(const auto present, Journal::shards(disk(), store_.path()));
     for (const uint32_t shard : present) {
         auto opened = Journal::open(disk(), journal_options(shard));
-        const bool spoken_of =
-            std::ranges::find(checkpoint_.rings, shard, &RingCheckpoint::shard) != checkpoint_.rings.end();
-        if (!opened && (spoken_of || opened.error().code != Code::corrupt)) { return std::unexpected(opened.error()); }
+        if (!opened && (spoken_of(shard) || opened.error().code != Code::corrupt)) {
+            return std::unexpected(opened.error());
+        }
         const auto known = !opened ? checkpoint_.rings.end()
                                    : std::ranges::find(checkpoint_.rings, (*opened)->ring(), &RingCheckpoint::ring);
         if (known == checkpoint_.rings.end()) {

@@ -38,6 +38,7 @@ private:
     uint32_t shard_count() const;
     Journal::Options journal_options(uint32_t shard) const;
     Result<CheckpointRead> read_slots();
+    bool spoken_of(uint32_t shard) const;  // by the checkpoint
     Result<void> open_rings();
     Result<void> open_rings_beside();
     void leave_rings_to_followers();

@@ -146,6 +146,47 @@ TEST_F(RecoveryTest, ASealOfBytesThatAreGoneIsNoSealOfWhatIsAppendedNow) {
     EXPECT_GT(found, 0);
 }
 
+// Names survive in any subset: the new file's may, and the removal of the old one's index not.
+TEST_F(RecoveryTest, ACompactedSegmentNeverHasTheIndexOfTheOneItReplaced) {
+    SimDisk recorded({.record = true});
+    uint64_t first = 0;
+    {
+        Log log = open_on(recorded);
+        Topic topic =
+            make(log, "keyed",
+                 {{small_segments, "9000"}, {"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0.01"}});
+        for (int i = 0; i < 5; ++i) { fill(topic, 0, 6); }
+        first = recorded.operations();
+        maintain(log);
+    }
+    int renamed = 0;
+    for (uint64_t operation = first; operation < recorded.operations(); ++operation) {
+        const std::string text = recorded.describe(operation);
+        if (!text.starts_with("rename") || text.find(".cleaned to") == std::string::npos) { continue; }
+        ++renamed;
+        for (uint64_t seed = 0; seed < 60; ++seed) {
+            const auto disk = recorded.crash_state({.operation = operation, .during = true, .crash = {.seed = seed}});
+            Log log = open_on(*disk);
+            close(log);
+            ASSERT_EQ(verify_directory(*disk, "data"), "") << "operation " << operation << " seed " << seed;
+        }
+    }
+    EXPECT_GT(renamed, 0);
+}
+
+TEST_F(RecoveryTest, ARingThatACrashLeftHalfMadeKeepsNobodyFromLookingIn) {
+    Log log = open();
+    Topic topic = make(log, "events");
+    fill(topic, 0, 2);
+    auto half = disk_.open("data/flowstone-journal-1.0000", {.write = true, .create = true});
+    ASSERT_TRUE(half);
+    const std::vector<std::byte> zeros(1u << 20);
+    ASSERT_TRUE(write_at(disk_, **half, BytePos{0}, zeros));
+    Log beside = open({.read_only = true});
+    Topic seen = value_of(beside.topic("events"));
+    EXPECT_EQ(read(seen), read(topic));
+}
+
 // Whatever the checkpoint had done: a segment that has its seal does not grow any more.
 TEST_F(RecoveryTest, ASealedSegmentOfAMemoryTopicIsNotContinued) {
     SimDisk recorded({.record = true});
