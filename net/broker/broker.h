@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include <flowstone/log.h>
@@ -53,6 +54,8 @@ public:
     void stop(int64_t timeout_ms);
 
     const Server& server() const { return server_; }
+    // Why nothing is acknowledged any more, if so.
+    std::optional<Error> failure() const { return served_.failure(); }
 
     // For the server.
     void on_open(const Peer& peer) override;

@@ -126,6 +126,12 @@ std::optional<HttpRequest> HttpConnection::next_request(int64_t now_ms) {
     return std::move(head.request);
 }
 
+bool HttpConnection::may_have_request() const {
+    if (waiting_ || closing_ || !output_.empty()) { return false; }
+    const std::string_view begun = std::string_view(input_).substr(0, http_header_bytes_max);
+    return input_.size() >= http_header_bytes_max || end_of_head(begun) != 0;
+}
+
 // 0, or the status to refuse it with.
 int HttpConnection::parse_head(std::string_view text, Head& head) const {
     const std::string_view line = take_line(text);

@@ -49,6 +49,8 @@ public:
     void end_of_input() { input_ended_ = true; }
     // The next request, to be answered before another one is given. None while output waits to be sent.
     std::optional<HttpRequest> next_request(int64_t now_ms);
+    // Whether next_request() would do something: give one, or refuse what came.
+    bool may_have_request() const;
 
     // --- out ---
     // Requires a request that was not answered yet.

@@ -1,7 +1,9 @@
 // flowstoned: a broker that Kafka's own clients cannot tell from Kafka.
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -14,6 +16,7 @@
 #include "storage/try.h"
 #include "tools/flowstoned/program_input.h"
 #include "tools/flowstoned/signals.h"
+#include "tools/flowstoned/web.h"
 
 namespace {
 
@@ -26,6 +29,10 @@ constexpr int could_not = 3;
 void line(std::string_view text) {
     fmt::print("{}\n", text);
     std::fflush(stdout);
+}
+
+bool was_said(const BrokerConfig& config, std::string_view setting) {
+    return std::ranges::any_of(config.set, [&](const auto& set) { return setting == set.setting->name; });
 }
 
 // Until a signal asks it to end.
@@ -48,10 +55,21 @@ Result<void> serve(const BrokerConfig& config) {
             TRY(const HostPort bound, broker.listen(config.listen[i], advertised));
             if (i == 0) { address = bound.to_string(); }
         }
+        Web web;
+        if (config.http) {
+            const auto served = web.serve(*config.http);
+            // The default is a convenience: a second broker on the machine starts without it.
+            if (!served && was_said(config, "http")) { return served; }
+            if (!served) { line(fmt::format("no metrics: {}", served.error().message())); }
+        }
         const StopSignals signals([&] { broker.wake(); });
         line(fmt::format("data is in {}", log.path()));
         line(fmt::format("try: kcat -b {} -L", address));
-        while (!signals.asked()) { TRY_VOID(broker.run()); }
+        if (web.address()) { line(fmt::format("metrics are at http://{}/metrics", web.address()->to_string())); }
+        while (!signals.asked()) {
+            TRY_VOID(broker.run());
+            web.publish(broker);
+        }
         broker.stop(drain_ms);
     }
     return log.close();

@@ -1,0 +1,68 @@
+// Serves pages by HTTP: drives one HttpConnection for each peer over the network. What is said is decided by the pages.
+//
+// Bounded: connections (a new one above the limit takes the place of the one that is silent for longest), what a request
+// may be and how long everything takes (http_connection.h).
+//
+// Threads: one, in which pages are called, but for wake(). Network, clock and pages must outlive it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include <flowstone/result.h>
+
+#include "net/http/http_connection.h"
+#include "net/http/http_pages.h"
+#include "net/transport/network.h"
+#include "storage/clock.h"
+#include "storage/limits.h"
+
+namespace flowstone {
+
+class HttpServer {
+public:
+    HttpServer(Network& network, Clock& clock, const HttpPages& pages, size_t peers_max = http_connections_max);
+    ~HttpServer();
+    HttpServer(const HttpServer&) = delete;
+    HttpServer& operator=(const HttpServer&) = delete;
+
+    // Returns the address with its port. Errors: io, not_found.
+    Result<HostPort> listen(const HostPort& address);
+    // Waits until there is something to do, at most `timeout_ms` (negative: for ever), and does it. Errors: io, of the
+    // network as a whole.
+    Result<void> run(int64_t timeout_ms = -1);
+    void wake() { network_.wake(); }
+
+    size_t connection_count() const { return connections_.size(); }
+
+private:
+    struct Peer {
+        HttpConnection http;
+        int64_t active_ms;
+        bool readable = true;  // what came before we asked for events
+        bool writable = true;
+        bool lingers = false;  // everything is said; what still comes is thrown away until the peer ends
+        int64_t lingers_until_ms = 0;
+    };
+    void accept_all(ListenerId listener);
+    void make_room();
+    bool serve(ConnectionId id, Peer& peer);
+    bool read_some(ConnectionId id, Peer& peer);
+    bool write_some(ConnectionId id, Peer& peer);
+    static bool has_work(const Peer& peer);
+    int64_t wait_ms(int64_t timeout_ms);
+    int64_t now_ms() { return clock_.monotonic_ns() / 1'000'000; }
+
+    Network& network_;
+    Clock& clock_;
+    const HttpPages& pages_;
+    size_t peers_max_;
+    std::vector<ListenerId> listeners_;
+    bool accepts_later_ = false;  // there was no descriptor for who comes next
+    std::map<ConnectionId, Peer> connections_;
+    std::vector<NetworkEvent> events_;
+    std::vector<std::byte> buffer_;
+};
+
+}  // namespace flowstone
