@@ -90,7 +90,7 @@ void TopicsHandler::on(Request request, const MetadataRequest& asked) {
     const int16_t version = request.version();
     MetadataResponse response;
     for (const BrokerEndpoint& broker : context_.cluster.brokers(request.peer.listener, request.peer.local)) {
-        response.brokers.push_back({broker.id, broker.address.host, broker.address.port, std::nullopt});
+        response.brokers.push_back({broker.id, broker.address.host, broker.address.port, context_.config.rack});
     }
     response.cluster_id = context_.cluster.cluster_id();
     response.controller_id = context_.cluster.controller();
@@ -130,7 +130,10 @@ void TopicsHandler::on(Request request, const DescribeClusterRequest& asked) {
     response.cluster_id = context_.cluster.cluster_id();
     response.controller_id = context_.cluster.controller();
     for (const BrokerEndpoint& broker : context_.cluster.brokers(request.peer.listener, request.peer.local)) {
-        response.brokers.push_back({.broker_id = broker.id, .host = broker.address.host, .port = broker.address.port});
+        response.brokers.push_back({.broker_id = broker.id,
+                                    .host = broker.address.host,
+                                    .port = broker.address.port,
+                                    .rack = context_.config.rack});
     }
     if (asked.include_cluster_authorized_operations) { response.cluster_authorized_operations = cluster_operations; }
     context_.answer(request, response);

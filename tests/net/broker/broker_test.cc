@@ -581,6 +581,16 @@ TEST_F(BrokerTest, Rule19MetadataOfAllOfNoneAndOfWhatIsNotThere) {
     EXPECT_EQ(answer.brokers[0].port, 9092);
 }
 
+TEST_F(BrokerTest, TheRackOfTheConfigurationIsTold) {
+    BrokerConfig config;
+    config.rack = "cellar";
+    start(config);
+    Client client(*this);
+    EXPECT_EQ(client.ask<kafka::MetadataResponse>(all_topics(), 12).brokers.at(0).rack, "cellar");
+    EXPECT_EQ(client.ask<kafka::DescribeClusterResponse>(kafka::DescribeClusterRequest{}, 1).brokers.at(0).rack,
+              "cellar");
+}
+
 TEST_F(BrokerTest, Rule20TopicIdsNameTopicsAndChangeWhenATopicIsMadeAgain) {
     start();
     Client client(*this);
