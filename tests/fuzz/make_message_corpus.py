@@ -14,8 +14,8 @@ sys.path.insert(0, str(FUZZ.parent / "net" / "kafka"))
 import schema_oracle as oracle  # noqa: E402
 
 APIS = """Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator JoinGroup SyncGroup DescribeGroups
-    ApiVersions CreateTopics DeleteTopics DescribeConfigs SaslAuthenticate DescribeTopicPartitions ConsumerGroupHeartbeat
-    StreamsGroupHeartbeat DescribeClientQuotas AddPartitionsToTxn""".split()
+    ApiVersions CreateTopics DeleteTopics DescribeConfigs SaslAuthenticate DescribeTopicPartitions
+    ConsumerGroupHeartbeat StreamsGroupHeartbeat DescribeClientQuotas AddPartitionsToTxn""".split()
 BOTH_FORMS = "Produce Fetch Metadata JoinGroup CreateTopics".split()
 
 

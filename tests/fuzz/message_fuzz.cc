@@ -1,7 +1,8 @@
-// Any bytes as the body of any of Kafka's messages, at any version, and as a frame. Decoding stays within its memory, and
-// what decodes, encoded again, decodes to the same; at every other version, to something.
+// Any bytes as the body of any of Kafka's messages, at any version, and as a frame. Decoding stays within its memory,
+// and what decodes, encoded again, decodes to the same; at every other version, to something.
 //
-// First byte: the api's key, and 0x80 for the response; second: the version, counted from the api's first; then the body.
+// First byte: the api's key, and 0x80 for the response; second: the version, counted from the api's first; then the
+// body.
 #include <cstddef>
 #include <cstdint>
 #include <vector>
