@@ -79,7 +79,7 @@ constexpr Row rows[] = {
     number_row({"file.delete.delay.ms", "log.segment.delete.delay.ms", int64, "60000", "[0,...]", rests,
                 "How long a deleted file stays before it is removed; ours goes at once, readers keep it open."},
                0),
-    choice_row({"flowstone.durability", "flowstone.durability", text, "durable", "[durable, written, memory]", acts,
+    choice_row({"flowstone.durability", "", text, "durable", "[durable, written, memory]", acts,
                 "What an acknowledgement promises: it survives power loss, the end of the process, or neither."},
                {"durable", "written", "memory"},
                [](TopicConfig& c, const Value& v) {

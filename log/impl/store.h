@@ -201,7 +201,9 @@ private:
     uint32_t generation_ = 0;
 
     std::mutex meta_lock_;
-    ConfigMap topic_defaults_;
+    // Until somebody says what topics have that say nothing themselves, nothing of theirs is deleted: who opens a
+    // broker's directory as a library does not know what the broker was told to keep.
+    ConfigMap topic_defaults_{{"retention.ms", "-1"}};
     Metadata metadata_;
     std::map<std::string, std::shared_ptr<TopicTable>, std::less<>> tables_;
     std::shared_ptr<TopicTable> metadata_topic_;

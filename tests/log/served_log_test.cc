@@ -218,7 +218,12 @@ TEST_F(ServedLogTest, TheLeaderEpochIsTheSameBeforeAndAfterTheFirstAppendAndGrow
 
 TEST_F(ServedLogTest, ATopicMadeHereHasTheDefaultRetention) {
     const ServedTopic topic = value_of(served_->create("t", 1, {}));
+    EXPECT_EQ(served_->config(topic)->retention_ms, -1) << "nobody said yet what it is";
+    ASSERT_TRUE(served_->set_topic_defaults({}));
     EXPECT_EQ(served_->config(topic)->retention_ms, 604'800'000);
+    ASSERT_TRUE(served_->set_topic_defaults({{"retention.ms", "5"}}));
+    EXPECT_EQ(served_->config(topic)->retention_ms, 5);
+    EXPECT_TRUE(served_->config(topic)->set.empty());
     EXPECT_EQ(served_->create("t", 1, {}).error().code, Code::exists);
     EXPECT_EQ(served_->check_create("t", 1, {}).error().code, Code::exists);
     EXPECT_EQ(served_->check_create("a b", 1, {}).error().code, Code::invalid);
@@ -227,6 +232,23 @@ TEST_F(ServedLogTest, ATopicMadeHereHasTheDefaultRetention) {
     EXPECT_FALSE(served_->topic("u"));
     EXPECT_TRUE(value_of(served_->create("__consumer_offsets", 50, {}, true)).internal());
     EXPECT_FALSE(served_->topic("__cluster_metadata"));
+}
+
+// The broker was told to keep everything; whoever opens its directory next was told nothing.
+TEST_F(ServedLogTest, WhoDoesNotServeTheTopicDeletesNothingOfIt) {
+    ASSERT_TRUE(served_->set_topic_defaults({{"retention.ms", "-1"}}));
+    append(value_of(served_->create("t", 1, {})), {});
+    settle();
+    ASSERT_TRUE(log_->close());
+    open();
+    ASSERT_TRUE(log_->maintain());
+    for (int i = 0; i < 3; ++i) {  // the second hour without a jump of the clock is believed
+        clock_.advance_ms(30ll * 24 * 3'600'000);
+        ASSERT_TRUE(log_->maintain());
+    }
+    Topic topic = value_of(log_->topic("t"));
+    EXPECT_EQ(value_of(topic.partition(0)).log_start, Offset{0});
+    EXPECT_GT(value_of(topic.partition(0)).log_end, Offset{0});
 }
 
 TEST_F(ServedLogTest, ATimestampThatTheTopicDoesNotTakeIsOutOfRange) {

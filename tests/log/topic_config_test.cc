@@ -338,9 +338,10 @@ TEST(TopicConfig, BrokersNamesAreDistinctAndMissOnlyWhatHasNone) {
             EXPECT_TRUE(names.insert(definition.broker_name).second) << definition.broker_name;
         }
     }
-    EXPECT_EQ(without, (std::set<std::string>{"follower.replication.throttled.replicas", "internal.segment.bytes",
-                                              "leader.replication.throttled.replicas", "remote.log.copy.disable",
-                                              "remote.log.delete.on.disable", "remote.storage.enable"}));
+    EXPECT_EQ(without, (std::set<std::string>{"flowstone.durability", "follower.replication.throttled.replicas",
+                                              "internal.segment.bytes", "leader.replication.throttled.replicas",
+                                              "remote.log.copy.disable", "remote.log.delete.on.disable",
+                                              "remote.storage.enable"}));
 }
 
 TEST(TopicConfig, HelpIsOneSentence) {
