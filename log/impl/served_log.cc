@@ -179,7 +179,8 @@ std::optional<uint64_t> begin_in_memory(Partition& partition, Offset from) {
 // Under the lock: as many as are in memory without a gap. False when not even the first is.
 bool read_memory(Partition& partition, Offset from, const ReadLimits& limits, StoredBatches& out) {
     const auto begin = begin_in_memory(partition, from);
-    if (!begin) { return false; }
+    // Both may be older than the segments: what a hint names, and what a chunk still holds, can be closed by now.
+    if (!begin || *begin < partition.segments().front()->begin) { return false; }
     const uint64_t visible = partition.visible().at;
     const Chunk* chunk = nullptr;
     uint64_t taken_to = 0;

@@ -82,6 +82,21 @@ TEST_F(ServedLogTest, WhatIsAppendedIsVisibleOnceItIsCommitted) {
     EXPECT_EQ(served_->ends(place).high_watermark, Offset{3});
 }
 
+TEST_F(ServedLogTest, AReaderGoesOnWhereItWasThoughTheSegmentWasClosedMeanwhile) {
+    const ServedTopic topic = value_of(served_->create("t", 1, {{"segment.bytes", "1048576"}}));
+    const ServedPartition place = value_of(served_->partition(topic, 0));
+    StoredBatches begun;
+    for (int i = 0; i < 160; ++i) {  // some fifty to a segment, and through memory
+        append(topic, {.value_bytes = 20'000});
+        settle();
+        if (i == 2) { begun = value_of(served_->read(place, Offset{0}, {.bytes_max = 45'000, .memory_only = true})); }
+    }
+    ASSERT_EQ(begun.next_offset, Offset{2});
+    ASSERT_TRUE(log_->checkpoint());
+    const StoredBatches next = value_of(served_->read(place, begun.next_offset, {.bytes_max = 45'000}));
+    EXPECT_THAT(bases(next), ElementsAre(Offset{2}, Offset{3}));
+}
+
 TEST_F(ServedLogTest, AWatchedPartitionIsAmongTheMovedOnceForEachWatch) {
     const ServedTopic topic = value_of(served_->create("t", 1, {}));
     const ServedPartition place = value_of(served_->partition(topic, 0));
