@@ -14,10 +14,11 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <random>
 #include <thread>
+
+#include "tests/faults/kill_cycles.h"
 
 namespace flowstone {
 namespace {
@@ -83,11 +84,6 @@ protected:
         path_ = name;
     }
     ~KillTest() override { std::filesystem::remove_all(path_); }
-
-    static int cycles() {
-        const char* told = std::getenv("FLOWSTONE_KILL_CYCLES");
-        return told != nullptr ? std::max(1, static_cast<int>(std::strtol(told, nullptr, 10))) : 50;
-    }
 
     void begin() {
         auto log = Log::open(path_, options(0));
@@ -198,7 +194,7 @@ INSTANTIATE_TEST_SUITE_P(Threads, KillTest, testing::Values(0u, 1u),
 TEST_P(KillTest, NothingAcknowledgedIsLostAndNothingIsThereTwice) {
     std::mt19937 random(GetParam() + 1);
     ASSERT_NO_FATAL_FAILURE(begin());
-    for (int cycle = 0; cycle < cycles() / 2; ++cycle) {
+    for (int cycle = 0; cycle < kill_cycles() / 2; ++cycle) {
         SCOPED_TRACE("cycle " + std::to_string(cycle));
         // From before the child has opened the log to some checkpoints later.
         ASSERT_NO_FATAL_FAILURE(kill_after(std::chrono::microseconds(random() % (cycle % 5 == 0 ? 20'000 : 250'000))));
