@@ -123,8 +123,9 @@ Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerC
       lines_(std::move(lines)),
       served_(log),
       server_(network, clock, *this, limits_of(config_)),
+      http_(network, clock, pages_),
       cluster_(config_.node_id, served_.cluster_id().to_string()),
-      context_{log, served_, clock, random, server_, worker_, cluster_, config_},
+      context_{log, served_, clock, random, server_, worker_, cluster_, config_, metrics_},
       produce_(context_),
       fetch_(context_),
       topics_(context_, [this](const std::string& topic) { groups_.topic_deleted(topic); }),
@@ -136,6 +137,7 @@ Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerC
       clock_(clock),
       worker_(threads, [this] { network_.wake(); }) {
     served_.set_notice([this] { network_.wake(); });
+    metrics_.watch(context_, produce_, fetch_, groups_, pages_);
     // Parsed with the configuration, so it cannot fail.
     CHECK(served_.set_topic_defaults(config_.topic_defaults).has_value());
     groups_.start();
@@ -161,7 +163,14 @@ Result<void> Broker::run(int64_t timeout_ms) {
         const int64_t left = std::max<int64_t>(deadline - context_.now_ms(), 0);
         timeout_ms = timeout_ms < 0 ? left : std::min(timeout_ms, left);
     }
-    TRY_VOID(server_.run(timeout_ms < 0 ? -1 : timeout_ms * 1'000'000));
+    int64_t wait_ns = timeout_ms < 0 ? -1 : timeout_ms * 1'000'000;
+    for (const int64_t quiet_ns : {server_.quiet_ns(), http_.quiet_ns()}) {
+        if (quiet_ns >= 0) { wait_ns = wait_ns < 0 ? quiet_ns : std::min(wait_ns, quiet_ns); }
+    }
+    events_.clear();
+    TRY_VOID(network_.wait(wait_ns, events_));
+    server_.turn(events_);
+    http_.turn(events_);
     // What failed shows where it is waited for: every append is told so.
     (void)served_.poll();
     work();

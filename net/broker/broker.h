@@ -23,6 +23,7 @@
 #include <flowstone/result.h>
 
 #include "net/broker/admin_handler.h"
+#include "net/broker/broker_metrics.h"
 #include "net/broker/config_handler.h"
 #include "net/broker/fetch_handler.h"
 #include "net/broker/groups_handler.h"
@@ -30,6 +31,7 @@
 #include "net/broker/produce_handler.h"
 #include "net/broker/request.h"
 #include "net/broker/topics_handler.h"
+#include "net/http/http_server.h"
 #include "net/kafka/messages/api_versions.h"
 #include "net/transport/server.h"
 
@@ -46,6 +48,9 @@ public:
     // Clients of this listener are told `advertised`, or, without, the address that they reached it at.
     // Errors: io, not_found. Returns the address with its port.
     Result<HostPort> listen(const HostPort& address, const std::optional<HostPort>& advertised = {});
+
+    // /metrics, /healthz and /readyz. Errors and result as listen().
+    Result<HostPort> listen_http(const HostPort& address) { return http_.listen(address); }
 
     // Waits until there is something to do, at most `timeout_ms`, and does it. Errors: io, of the network as a whole.
     Result<void> run(int64_t timeout_ms = -1);
@@ -76,9 +81,13 @@ private:
     Network& network_;
     BrokerConfig config_;
     std::function<void(std::string_view)> lines_;
+    std::vector<NetworkEvent> events_;
     ServedLog served_;
     Server server_;
+    HttpPages pages_;
+    HttpServer http_;
     Cluster cluster_;
+    BrokerMetrics metrics_;
     BrokerContext context_;
     ProduceHandler produce_;
     FetchHandler fetch_;

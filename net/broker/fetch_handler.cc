@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/broker/broker_metrics.h"
 #include "net/broker/epochs.h"
 #include "net/broker/errors.h"
 
@@ -271,6 +272,7 @@ void FetchHandler::answer(WaitId id, Waiting& waiting, Looked looked) {
             fresh.topic = topic;
             fresh.topic_id = topic_id;
         }
+        context_.metrics.fetched(found.batches.bytes);
         found.data.records.pieces = std::move(found.batches.pieces);
         std::ranges::move(found.batches.pins, std::back_inserter(pins));
         response.responses.back().partitions.push_back(std::move(found.data));

@@ -53,6 +53,14 @@ size_t GroupCoordinator::offset_count() const {
     return count;
 }
 
+void GroupCoordinator::visit_offsets(const OffsetVisitor& visit) const {
+    for (const Partition& partition : partitions_) {
+        for (const std::string& group : partition.offsets.groups()) {
+            for (const auto& [at, commit] : partition.offsets.offsets(group)) { visit(group, at, commit.offset); }
+        }
+    }
+}
+
 // --- groups --------------------------------------------------------------------------------------------------------
 
 size_t GroupCoordinator::partition_index(std::string_view group) const {

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -64,6 +65,9 @@ public:
     // For metrics.
     size_t group_count() const { return group_count_; }
     size_t offset_count() const;
+    // Every committed offset, in an order that is always the same.
+    using OffsetVisitor = std::function<void(std::string_view group, const TopicPartition& at, Offset offset)>;
+    void visit_offsets(const OffsetVisitor& visit) const;
     size_t waiting_count() const { return waiting_.size(); }  // answers that wait for the log
     uint64_t members_bytes() const { return members_bytes_; }
 

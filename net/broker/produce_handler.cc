@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "net/broker/broker_metrics.h"
 #include "net/broker/errors.h"
 #include "storage/batch.h"
 
@@ -109,6 +110,7 @@ ProduceHandler::Answered ProduceHandler::append(const Request& request, const Pr
     if (!place) { return refused(ErrorCode::unknown_topic_or_partition, "there is no such partition"); }
     const auto appended = context_.served.append(*topic, data.index, *data.records);
     if (!appended) { return refused(append_error(appended.error()), appended.error().message()); }
+    if (!appended->duplicate) { context_.metrics.produced(data.records->size()); }
     answered.base_offset = appended->base_offset.value;
     answered.log_append_time_ms = appended->log_append_time_ms;
     answered.log_start_offset = appended->log_start.value;

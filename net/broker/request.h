@@ -19,6 +19,8 @@
 
 namespace flowstone {
 
+class BrokerMetrics;
+
 struct Request {
     Peer peer;
     AnswerSlot slot;
@@ -39,6 +41,7 @@ struct BrokerContext {
     Worker& worker;
     Cluster& cluster;
     const BrokerConfig& config;
+    BrokerMetrics& metrics;
 
     int64_t now_ms() const { return clock.monotonic_ns() / 1'000'000; }
 
@@ -48,8 +51,9 @@ struct BrokerContext {
         Answer answer;
         kafka::frame_response(request.header.correlation_id, response, request.version(), answer.frame);
         answer.pins = std::move(pins);
-        server.answer(request.slot, std::move(answer));
+        send(request, std::move(answer));
     }
+    void send(const Request& request, Answer answer);
 };
 
 }  // namespace flowstone

@@ -28,16 +28,13 @@ Result<HostPort> HttpServer::listen(const HostPort& address) {
     return listener.address;
 }
 
-Result<void> HttpServer::run(int64_t timeout_ms) {
-    events_.clear();
-    const int64_t wait = wait_ms(timeout_ms);
-    TRY_VOID(network_.wait(wait < 0 ? -1 : wait * 1'000'000, events_));
+void HttpServer::turn(std::span<const NetworkEvent> events) {
     bool accepts = accepts_later_;
-    for (const NetworkEvent& event : events_) {
+    for (const NetworkEvent& event : events) {
         if (const auto found = connections_.find(event.id); found != connections_.end()) {
             found->second.readable = found->second.readable || event.readable;
             found->second.writable = found->second.writable || event.writable;
-        } else {
+        } else if (std::ranges::find(listeners_, event.id) != listeners_.end()) {
             accepts = true;
         }
     }
@@ -54,7 +51,6 @@ Result<void> HttpServer::run(int64_t timeout_ms) {
             at = connections_.erase(at);
         }
     }
-    return {};
 }
 
 void HttpServer::accept_all(ListenerId listener) {
@@ -126,7 +122,7 @@ bool HttpServer::has_work(const Peer& peer) {
 }
 
 // Until somebody must be closed, or has more to be done than fitted into a turn.
-int64_t HttpServer::wait_ms(int64_t timeout_ms) {
+int64_t HttpServer::quiet_ns() {
     int64_t until = INT64_MAX;
     const int64_t now = now_ms();
     for (const auto& [id, peer] : connections_) {
@@ -134,9 +130,7 @@ int64_t HttpServer::wait_ms(int64_t timeout_ms) {
         until = std::min(until, peer.lingers ? peer.lingers_until_ms : peer.http.deadline_ms());
     }
     if (accepts_later_) { until = std::min(until, now + accept_again_ms); }
-    if (until == INT64_MAX) { return timeout_ms; }
-    const int64_t left = std::max<int64_t>(until - now, 0);
-    return timeout_ms < 0 ? left : std::min(timeout_ms, left);
+    return until == INT64_MAX ? -1 : std::max<int64_t>(until - now, 0) * 1'000'000;
 }
 
 }  // namespace flowstone

@@ -3,11 +3,13 @@
 // Bounded: connections (a new one above the limit takes the place of the one that is silent for longest), what a request
 // may be and how long everything takes (http_connection.h).
 //
-// Threads: one, in which pages are called, but for wake(). Network, clock and pages must outlive it.
+// Threads: one, in which pages are called. It shares the network with others that it is no business of: whoever waits
+// for the network hands the events on. Network, clock and pages must outlive it.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <vector>
 
 #include <flowstone/result.h>
@@ -29,10 +31,10 @@ public:
 
     // Returns the address with its port. Errors: io, not_found.
     Result<HostPort> listen(const HostPort& address);
-    // Waits until there is something to do, at most `timeout_ms` (negative: for ever), and does it. Errors: io, of the
-    // network as a whole.
-    Result<void> run(int64_t timeout_ms = -1);
-    void wake() { network_.wake(); }
+    // What the network told; what concerns others is passed over. To be called once in a while without events too.
+    void turn(std::span<const NetworkEvent> events);
+    // How long nothing need be done if no event comes; negative: for ever.
+    int64_t quiet_ns();
 
     size_t connection_count() const { return connections_.size(); }
 
@@ -51,7 +53,6 @@ private:
     bool read_some(ConnectionId id, Peer& peer);
     bool write_some(ConnectionId id, Peer& peer);
     static bool has_work(const Peer& peer);
-    int64_t wait_ms(int64_t timeout_ms);
     int64_t now_ms() { return clock_.monotonic_ns() / 1'000'000; }
 
     Network& network_;
@@ -61,7 +62,6 @@ private:
     std::vector<ListenerId> listeners_;
     bool accepts_later_ = false;  // there was no descriptor for who comes next
     std::map<ConnectionId, Peer> connections_;
-    std::vector<NetworkEvent> events_;
     std::vector<std::byte> buffer_;
 };
 

@@ -64,14 +64,13 @@ bool Server::idle() const {
 
 // --- a round -----------------------------------------------------------------------------------------------------------
 
-Result<void> Server::run(int64_t timeout_ns) {
-    if (!touched_.empty()) { timeout_ns = 0; }
-    if (!connections_.empty() || !listeners_waiting_.empty()) {
-        timeout_ns = timeout_ns < 0 ? look_every_ms * 1'000'000 : std::min(timeout_ns, look_every_ms * 1'000'000);
-    }
-    events_.clear();
-    TRY_VOID(network_.wait(timeout_ns, events_));
-    for (const NetworkEvent& event : events_) {
+int64_t Server::quiet_ns() const {
+    if (!touched_.empty()) { return 0; }
+    return connections_.empty() && listeners_waiting_.empty() ? -1 : look_every_ms * 1'000'000;
+}
+
+void Server::turn(std::span<const NetworkEvent> events) {
+    for (const NetworkEvent& event : events) {
         if (Connection* connection = find(event.id)) {
             connection->readable = connection->readable || event.readable;
             connection->writable = connection->writable || event.writable;
@@ -92,7 +91,6 @@ Result<void> Server::run(int64_t timeout_ns) {
         }
     }
     flush();
-    return {};
 }
 
 void Server::flush() {

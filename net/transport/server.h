@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -130,8 +131,10 @@ public:
     // Accepts no more; what is in flight goes on.
     void stop_listening();
 
-    // Waits for the network up to `timeout_ns`, and does what can be done then. Errors: io, of the network as a whole.
-    Result<void> run(int64_t timeout_ns);
+    // What the network told: those of ours are served, others passed over. To be called once in a while without events too.
+    void turn(std::span<const NetworkEvent> events);
+    // How long nothing need be done if no event comes; negative: for ever.
+    int64_t quiet_ns() const;
     // Sends what was answered since.
     void flush();
 
@@ -224,7 +227,6 @@ private:
     std::vector<ConnectionId> dropped_;
     std::deque<ConnectionId> memory_waiters_;
     std::vector<std::byte> read_buffer_;
-    std::vector<NetworkEvent> events_;
     int64_t times_looked_ms_ = 0;
     bool held_ = false;
     ServerCounts counts_;

@@ -16,7 +16,6 @@
 #include "storage/try.h"
 #include "tools/flowstoned/program_input.h"
 #include "tools/flowstoned/signals.h"
-#include "tools/flowstoned/web.h"
 
 namespace {
 
@@ -55,21 +54,20 @@ Result<void> serve(const BrokerConfig& config) {
             TRY(const HostPort bound, broker.listen(config.listen[i], advertised));
             if (i == 0) { address = bound.to_string(); }
         }
-        Web web;
+        std::optional<HostPort> pages;
         if (config.http) {
-            const auto served = web.serve(*config.http);
+            const auto served = broker.listen_http(*config.http);
             // The default is a convenience: a second broker on the machine starts without it.
-            if (!served && was_said(config, "http")) { return served; }
+            if (!served && was_said(config, "http")) { return std::unexpected(served.error()); }
+            if (served) { pages = *served; }
             if (!served) { line(fmt::format("no metrics: {}", served.error().message())); }
         }
         const StopSignals signals([&] { broker.wake(); });
-        line(fmt::format("data is in {}", log.path()));
-        line(fmt::format("try: kcat -b {} -L", address));
-        if (web.address()) { line(fmt::format("metrics are at http://{}/metrics", web.address()->to_string())); }
-        while (!signals.asked()) {
-            TRY_VOID(broker.run());
-            web.publish(broker);
-        }
+        line(fmt::format("the log is in {}", log.path()));
+        line(
+            fmt::format("try: echo hello | kcat -b {0} -P -t demo && kcat -b {0} -C -t demo -o beginning -e", address));
+        if (pages) { line(fmt::format("metrics are at http://{}/metrics", pages->to_string())); }
+        while (!signals.asked()) { TRY_VOID(broker.run()); }
         broker.stop(drain_ms);
     }
     return log.close();

@@ -789,6 +789,40 @@ TEST_F(BrokerTest, Rule28And30MembersJoinSyncAndGetWhatTheirLeaderSays) {
     EXPECT_EQ(client.ask<kafka::HeartbeatResponse>(beat, 4).error_code, ErrorCode::unknown_member_id);
 }
 
+// --- from outside ------------------------------------------------------------------------------------------------------
+
+TEST_F(BrokerTest, PagesTellWhatWasProducedHowFarGroupsAreAndWhetherTheBrokerIsReady) {
+    start();
+    const HostPort pages = value_of(broker_->listen_http({"127.0.0.1", 9644}));
+    Client client(*this);
+    make(client, "t");
+    put(client, "t", {.records = 5});
+    kafka::FindCoordinatorRequest find;
+    find.coordinator_keys = {"g"};
+    client.ask<kafka::FindCoordinatorResponse>(find, 6);
+    kafka::OffsetCommitRequest commit;
+    commit.group_id = "g";
+    commit.topics.push_back({"t", {}, {{.partition_index = 0, .committed_offset = 2}}});
+    client.ask<kafka::OffsetCommitResponse>(commit, 8);
+    const auto get_page = [&](const std::string& path) {
+        const auto socket = value_of(network_.connect(pages));
+        const std::string request = "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        network_.send(socket, as_bytes(request));
+        std::string out;
+        for (int i = 0; i < 10'000 && !network_.closed_by_server(socket); ++i) {
+            run();
+            out += as_text(network_.receive(socket));
+        }
+        return out;
+    };
+    const std::string metrics = get_page("/metrics");
+    EXPECT_THAT(metrics,
+                testing::HasSubstr("flowstone_partition_high_watermark_offset{partition=\"0\",topic=\"t\"} 5"));
+    EXPECT_THAT(metrics, testing::HasSubstr("flowstone_group_lag_records{group=\"g\",partition=\"0\",topic=\"t\"} 3"));
+    EXPECT_THAT(get_page("/readyz"), testing::StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(get_page("/nowhere"), testing::StartsWith("HTTP/1.1 404"));
+}
+
 // --- the end -----------------------------------------------------------------------------------------------------------
 
 TEST_F(BrokerTest, StoppingAnswersWhatWasAskedAndKeepsWhatWasAcknowledged) {

@@ -96,7 +96,11 @@ protected:
         pages_.add("/large", [](const HttpRequest&) { return HttpAnswer{.body = std::string(100'000, 'x')}; });
         EXPECT_EQ(value_of(server_.listen({"127.0.0.1", 0})).port, 1234);
     }
-    void run() { ASSERT_TRUE(server_.run()); }
+    void run() {
+        std::vector<NetworkEvent> events;
+        ASSERT_TRUE(network_.wait(server_.quiet_ns(), events));
+        server_.turn(events);
+    }
 
     static constexpr const char* get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     SimClock clock_;
