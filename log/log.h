@@ -52,6 +52,9 @@ struct Options {
     bool read_only = false;  // beside a writer or alone; changes nothing on disk
     bool create = true;      // make the directory and its first files when they are missing
     bool adopt = false;      // open a directory that Kafka wrote for writing
+    // Go on behind acknowledged records that an earlier opening found lost, and named: their partitions refuse appends,
+    // and reads past them, until then. Their offsets are never given again. What this opening finds itself stays fenced.
+    bool accept_loss = false;
     // 0: no thread is started; whoever waits does the work, and without wait(), flush() or poll() nothing is written.
     // N: N threads commit, and one more does the work behind them.
     uint32_t threads = 0;

@@ -31,6 +31,18 @@ struct RingCheckpoint {
     bool prior_known = false;
 };
 
+// Acknowledged records that are lost: known, named over every opening, until somebody accepts it.
+struct LostRange {
+    Offset begin{0};
+    Offset end{0};           // the next offset that may be given; what lies before it was, to others
+    uint64_t commit = 0;     // they were in this commit of the journal; 0: in the segment
+    uint32_t shard = 0;      // of that journal
+    Offset segment_base{0};  // they were in this segment, below a checkpoint
+    BytePos position{0};     // from this byte on
+    bool inside = false;     // what follows them in the segment is there
+    friend bool operator==(const LostRange&, const LostRange&) = default;
+};
+
 // A partition whose active segment has bytes. A partition that is not named has none yet.
 struct PartitionCheckpoint {
     Uuid topic_id;
@@ -45,7 +57,8 @@ struct PartitionCheckpoint {
     std::vector<Hash128> seal_pieces;  // finished MiBs of the active segment
     std::vector<EpochStart> epochs;    // all of the partition, the leader-epoch-checkpoint to be
     std::vector<std::byte> producers;  // ProducerState::encode_window
-    Offset producers_end{0};           // just before this offset, which may lie past synced_bytes
+    std::optional<LostRange> lost;
+    Offset producers_end{0};  // just before this offset, which may lie past synced_bytes
 };
 
 struct Checkpoint {

@@ -40,11 +40,14 @@ struct JournalScan {
     std::vector<Commit> commits;  // sequence >= the first asked for, ascending, each sequence once
     std::vector<BufferRef> memory;
     uint64_t bytes_read = 0;
-    // A commit that says it is one but does not hold, with a sequence past the last good one: a torn last write, or
-    // damage to it; nobody can tell which, so it is reported.
-    bool broken_tail = false;
-    uint64_t broken_tail_bytes = 0;
-    std::string broken_tail_path;
+    // What says that it is a commit of a sequence >= the first asked for, but does not hold.
+    struct Broken {
+        uint64_t sequence = 0;
+        std::string path;
+        BytePos at{0};
+        uint64_t bytes = 0;
+    };
+    std::vector<Broken> broken;
 };
 
 class Journal {

@@ -103,9 +103,10 @@ Result<void> Recovery::open_rings_beside() {
             TRY(ring.journal, Journal::open(disk(), journal_options(shard)));
             TRY(ring.scan, ring.journal->scan(store_.pool_, known->first_sequence));
             const auto again = gap_in(ring.scan, known->first_sequence);
-            if (again && known->first_sequence + *again <= missing) { TRY_VOID(check_chain(ring)); }
-            if (again) { ring.scan.commits.resize(*again); }
-            store_.beside_.behind = again.has_value();
+            const bool damaged = again && known->first_sequence + *again <= missing;
+            if (damaged) { TRY_VOID(check_chain(ring)); }
+            if (again && !damaged) { ring.scan.commits.resize(*again); }
+            store_.beside_.behind = again && !damaged;
         }
         if (checkpoint_.clean) { ring.scan.commits.clear(); }
         rings_.push_back(std::move(ring));

@@ -122,7 +122,7 @@ Result<void> Store::finish_rolled(Partition& partition) {
             segment->seal = std::make_unique<SealBuilder>(partition.seal_place(segment->base));
             TRY_VOID(read_back(partition, *segment, 0, bytes, [&](Bytes part) { segment->seal->update(part); }));
         }
-        Seal seal = segment->seal->finish(segment->end_offset, SealOrigin::append);
+        Seal seal = segment->seal->finish(segment->lost_from.value_or(segment->end_offset), SealOrigin::append);
         if (partition.config().seal == SealKind::sha256) { TRY_VOID(chain_seal(partition, *file, seal)); }
         TRY_VOID(write_seal(disk(), partition.identity().directory, seal));
         {
@@ -250,6 +250,7 @@ void Store::describe_partition(const Touched& touched, bool exact, PartitionChec
     out.log_start = partition.log_start();
     out.epochs = partition.epochs();
     out.compacted_end = partition.compacted_end;
+    out.lost = partition.lost;
     // Of several segments the first is the one that is not finished; replay goes on from there.
     // Within the block that an exact checkpoint of an earlier opening ended in, nothing is known but what it said: that
     // stays true, because the block is not written again before the journal holds all of it.
@@ -405,6 +406,7 @@ Result<void> Store::cut_files(const std::vector<Touched>& touched) {
         Partition& partition = *one.partition;
         // Its writes are exact; only recovery fills what needs a cut.
         if (partition.durability() == Durability::written && !alone_) { continue; }
+        if (partition.lost && partition.lost->commit == 0) { continue; }  // bytes that somebody may still make sense of
         Shard& shard = partition.shard();
         Guard guard(shard.lock());
         shard.hold_file(guard, partition);  // a commit or fill that makes it longer waits

@@ -21,6 +21,7 @@ Result<void> Cursor::seek(Offset offset) {
         end = partition_.visible().offset;
         active_base = partition_.segments().front()->base;
     }
+    if (offset > end && partition_.lost) { return std::unexpected(partition_.lost_error("reader.seek")); }
     if (offset < start || offset > end) {
         return fail(Code::out_of_range, "reader.seek",
                     fmt::format("offset {} of {}-{} is outside [{}, {}]", offset.value, partition_.identity().topic,
@@ -221,7 +222,12 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
             return Step::again;
         }
         const uint64_t visible = partition_.visible().at;
-        if (at >= visible) { return Step::end; }
+        if (at >= visible) {
+            if (partition_.lost && !partition_.lost->inside) {
+                return std::unexpected(partition_.lost_error("reader.next"));
+            }
+            return Step::end;
+        }
         if (const Chunk* chunk = partition_.chunk_with(at, at + batch_header_bytes)) {
             TRY(const uint64_t size, BatchView::measure(Bytes(chunk->at(at), batch_length_prefix_bytes)));
             if (const Chunk* whole = partition_.chunk_with(at, at + size)) {

@@ -140,9 +140,8 @@ std::vector<Maintenance::Target> Maintenance::targets() {
     std::vector<Target> out;
     for (const Candidate& candidate : candidates) {
         // Errors: the topic was deleted meanwhile, and then there is nothing to do.
-        if (auto partition = store_.partition(*candidate.table, candidate.number)) {
-            out.push_back({*partition, candidate.config});
-        }
+        auto partition = store_.partition(*candidate.table, candidate.number);
+        if (partition && !(*partition)->lost) { out.push_back({*partition, candidate.config}); }
     }
     return out;
 }

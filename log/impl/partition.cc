@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "log/impl/shard.h"
 #include "storage/check.h"
+#include "storage/segment_files.h"
 
 namespace flowstone {
 
@@ -29,6 +32,19 @@ void Partition::start(Start start, std::unique_ptr<SegmentIndex> index) {
     boundaries_.assign(1, {start.boundary, start.boundary_offset});
     log_start_ = start.log_start;
     epochs_ = std::move(start.epochs);
+}
+
+Error Partition::lost_error(const char* operation) const {
+    const std::string range = fmt::format("offsets [{}, {})", lost->begin.value, lost->end.value);
+    std::string text;
+    if (lost->commit > 0) {
+        text = fmt::format("{}: {} are lost with commit {} of journal {}", identity_.directory, range, lost->commit,
+                           lost->shard);
+    } else {
+        text = fmt::format("{}/{}: {} are lost, from byte {} on", identity_.directory,
+                           segment_file_name(lost->segment_base, SegmentFile::log), range, lost->position.value);
+    }
+    return fail(Code::corrupt, operation, text + "; accept_loss goes on behind them").error();
 }
 
 void Partition::start_epoch(Epoch epoch) {

@@ -32,6 +32,7 @@
 #include "log/topic_config.h"
 #include "storage/batch.h"
 #include "storage/buffer.h"
+#include "storage/checkpoint.h"
 #include "storage/disk.h"
 #include "storage/journal_format.h"
 #include "storage/meta_files.h"
@@ -70,7 +71,8 @@ struct OpenSegment {
     Offset base{0};
     uint64_t begin = 0;               // stream position
     std::optional<uint64_t> end;      // once rolled
-    Offset end_offset{0};             // once rolled
+    Offset end_offset{0};             // once rolled; where the next one begins
+    std::optional<Offset> lost_from;  // its records end here, before end_offset: the rest is an accepted loss
     bool rolled = false;              // and the journal knows
     int64_t first_timestamp_ms = -1;  // of its first batch: decides segment.ms
     bool begun_here = false;          // not by an earlier opening
@@ -224,7 +226,10 @@ public:
         uint64_t end;  // of the block
     };
     std::optional<Rewritten> rewritten;
-    bool carry_queued = false;  // on its own, because this level has no journal entries to go with
+    // Acknowledged records are lost: nothing is appended, and nothing read behind them. Set by recovery only.
+    std::optional<LostRange> lost;
+    Error lost_error(const char* operation) const;  // requires lost
+    bool carry_queued = false;                      // on its own, because this level has no journal entries to go with
 
     // Where recovery left it.
     struct Start {

@@ -18,6 +18,9 @@ Result<Partition*> make_ready(Store& store, TopicTable& table, int32_t number) {
     }
     Partition* partition = table.find(number);
     if (partition == nullptr) { TRY(partition, store.partition(table, number)); }
+    if (partition->lost) {
+        return std::unexpected(partition->lost_error("topic.append").with_fate(Fate::not_appended));
+    }
     if (!partition->hooks.loaded || partition->hooks.needs_epoch) { TRY_VOID(store.load(*partition)); }
     return partition;
 }

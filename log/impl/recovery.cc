@@ -21,9 +21,6 @@
 namespace flowstone {
 namespace {
 
-constexpr Uuid metadata_topic_id{{std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
-                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
-                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{1}}};  // Kafka's
 constexpr char metadata_topic_name[] = "__cluster_metadata";
 constexpr char lock_file_name[] = ".lock";
 
@@ -204,32 +201,6 @@ Result<void> Recovery::open_rings() {
     return {};
 }
 
-// Commits must follow one another without a gap. What ends early is a crash tail; a gap with commits behind it is damage.
-Result<void> Recovery::check_chain(Ring& ring) {
-    uint64_t expected = ring.known.first_sequence;
-    std::optional<uint64_t> sum;
-    auto& commits = ring.scan.commits;
-    for (size_t i = 0; i < commits.size(); ++i) {
-        const CommitView& view = commits[i].view;
-        if (view.place.sequence != expected || (sum && view.place.prior_sum != *sum)) {
-            return fail(Code::corrupt, "log.open",
-                        fmt::format("journal {} of {} is damaged: commit {} is missing before {}", ring.known.shard,
-                                    store_.path(), expected, view.place.sequence));
-        }
-        sum = view.sum;
-        expected = view.place.sequence + 1;
-    }
-    ring.next_sequence = expected;
-    ring.last_sum = sum.value_or(0);
-    if (ring.scan.broken_tail) {
-        store_.log(
-            fmt::format("{}: the last commit does not hold ({} bytes), torn by a crash or damaged since; it was not "
-                        "acknowledged unless the disk lost it",
-                        ring.scan.broken_tail_path, ring.scan.broken_tail_bytes));
-    }
-    return {};
-}
-
 Result<void> Recovery::replay() {
     for (uint32_t shard = 0; shard < shard_count(); ++shard) {
         store_.shards_.push_back(std::make_unique<Shard>(store_.engine_, shard, nullptr));
@@ -250,6 +221,7 @@ Result<void> Recovery::replay() {
     TRY_VOID(read_metadata(*metadata));
     TRY_VOID(replay_entries(false));
     if (!checkpoint_.clean) { TRY_VOID(settle_all()); }
+    if (checkpoint_.clean && store_.options().accept_loss) { TRY_VOID(accept_losses()); }
     return {};
 }
 
@@ -272,13 +244,17 @@ Result<void> Recovery::read_metadata(Partition& partition) {
 
 Result<void> Recovery::replay_entries(bool metadata) {
     for (Ring& ring : rings_) {
-        for (const JournalScan::Commit& commit : ring.scan.commits) {
-            for (const Entry& entry : commit.view.entries) {
+        for (size_t i = 0; i < ring.scan.commits.size(); ++i) {
+            for (const JournalChain::Damage& damage : ring.damages) {
+                if (damage.before == i && !metadata) { TRY_VOID(fence_damage(ring, damage)); }
+            }
+            for (const Entry& entry : ring.scan.commits[i].view.entries) {
                 if ((entry.head.topic_id == metadata_topic_id) != metadata) { continue; }
                 TRY_VOID(replay_entry(entry));
             }
         }
     }
+    TRY_VOID(finish_asides());
     if (!gaps_.empty()) { return std::unexpected(gaps_.begin()->second); }
     return {};
 }
@@ -317,7 +293,13 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
         return {};
     }
     if (head.kind == EntryKind::swap) { return store_.replay_swap(*partition, entry.payload); }
+    if (partition->lost && !partition->lost->inside) { return put_aside(*partition, entry); }
     if (head.segment_base < partition->active().base) { return {}; }  // in a segment that was finished since
+    if (head.segment_base == partition->closed().offset && maybe_rolled_.erase(partition) > 0 &&
+        head.segment_base > partition->active().base) {
+        partition->active().rolled = true;
+        partition->begin_segment();
+    }
     if (head.segment_base > partition->active().base) { return gap(); }
     touched_.insert(partition);
     const uint64_t begin = partition->active().begin + static_cast<uint64_t>(head.position.value);
@@ -361,6 +343,23 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
                 fmt::format("a journal entry of kind {} in {}", static_cast<int>(head.kind), store_.path()));
 }
 
+Result<std::vector<std::byte>> Recovery::read_direct(Partition& partition, const Entry& entry) {
+    const auto direct = parse_direct(entry.payload);
+    if (!direct) { return fail(Code::corrupt, "log.open", "a journal entry of a direct write is too short"); }
+    std::vector<std::byte> bytes(direct->bytes);
+    TRY(const auto file, store_.open_segment(partition, entry.head.segment_base));
+    TRY_VOID(read_range(*file, static_cast<uint64_t>(entry.head.position.value), bytes));
+    const Bytes tail = entry.payload.subspan(direct_payload_bytes);
+    bytes.insert(bytes.end(), tail.begin(), tail.end());
+    if (direct_sum(bytes, true) != direct->sum) {
+        return fail(
+            Code::corrupt, "log.open",
+            fmt::format("{}: bytes {} to {} are not what was acknowledged", file->path(), entry.head.position.value,
+                        entry.head.position.value + static_cast<int64_t>(direct->bytes)));
+    }
+    return bytes;
+}
+
 // The bytes are in the segment since before the journal spoke of them: a mismatch is damage, never a torn write.
 Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, uint64_t begin) {
     const auto direct = parse_direct(entry.payload);
@@ -371,16 +370,7 @@ Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, u
     if (end == partition.closed().at) { partition.restored(entry.head.next_offset); }
     if (end <= partition.closed().at) { return {}; }
     OpenSegment& segment = partition.active();
-    std::vector<std::byte> bytes(direct->bytes);
-    TRY(const auto file, store_.open_segment(partition, segment.base));
-    TRY_VOID(read_range(*file, static_cast<uint64_t>(entry.head.position.value), bytes));
-    bytes.insert(bytes.end(), tail.begin(), tail.end());
-    if (direct_sum(bytes, true) != direct->sum) {
-        return fail(
-            Code::corrupt, "log.open",
-            fmt::format("{}: bytes {} to {} are not what was acknowledged", file->path(), entry.head.position.value,
-                        entry.head.position.value + static_cast<int64_t>(direct->bytes)));
-    }
+    TRY_VOID(read_direct(partition, entry));
     // Everything before its end is in the file: the write began with whatever of this segment no file had.
     const uint64_t from = std::max(partition.closed().at, direct_end);
     if (partition.closed().at < direct_end) {
@@ -428,14 +418,19 @@ Result<void> Recovery::settle_all() {
 // Looks past what is proven: whole batches that continue the log are kept, the rest is cut; then notes every batch since
 // the checkpoint, so that indexes and producers are as if nothing had happened.
 Result<void> Recovery::settle(Partition& partition) {
-    if (checkpoint_.clean) {
+    const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
+    const PartitionCheckpoint said = known == store_.persisted_.end() ? PartitionCheckpoint{} : known->second;
+    // Only what was on record when this opening began: what it finds itself must be seen before.
+    const bool accept = said.lost && store_.options().accept_loss && !store_.read_only();
+    if (checkpoint_.clean && !accept) {
         partition.show_restored();
         return {};
     }
-    const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
-    const PartitionCheckpoint said = known == store_.persisted_.end() ? PartitionCheckpoint{} : known->second;
-    TRY_VOID(keep_unfinished_write(partition));
-    if (!store_.read_only()) { TRY_VOID(set_aside(partition)); }
+    if (accept) { TRY_VOID(accept_loss(partition)); }
+    if (!partition.lost) {  // a fenced one stays as it is
+        TRY_VOID(keep_unfinished_write(partition));
+        if (!store_.read_only() && !partition.lost) { TRY_VOID(set_aside(partition)); }
+    }
     TRY_VOID(note_batches(partition, said));
     partition.show_restored();
     if (partition.closed().at > 0) {  // nothing of what was found went through a seal
@@ -459,48 +454,37 @@ Result<void> Recovery::settle(Partition& partition) {
 Result<void> Recovery::keep_unfinished_write(Partition& partition) {
     for (;;) {
         OpenSegment& segment = partition.active();
+        // The journal held no batch of it (a trim is none): what lies between the boundary and the end has offsets that
+        // only the file tells, and the last batch below the checkpoint may go on past it.
+        const PartitionCheckpoint* const said = still_as_said(partition);
+        const bool durable = partition.durability() == Durability::durable;
         auto file = store_.open_segment(partition, segment.base);
+        if (!file && file.error().code != Code::not_found) { return std::unexpected(file.error()); }
         if (!file) {
-            if (file.error().code == Code::not_found) { return {}; }
-            return std::unexpected(file.error());
+            if (said == nullptr || said->synced_bytes == 0 || !durable) { return {}; }
+            return std::unexpected(file.error());  // a segment is missing that a checkpoint proved
         }
         // A sync that failed leaves bytes that only the page cache has, and no later sync brings them to the disk.
         if (!(*file)->direct()) { disk().drop_cache(**file); }
         TRY(const uint64_t size, disk().size(**file));
-        const bool durable = partition.durability() == Durability::durable;
-        const auto known = store_.persisted_.find({partition.identity().topic_id, partition.identity().number});
         // A reader beside a writer shows of a durable partition what was acknowledged, not what is on its way.
         // But it needs to know its topics: of their log only what was acknowledged is ever in the file.
         const bool topics = partition.identity().topic_id == metadata_topic_id;
         const bool proven_only = durable && store_.read_only() && !(without_rings_ && topics);
-        const uint64_t proven = partition.closed().at - segment.begin;
-        // The journal held no batch of it (a trim is none): what lies between the boundary and the end has offsets that
-        // only the file tells, and the last batch below the checkpoint may go on past it.
-        const bool from_boundary = known != store_.persisted_.end() && known->second.segment_base == segment.base &&
-                                   partition.closed().at == segment.begin + known->second.synced_bytes &&
-                                   partition.closed().offset == known->second.boundary_offset;
-        if (from_boundary && partition.closed().at > segment.begin + known->second.boundary) {
-            partition.move_end_to(segment.begin + known->second.boundary);
-        }
-        const uint64_t at = partition.closed().at - segment.begin;
-        if (size < at || (proven_only && proven <= at)) { return {}; }
-        SegmentScanner scanner(
-            disk(), **file,
-            {.begin = BytePos{static_cast<int64_t>(at)},
-             .end = BytePos{proven_only ? static_cast<int64_t>(proven) : INT64_MAX},
-             .offset = partition.closed().offset,
-             .batch_bytes_max = static_cast<uint64_t>(partition.config().max_message_bytes) + (1u << 20)});
-        for (;;) {
-            TRY(const auto batch, scanner.next());
-            if (!batch || batch->batch.base_offset() != partition.closed().offset) { break; }
-            if (!partition.chunks().empty()) {  // they end in the same block, which is written as one
-                partition.restore(batch->batch.bytes(), store_.pool_);
-            } else {
-                partition.move_end_to(partition.closed().at + batch->batch.size());
-            }
-            partition.restored(batch->batch.next_offset());
-            touched_.insert(&partition);
-            unproven_ = true;
+        const uint64_t end = partition.closed().at;
+        if (said != nullptr) { partition.move_end_to(segment.begin + said->boundary); }
+        const auto below_proven = [&] { return said != nullptr && partition.closed().at < end; };
+        if (proven_only && !below_proven()) { return {}; }
+        if (size < partition.closed().at - segment.begin && !(durable && below_proven())) { return {}; }
+        SegmentScanner::Options options = scan_options(partition, segment);
+        if (proven_only) { options.end = BytePos{static_cast<int64_t>(end - segment.begin)}; }
+        SegmentScanner scanner(disk(), **file, options);
+        TRY_VOID(take_batches(partition, scanner, [] { return true; }));
+        while (below_proven()) {
+            TRY(const bool lost, fence_proven(partition, segment, **file, scanner, *said));
+            if (!lost) { break; }
+            if (!partition.lost->inside) { return {}; }
+            TRY_VOID(take_batches(partition, scanner, [] { return true; }));
         }
         if (!store_.read_only() && partition.closed().at - segment.begin < size) {
             TRY(const auto writable, store_.segment_file(partition, segment));
@@ -567,6 +551,7 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
     if (partition.closed().offset < said.producers_end) { partition.producers().truncate(partition.closed().offset); }
     bool first = true;
     for (const auto& segment : partition.segments()) {
+        Offset reached = first ? said.boundary_offset : segment->base;
         const bool was_active = first && segment->base == said.segment_base;
         first = false;
         uint64_t at = segment->begin + (was_active ? said.boundary : 0);
@@ -600,7 +585,16 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
         TRY_VOID(each_batch(partition, *segment, at - segment->begin, end - segment->begin, [&](BatchView batch) {
             partition.restored_batch(batch, at, batch.base_offset() < said.producers_end);
             at += batch.size();
+            reached = batch.next_offset();
         }));
+        if (at != end && partition.lost && partition.lost->inside) { return {}; }  // it is named already
+        if (at != end && !partition.identity().internal) {
+            return fence(partition, {.begin = reached,
+                                     .end = partition.closed().offset,
+                                     .segment_base = segment->base,
+                                     .position = segment->in_file(at),
+                                     .inside = true});
+        }
         if (at != end) {
             return fail(Code::corrupt, "log.open",
                         fmt::format("{}/{} holds no whole batch at byte {}, below what was proven",

@@ -1,6 +1,7 @@
 // What Store::open does: see recovery.cc.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -9,8 +10,14 @@
 #include "log/impl/store.h"
 #include "storage/checkpoint.h"
 #include "storage/journal.h"
+#include "storage/journal_chain.h"
+#include "storage/segment_scan.h"
 
 namespace flowstone {
+
+constexpr Uuid metadata_topic_id{{std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
+                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0},
+                                  std::byte{0}, std::byte{0}, std::byte{0}, std::byte{1}}};  // Kafka's
 
 // Used once, on a store that nobody else knows yet: nothing here takes turns with anyone.
 class Recovery {
@@ -30,6 +37,7 @@ private:
         JournalScan scan;
         uint64_t next_sequence = 1;
         uint64_t last_sum = 0;
+        std::vector<JournalChain::Damage> damages{};
     };
 
     Disk& disk() { return store_.disk(); }
@@ -48,8 +56,24 @@ private:
     Result<void> replay_entries(bool metadata);
     Result<Partition*> partition_of(const EntryHead& head);
     Result<void> replay_entry(const Entry& entry);
+    Result<std::vector<std::byte>> read_direct(Partition& partition, const Entry& entry);
     Result<void> replay_direct(Partition& partition, const Entry& entry, uint64_t begin);
     Result<void> read_range(File& file, uint64_t at, MutableBytes into);
+    // What is lost (recovery_damage.cc).
+    Result<void> fence_damage(const Ring& ring, const JournalChain::Damage& damage);
+    Result<void> fence(Partition& partition, const LostRange& lost);
+    const PartitionCheckpoint* still_as_said(Partition& partition) const;
+    Result<void> take_from_file(Partition& partition, Offset until);
+    static SegmentScanner::Options scan_options(const Partition& partition, const OpenSegment& segment);
+    Result<void> take_batches(Partition& partition, SegmentScanner& scanner, const std::function<bool()>& wanted);
+    Result<void> put_aside(Partition& partition, const Entry& entry);
+    Result<void> finish_asides();
+    Result<void> accept_loss(Partition& partition);
+    Result<void> accept_losses();
+    Result<bool> may_be_crash_tail(const Partition& partition, File& file, uint64_t at, uint64_t proven);
+    Result<bool> fence_proven(Partition& partition, OpenSegment& segment, File& file, SegmentScanner& scanner,
+                              const PartitionCheckpoint& said);
+
     Result<void> settle_all();
     Result<void> settle(Partition& partition);
     Result<void> keep_unfinished_write(Partition& partition);
@@ -65,9 +89,18 @@ private:
     bool without_rings_ = false;
     Checkpoint checkpoint_;
     std::vector<Ring> rings_;
-    std::set<Partition*> touched_;      // by the journal, or by what the files hold past it
-    std::map<Partition*, Error> gaps_;  // what the journal goes on behind, until a carry repeats it
-    bool unproven_ = false;             // bytes were kept or cut that no sync covers yet
+    std::set<Partition*> touched_;       // by the journal, or by what the files hold past it
+    std::map<Partition*, Error> gaps_;   // what the journal goes on behind, until a carry repeats it
+    std::set<Partition*> maybe_rolled_;  // a damaged commit may have held the roll
+    struct Aside {
+        std::unique_ptr<File> file;
+        std::string name;
+        uint64_t bytes = 0;
+    };
+    std::map<Partition*, Aside>
+        asides_;  // of partitions fenced in this opening: what the journal holds behind the loss
+    std::set<Partition*> accepted_;
+    bool unproven_ = false;  // bytes were kept or cut that no sync covers yet
 };
 
 }  // namespace flowstone

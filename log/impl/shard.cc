@@ -189,6 +189,7 @@ Result<void> Shard::wait_for_room(Guard& guard, const Partition* partition) {
         if (failure()) { return refuse(*failure()); }
         if (shut_) { return refuse(closed_error()); }
         if (partition != nullptr && partition->hooks.deleted) { return refuse(deleted_error(*partition)); }
+        if (partition != nullptr && partition->lost) { return refuse(partition->lost_error("topic.append")); }
         if (no_space_) {
             if (auto room = try_for_space(guard, partition); !room) { return refuse(room.error()); }
             continue;

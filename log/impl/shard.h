@@ -197,7 +197,8 @@ public:
 private:
     bool admits(const Partition* partition) const {
         return !engine_.failed.load(std::memory_order_acquire) && !shut_ && !no_space_ && holders_ == 0 &&
-               dirty_bytes_ < engine_.options.dirty_bytes_max && (partition == nullptr || !partition->hooks.deleted);
+               dirty_bytes_ < engine_.options.dirty_bytes_max &&
+               (partition == nullptr || (!partition->hooks.deleted && !partition->lost));
     }
     Result<void> wait_for_room(Guard& guard, const Partition* partition);
     void work_behind_append(Guard& guard, Partition& partition);

@@ -363,6 +363,7 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
                  checkpoint.boundary_offset, checkpoint.log_start,    checkpoint.epochs};
         index = std::make_unique<SegmentIndex>(directory, checkpoint.segment_base, checkpoint.index);
         partition->compacted_end = checkpoint.compacted_end;
+        partition->lost = checkpoint.lost;
         TRY_VOID(partition->producers().decode_window(checkpoint.producers));
     }
     partition->start(std::move(start), std::move(index));

@@ -71,6 +71,47 @@ void put(ByteWriter& out, const PartitionCheckpoint& partition) {
     out.bytes(partition.producers);
 }
 
+// Only in slots that have any, behind everything else.
+void put_lost(ByteWriter& out, const std::vector<PartitionCheckpoint>& partitions) {
+    const auto count = std::ranges::count_if(partitions, [](const auto& one) { return one.lost.has_value(); });
+    if (count == 0) { return; }
+    out.le<uint32_t>(static_cast<uint32_t>(count));
+    for (const PartitionCheckpoint& partition : partitions) {
+        if (!partition.lost) { continue; }
+        put(out, partition.topic_id);
+        out.le<int32_t>(partition.partition);
+        out.le<int64_t>(partition.lost->begin.value);
+        out.le<int64_t>(partition.lost->end.value);
+        out.le<uint64_t>(partition.lost->commit);
+        out.le<uint32_t>(partition.lost->shard);
+        out.le<int64_t>(partition.lost->segment_base.value);
+        out.le<int64_t>(partition.lost->position.value);
+        out.le<uint32_t>(partition.lost->inside ? 1 : 0);
+    }
+}
+
+bool get_lost(ByteReader& in, std::vector<PartitionCheckpoint>& partitions) {
+    const auto count = in.le<uint32_t>();
+    for (uint32_t i = 0; i < count && !in.failed(); ++i) {
+        const Uuid topic = get_id(in);
+        const auto number = in.le<int32_t>();
+        LostRange lost;
+        lost.begin = {in.le<int64_t>()};
+        lost.end = {in.le<int64_t>()};
+        lost.commit = in.le<uint64_t>();
+        lost.shard = in.le<uint32_t>();
+        lost.segment_base = {in.le<int64_t>()};
+        lost.position = {in.le<int64_t>()};
+        lost.inside = in.le<uint32_t>() != 0;
+        const auto partition = std::ranges::find_if(partitions, [&](const PartitionCheckpoint& one) {
+            return one.topic_id == topic && one.partition == number;
+        });
+        if (partition == partitions.end() || lost.begin.value < 0 || lost.end < lost.begin) { return false; }
+        partition->lost = lost;
+    }
+    return count > 0 && !in.failed();
+}
+
 bool get(ByteReader& in, PartitionCheckpoint& partition) {
     partition.topic_id = get_id(in);
     partition.partition = in.le<int32_t>();
@@ -123,6 +164,7 @@ std::vector<std::byte> encode_checkpoint(const Checkpoint& checkpoint) {
     }
     out.le<uint32_t>(static_cast<uint32_t>(checkpoint.partitions.size()));
     for (const PartitionCheckpoint& partition : checkpoint.partitions) { put(out, partition); }
+    put_lost(out, checkpoint.partitions);
 
     std::byte* to = out.data();
     store_le<uint64_t>(to, magic);
@@ -165,6 +207,7 @@ Result<Checkpoint> decode_checkpoint(Bytes bytes) {
     for (uint32_t i = 0; i < partitions; ++i) {
         if (!get(in, out.partitions.emplace_back())) { return damaged(); }
     }
+    if (!in.failed() && in.remaining() > 0 && !get_lost(in, out.partitions)) { return damaged(); }
     if (in.failed() || in.remaining() != 0) { return damaged(); }
     return out;
 }

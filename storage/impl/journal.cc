@@ -239,9 +239,8 @@ Result<void> Journal::scan_extent(size_t extent_index, BufferPool& pool, uint64_
             // Kept only as a hint: whether it matters depends on the sequences around it.
             extent.used = true;
             extent.last_sequence = std::max(extent.last_sequence, view.place.sequence);
-            out.broken_tail = true;
-            out.broken_tail_bytes = std::max<uint64_t>(out.broken_tail_bytes, view.bytes);
-            out.broken_tail_path = file.file->path();
+            out.broken.push_back(
+                {view.place.sequence, file.file->path(), BytePos{static_cast<int64_t>(begin + at)}, view.bytes});
         }
         at += block;
     }

@@ -399,9 +399,20 @@ TEST_F(BesideTest, DamageInTheJournalIsNamedAndNotTakenForAWriterAtWork) {
     ASSERT_TRUE(file);
     const std::vector<std::byte> zeros(4096);
     ASSERT_TRUE(write_at(disk_, **file, BytePos{(4 << 20) + 10 * 4096}, zeros));
-    auto beside = try_reader();
-    ASSERT_FALSE(beside);
-    EXPECT_EQ(beside.error().code, Code::corrupt) << beside.error().message();
+    std::vector<std::string> lines;
+    auto beside = open_log({&reading_, &clock_, &random_}, "data",
+                           {.read_only = true, .on_log = [&](std::string_view line) { lines.emplace_back(line); }});
+    ASSERT_TRUE(beside) << beside.error().message();
+    EXPECT_THAT(lines, testing::Contains(testing::HasSubstr("commit 11 is damaged")));
+    auto topic = beside->topic("events");
+    ASSERT_TRUE(topic);
+    auto reader = topic->read();
+    ASSERT_TRUE(reader);
+    Result<Batch> batch = reader->next();
+    while (batch && !batch->empty()) { batch = reader->next(); }
+    EXPECT_EQ(reader->position(), Offset{9});
+    ASSERT_FALSE(batch);
+    EXPECT_EQ(batch.error().code, Code::corrupt) << batch.error().message();
 }
 
 }  // namespace

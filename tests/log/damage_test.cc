@@ -1,5 +1,10 @@
 // What damage to a directory's files does to the log in it: named, fenced to what it hit, and never passed over.
+#include <algorithm>
+#include <cstring>
+
+#include "storage/bytes.h"
 #include "tests/log/log_world.h"
+#include "tests/sim/world/world_verify.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone {
@@ -10,6 +15,25 @@ using testing::HasSubstr;
 
 class DamageTest : public LogWorld {
 protected:
+    // Bytes of the ring file that begin a commit, with their sequences.
+    static std::vector<std::pair<int64_t, uint64_t>> commits(Disk& disk) {
+        std::vector<std::pair<int64_t, uint64_t>> out;
+        auto file = value_of(disk.open(std::string("data/") + ring, {}));
+        const auto size = static_cast<int64_t>(value_of(disk.size(*file)));
+        std::vector<std::byte> head(48);
+        for (int64_t at = 4096; at < size; at += 4096) {
+            if (!read_at(disk, *file, BytePos{at}, head) || std::memcmp(head.data(), "FLOWCMT1", 8) != 0) { continue; }
+            out.emplace_back(at, load_le<uint64_t>(head.data() + 32));
+        }
+        return out;
+    }
+    // Where the newest commit begins. Every acknowledged append makes one.
+    static int64_t newest_commit(Disk& disk) {
+        const auto all = commits(disk);
+        return std::ranges::max_element(all, {}, [](const auto& one) { return one.second; })->first;
+    }
+    static constexpr char ring[] = "flowstone-journal-0.0000";
+
     // A copy of the files as they are, so that each kind of damage begins from the same.
     std::unique_ptr<SimDisk> copy() const { return disk_.crash({.keep = Crash::Keep::everything}); }
     static void flip(Disk& disk, const std::string& name, int64_t at) {
@@ -45,6 +69,315 @@ TEST_F(DamageTest, AfterACleanCloseEitherSlotAloneTellsThatNothingIsMissing) {
         Topic found = value_of(again->topic("events"));
         EXPECT_EQ(read(found), expected);
     }
+}
+
+// Ten records of two topics, one commit each. The commit of record `damaged` of "events" does not hold any more.
+class JournalDamageTest : public DamageTest {
+protected:
+    std::unique_ptr<SimDisk> damaged(int which, int events = 6) {
+        SimDisk disk;
+        int64_t at = 0;
+        {
+            Log log = open_on(disk);
+            Topic topic = make(log, "events");
+            Topic other = make(log, "other");
+            for (int i = 0; i < events; ++i) {
+                fill(topic, i, i + 1);
+                if (i == which) { at = newest_commit(disk); }
+                fill(other, i, i + 1);
+            }
+        }
+        auto after = disk.crash({.keep = Crash::Keep::nothing});
+        flip(*after, ring, at + 200);
+        return after;
+    }
+    static std::vector<std::string> values(int from, int to) {
+        std::vector<std::string> out;
+        for (int i = from; i < to; ++i) { out.push_back(numbered(i)); }
+        return out;
+    }
+    // Values to the end, and the error there, if it is one.
+    static std::pair<std::vector<std::string>, std::optional<Error>> read_on(Topic& topic, From from = {}) {
+        std::vector<std::string> out;
+        auto reader = topic.read({.from = from});
+        if (!reader) { return {out, reader.error()}; }
+        for (;;) {
+            auto batch = reader->next();
+            if (!batch) { return {out, batch.error()}; }
+            if (batch->empty()) { return {out, std::nullopt}; }
+            for (const auto& found : *batch) { out.emplace_back(found.value.value_or("(none)")); }
+        }
+    }
+    static void expect_reads(Topic& topic, const std::vector<std::string>& expected) {
+        const auto [found, error] = read_on(topic);
+        EXPECT_EQ(found, expected);
+        EXPECT_FALSE(error) << error->message();
+    }
+    // The partition answers what is below offset 2, and names what it does not answer.
+    static void expect_fenced(Topic& topic) {
+        const auto [found, error] = read_on(topic);
+        EXPECT_EQ(found, values(0, 2));
+        ASSERT_TRUE(error);
+        EXPECT_EQ(error->code, Code::corrupt);
+        EXPECT_THAT(error->detail, HasSubstr("events-0: offsets [2, 3) are lost with commit"));
+        const auto [beyond, error_beyond] = read_on(topic, Offset{4});
+        EXPECT_THAT(beyond, testing::IsEmpty());
+        ASSERT_TRUE(error_beyond);
+        EXPECT_EQ(error_beyond->code, Code::corrupt);
+        const auto refused = topic.append(record("next"));
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, Code::corrupt);
+        EXPECT_EQ(refused.error().fate, Fate::not_appended);
+        EXPECT_THAT(refused.error().detail, HasSubstr("[2, 3)"));
+    }
+};
+
+TEST_F(JournalDamageTest, IsFencedToThePartitionsThatTheCommitHeld) {
+    const auto disk = damaged(2);
+    auto opened = try_open(*disk);
+    ASSERT_TRUE(opened) << opened.error().message();
+    Log log = std::move(*opened);
+    EXPECT_THAT(lines_, testing::Contains(HasSubstr("is damaged; it held 1 entries")));
+    Topic events = value_of(log.topic("events"));
+    expect_fenced(events);
+    Topic other = value_of(log.topic("other"));
+    EXPECT_EQ(read_on(other).first, values(0, 6));
+    EXPECT_EQ(value_of(other.append(record("next"))).offset, Offset{6});
+    maintain(log);
+    close(log);
+}
+
+TEST_F(JournalDamageTest, StaysNamedOverOpeningsUntilItIsAccepted) {
+    const auto disk = damaged(2);
+    for (int opening = 0; opening < 4; ++opening) {
+        // The first opening finds it, so it accepts nothing yet. Two are closed in order, two are not.
+        auto opened = try_open(*disk, {.accept_loss = opening == 0});
+        ASSERT_TRUE(opened) << opened.error().message();
+        Topic events = value_of(opened->topic("events"));
+        expect_fenced(events);
+        Topic other = value_of(opened->topic("other"));
+        fill(other, 6 + opening, 7 + opening);
+        if (opening % 2 == 1) { close(*opened); }
+    }
+    // What was acknowledged behind the loss is there again, at its offsets.
+    auto opened = try_open(*disk, {.accept_loss = true});
+    ASSERT_TRUE(opened) << opened.error().message();
+    EXPECT_THAT(lines_, testing::Contains(HasSubstr("the loss of offsets [2, 3) of events-0 is accepted")));
+    Topic events = value_of(opened->topic("events"));
+    std::vector<std::string> expected = values(0, 2);
+    for (const std::string& value : values(3, 6)) { expected.push_back(value); }
+    expect_reads(events, expected);
+    EXPECT_EQ(value_of(events.append(record("next"))).offset, Offset{6});
+    close(*opened);
+    EXPECT_EQ(verify_directory(*disk, "data"), "");
+    opened = try_open(*disk);
+    ASSERT_TRUE(opened);
+    events = value_of(opened->topic("events"));
+    expected.push_back("next");
+    expect_reads(events, expected);
+}
+
+TEST_F(JournalDamageTest, NothingIsDoubtedWhenTheSegmentHasWhatTheCommitHeld) {
+    SimDisk disk;
+    int64_t at = 0;
+    const std::string large(100'000, 'x');  // straight to the segment: the commit has place and sum only
+    {
+        Log log = open_on(disk);
+        Topic topic = make(log, "events");
+        fill(topic, 0, 2);
+        ASSERT_TRUE(topic.append(record(large)));
+        at = newest_commit(disk);
+        ASSERT_TRUE(topic.append(record(large)));
+        fill(topic, 4, 6);
+    }
+    const auto after = disk.crash({.keep = Crash::Keep::nothing});
+    flip(*after, ring, at + 100);
+    auto opened = try_open(*after);
+    ASSERT_TRUE(opened) << opened.error().message();
+    Topic topic = value_of(opened->topic("events"));
+    const auto [found, error] = read_on(topic);
+    EXPECT_EQ(found.size(), 6u);
+    EXPECT_FALSE(error) << error->message();
+    ASSERT_TRUE(topic.append(record("next")));
+    close(*opened);
+    EXPECT_EQ(verify_directory(*after, "data"), "");
+}
+
+TEST_F(JournalDamageTest, ADirectoryWhoseTopicsAreInDoubtIsRefused) {
+    SimDisk disk;
+    int64_t at = 0;
+    {
+        Log log = open_on(disk);
+        make(log, "events");
+        at = newest_commit(disk);
+        Topic other = make(log, "other");
+        fill(other, 0, 2);
+    }
+    const auto after = disk.crash({.keep = Crash::Keep::nothing});
+    flip(*after, ring, at + 200);
+    const auto opened = try_open(*after);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Code::corrupt);
+    EXPECT_THAT(opened.error().detail, HasSubstr("held the topics' metadata"));
+}
+
+TEST_F(JournalDamageTest, ADirectoryWhoseCommittedOffsetsAreInDoubtIsRefused) {
+    SimDisk disk;
+    int64_t at = 0;
+    {
+        Log log = open_on(disk);
+        Topic events = make(log, "events");
+        const GroupOffset offsets[] = {{"events", 0, Offset{1}, ""}};
+        fill(events, 0, 2);
+        ASSERT_TRUE(log.commit_offsets("readers", offsets));
+        at = newest_commit(disk);
+        fill(events, 2, 3);
+    }
+    const auto after = disk.crash({.keep = Crash::Keep::nothing});
+    flip(*after, ring, at + 200);
+    const auto opened = try_open(*after);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Code::corrupt);
+    EXPECT_THAT(opened.error().detail, HasSubstr("__consumer_offsets"));
+}
+
+TEST_F(JournalDamageTest, SeveralCommitsInARowHeldNobodyKnowsWhat) {
+    SimDisk disk;
+    std::vector<int64_t> at;
+    {
+        Log log = open_on(disk);
+        Topic events = make(log, "events");
+        for (int i = 0; i < 4; ++i) {
+            fill(events, i, i + 1);
+            at.push_back(newest_commit(disk));
+        }
+    }
+    const auto after = disk.crash({.keep = Crash::Keep::nothing});
+    flip(*after, ring, at[1] + 200);
+    flip(*after, ring, at[2] + 200);
+    const auto opened = try_open(*after);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Code::corrupt);
+    EXPECT_THAT(opened.error().detail, HasSubstr("are missing before"));
+}
+
+TEST_F(JournalDamageTest, WhoOnlyLooksIsToldTheSame) {
+    const auto disk = damaged(2);
+    auto opened = try_open(*disk, {.read_only = true});
+    ASSERT_TRUE(opened) << opened.error().message();
+    Topic events = value_of(opened->topic("events"));
+    const auto [found, error] = read_on(events);
+    EXPECT_EQ(found, values(0, 2));
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code, Code::corrupt);
+    Topic other = value_of(opened->topic("other"));
+    EXPECT_EQ(read_on(other).first, values(0, 6));
+}
+
+TEST_F(JournalDamageTest, ALogThatLostItsFirstRecordsGoesOnBehindThem) {
+    const auto disk = damaged(0, 3);
+    auto opened = try_open(*disk);
+    ASSERT_TRUE(opened) << opened.error().message();
+    close(*opened);
+    opened = try_open(*disk, {.accept_loss = true});
+    ASSERT_TRUE(opened) << opened.error().message();
+    Topic events = value_of(opened->topic("events"));
+    EXPECT_EQ(read_on(events).first, values(1, 3));
+    EXPECT_EQ(value_of(events.append(record("next"))).offset, Offset{3});
+    close(*opened);
+    EXPECT_EQ(verify_directory(*disk, "data"), "");
+}
+
+// --- below a checkpoint ----------------------------------------------------------------------------------------------
+
+// Fifty records below a checkpoint that is not exact, so that an opening after a crash looks for the end in the file.
+class ProvenDamageTest : public JournalDamageTest {
+protected:
+    std::unique_ptr<SimDisk> crashed() {
+        SimDisk disk;
+        {
+            Log log = open_on(disk);
+            Topic topic = make(log, "events");
+            fill(topic, 0, 12);
+            ASSERT_TRUE_(log.checkpoint());
+            Topic aged = make(log, "aged", {{"internal.segment.bytes", "4000"}, {"retention.bytes", "1000000"}});
+            fill(aged, 0, 6);
+            for (int i = 0; i < 3; ++i) { maintain(log); }
+        }
+        return disk.crash({.keep = Crash::Keep::nothing});
+    }
+    static void ASSERT_TRUE_(const Result<void>& done) { ASSERT_TRUE(done) << done.error().message(); }
+    static constexpr char segment[] = "events-0/00000000000000000000.log";
+};
+
+TEST_F(ProvenDamageTest, WhatFollowsItIsNeitherCutNorLost) {
+    const auto disk = crashed();
+    flip(*disk, segment, 5 * 1100);
+    const auto size = value_of(disk->info(std::string("data/") + segment)).bytes;
+    for (int opening = 0; opening < 3; ++opening) {
+        auto opened = try_open(*disk);
+        ASSERT_TRUE(opened) << opened.error().message();
+        Topic topic = value_of(opened->topic("events"));
+        const auto [found, error] = read_on(topic);
+        EXPECT_EQ(found, values(0, 5));
+        ASSERT_TRUE(error);
+        EXPECT_EQ(error->code, Code::corrupt);
+        EXPECT_EQ(read_on(topic, Offset{9}).first, values(9, 12));
+        const auto refused = topic.append(record("next"));
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, Code::corrupt);
+        EXPECT_THAT(refused.error().detail, HasSubstr(std::string(segment) + ": offsets [5, 6) are lost"));
+        EXPECT_EQ(value_of(disk->info(std::string("data/") + segment)).bytes, size);
+        if (opening == 1) { close(*opened); }
+    }
+    auto opened = try_open(*disk, {.accept_loss = true});
+    ASSERT_TRUE(opened) << opened.error().message();
+    Topic topic = value_of(opened->topic("events"));
+    EXPECT_EQ(value_of(topic.append(record("next"))).offset, Offset{12});
+    EXPECT_EQ(read_on(topic, Offset{9}).first.size(), 4u);
+    close(*opened);
+}
+
+TEST_F(ProvenDamageTest, AtTheEndTheOffsetsBehindItAreNotGivenAgain) {
+    const auto disk = crashed();
+    const auto size = value_of(disk->info(std::string("data/") + segment)).bytes;
+    flip(*disk, segment, static_cast<int64_t>(size) - 10);
+    {
+        auto opened = try_open(*disk);
+        ASSERT_TRUE(opened) << opened.error().message();
+        Topic topic = value_of(opened->topic("events"));
+        const auto [found, error] = read_on(topic);
+        EXPECT_EQ(found, values(0, 11));
+        ASSERT_TRUE(error);
+        EXPECT_THAT(error->detail, HasSubstr("offsets [11, 12) are lost"));
+        EXPECT_FALSE(topic.append(record("next")));
+        close(*opened);
+        EXPECT_EQ(value_of(disk->info(std::string("data/") + segment)).bytes, size);
+    }
+    auto opened = try_open(*disk, {.accept_loss = true});
+    ASSERT_TRUE(opened) << opened.error().message();
+    Topic topic = value_of(opened->topic("events"));
+    EXPECT_EQ(value_of(topic.append(record("next"))).offset, Offset{12});
+    auto expected = values(0, 11);
+    expected.emplace_back("next");
+    expect_reads(topic, expected);
+    close(*opened);
+    EXPECT_EQ(verify_directory(*disk, "data"), "");
+}
+
+TEST_F(ProvenDamageTest, AFileThatIsCutShortIsNamed) {
+    const auto disk = crashed();
+    {
+        auto file = value_of(disk->open(std::string("data/") + segment, {.write = true}));
+        ASSERT_TRUE(disk->truncate(*file, 5000));
+    }
+    auto opened = try_open(*disk);
+    ASSERT_TRUE(opened) << opened.error().message();
+    Topic topic = value_of(opened->topic("events"));
+    const auto [found, error] = read_on(topic);
+    EXPECT_EQ(found, values(0, 4));
+    ASSERT_TRUE(error);
+    EXPECT_THAT(error->detail, HasSubstr("offsets [4, 12) are lost"));
 }
 
 }  // namespace

@@ -144,6 +144,13 @@ def read_slot(path, slot):
         body.take(16 * body.number("<I"))
         body.take(12 * body.number("<I"))
         body.take(body.number("<I"))
+    checkpoint["lost"] = {}
+    if body.at != len(body.data):  # acknowledged records that are gone
+        for _ in range(body.number("<I")):
+            place = body.numbers("<16si")
+            checkpoint["lost"][place] = body.numbers("<qqQIqqI")[:2]
+            if place not in checkpoint["partitions"]:
+                raise Damage("a lost range of a partition that is not named")
     if body.at != len(body.data):
         raise Damage("the slot is longer than its fields")
     return checkpoint
