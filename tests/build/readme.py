@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Usage: readme.py COMPILER SOURCE_DIR INSTALLED_DIR
 Does what README.md tells a reader to do: compiles and runs its C++ block, runs its shell block line by line in an empty
-directory, and holds each to under ten lines. Prints what went wrong; exit code 1 then.
+directory, starts its broker and, where there is kcat, produces and consumes with it; and holds each block to under ten
+lines. Prints what went wrong; exit code 1 then.
 """
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,10 +35,37 @@ def run(command, folder, env=None):
     return done.stdout
 
 
+def run_broker(block, folder, env):
+    """The block's own lines, but on ports that are free."""
+    start, *rest = block.splitlines()
+    command = start.split("&")[0].split()
+    broker = subprocess.Popen([*command, "--listen", "127.0.0.1:0", "-X", "http=127.0.0.1:0"], cwd=folder, env=env,
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        printed = ""
+        while "metrics" not in printed:
+            line = broker.stdout.readline()
+            if not line:
+                sys.exit(f"the broker ended: {printed}")
+            printed += line
+        port = re.search(r"127\.0\.0\.1:(\d+)", printed).group(1)
+        if shutil.which("kcat") is None:
+            print("README.md: there is no kcat, the broker was only started")
+        else:
+            lines = "\n".join(rest).replace("127.0.0.1:9092", f"127.0.0.1:{port}")
+            told = run(["bash", "-euo", "pipefail", "-c", lines], folder, env)
+            if "hello" not in told:
+                sys.exit(f"kcat did not print what it was given:\n{told}")
+    finally:
+        broker.terminate()
+        if broker.wait(timeout=60) != 0:
+            sys.exit(f"the broker ended with {broker.returncode}")
+
+
 def main(compiler, source, installed):
     text = (pathlib.Path(source) / "README.md").read_text()
-    blocks = dict(re.findall(r"```(cpp|sh)\n(.*?)```", text, re.S))
-    for kind in ("cpp", "sh"):
+    blocks = dict(re.findall(r"```(cpp|sh|console)\n(.*?)```", text, re.S))
+    for kind in ("cpp", "sh", "console"):
         if not 0 < len(blocks[kind].splitlines()) < 10:
             sys.exit(f"README.md: the {kind} block is not under ten lines")
     with tempfile.TemporaryDirectory() as folder:
@@ -50,6 +79,7 @@ def main(compiler, source, installed):
         for amount in ("12.50", "3.99"):
             if amount not in printed:
                 sys.exit(f"the shell block did not print {amount}:\n{printed}")
+        run_broker(blocks["console"], folder, env)
     print("README.md does what it says")
 
 
