@@ -30,7 +30,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -39,8 +38,8 @@
 
 #include "bench/peers.h"
 #include "bench/report.h"
+#include "bench/rounds.h"
 #include "bench/workload.h"
-#include "storage/try.h"
 
 namespace flowstone::bench {
 namespace {
@@ -63,49 +62,15 @@ std::vector<Workload> all_workloads() {
     return all;
 }
 
-// Every contender once a round; who begins changes, so that nobody always runs behind the same one.
-Result<std::vector<Series>> run(const Workload& workload, const Arguments& arguments, const std::string& directory) {
-    std::vector<Series> series;
-    for (const Contender& contender : workload.contenders) { series.push_back({contender.name, {}}); }
-    std::filesystem::create_directories(directory);
-    if (workload.prepare) { TRY_VOID(workload.prepare(arguments.setting, directory)); }
-    for (uint32_t round = 0; round < arguments.rounds; ++round) {
-        for (size_t turn = 0; turn < workload.contenders.size(); ++turn) {
-            const size_t which = (turn + round) % workload.contenders.size();
-            const Contender& contender = workload.contenders[which];
-            if (contender.peer && (!arguments.setting.peers || !peers_missing().empty())) { continue; }
-            if (!arguments.only.empty() && contender.name != arguments.only) { continue; }
-            const std::string own = directory + "/" + contender.name;
-            std::filesystem::create_directories(own);
-            auto outcome = contender.run(arguments.setting, own);
-            std::filesystem::remove_all(own);
-            ::sync();  // what the one before left to write is not the next one's load
-            if (!outcome) {
-                return std::unexpected(outcome.error().with_detail(
-                    fmt::format("{} {}: {}", workload.name, contender.name, outcome.error().detail)));
-            }
-            series[which].rounds.push_back(std::move(*outcome));
-        }
-    }
-    return series;
-}
-
 int run_all(const Arguments& arguments) {
-    std::vector<Workload> chosen = all_workloads();
     if (arguments.list) {
-        for (const Workload& workload : chosen) { fmt::print("{:<26} {}\n", workload.name, workload.about); }
+        for (const Workload& workload : all_workloads()) { fmt::print("{:<26} {}\n", workload.name, workload.about); }
         return 0;
     }
-    for (const std::string& wanted : arguments.names) {
-        if (std::ranges::find(chosen, wanted, &Workload::name) == chosen.end()) {
-            fmt::print(stderr, "log_bench: no workload is called {}; --list names them\n", wanted);
-            return 2;
-        }
-    }
-    if (!arguments.names.empty()) {
-        std::erase_if(chosen, [&](const Workload& workload) {
-            return std::ranges::find(arguments.names, workload.name) == arguments.names.end();
-        });
+    const auto chosen = choose(all_workloads(), arguments.names);
+    if (!chosen) {
+        fmt::print(stderr, "log_bench: {}\n", chosen.error().detail);
+        return 2;
     }
     if (arguments.setting.peers && !peers_missing().empty()) { fmt::print(stderr, "log_bench: {}\n", peers_missing()); }
     const bool own_directory = arguments.directory.empty();
@@ -114,9 +79,13 @@ int run_all(const Arguments& arguments) {
     std::filesystem::create_directories(directory);
     print_machine(this_machine(directory), arguments.json);
     int code = 0;
-    for (const Workload& workload : chosen) {
+    const Rounds rounds{.setting = arguments.setting,
+                        .rounds = arguments.rounds,
+                        .only = arguments.only,
+                        .peers = arguments.setting.peers && peers_missing().empty()};
+    for (const Workload& workload : *chosen) {
         const std::string inside = directory + "/" + workload.name;
-        auto series = run(workload, arguments, inside);
+        auto series = run_rounds(workload, rounds, inside);
         std::filesystem::remove_all(inside);
         if (!series) {
             fmt::print(stderr, "log_bench: {}\n", series.error().message());

@@ -169,6 +169,18 @@ void print_machine(const Machine& machine, bool json) {
                machine.disk_room);
 }
 
+void print_load(bool json) {
+    double minutes[3] = {};
+    std::ifstream loadavg("/proc/loadavg");
+    for (double& load : minutes) { loadavg >> load; }
+    if (json) {
+        fmt::print("{{\"load\":[{:.2f},{:.2f},{:.2f}]}}\n", minutes[0], minutes[1], minutes[2]);
+    } else {
+        fmt::print("  load of the machine: {:.2f} {:.2f} {:.2f}\n", minutes[0], minutes[1], minutes[2]);
+    }
+    std::fflush(stdout);
+}
+
 namespace {
 
 // How many processors others kept busy meanwhile.

@@ -51,6 +51,7 @@ struct Machine {
 Machine this_machine(const std::string& directory);
 
 void print_machine(const Machine& machine, bool json);
+void print_load(bool json);  // how many others wanted to run in the last 1, 5 and 15 minutes
 void print_workload(const Workload& workload, const std::vector<Series>& series, bool json);
 
 }  // namespace flowstone::bench
