@@ -132,9 +132,11 @@ public:
     Result<uint64_t> bytes(ServedPartition partition) const;                        // in segments and memory
 
     // --- appending ---
-    // A ready-made batch, checked before it is believed, copied before the call returns. May wait for room.
-    // Errors: as Topic::append_batch; out_of_range is a timestamp that the topic does not take.
-    Result<AppendedBatch> append(const ServedTopic& topic, int32_t number, Bytes batch);
+    // A ready-made batch, checked before it is believed, copied before the call returns. Without `may_wait` it is refused
+    // as busy while others make room for it: a loop that serves many asks again a little later, and, should that last,
+    // in the way that waits, which also knows when there is nothing to wait for.
+    // Errors: as Topic::append_batch; out_of_range is a timestamp that the topic does not take; busy.
+    Result<AppendedBatch> append(const ServedTopic& topic, int32_t number, Bytes batch, bool may_wait = true);
     // With `threads = 0` somebody must do the work: commits what is due. Else does nothing.
     Result<void> poll();
     // Why nothing is acknowledged any more, if so.

@@ -147,17 +147,24 @@ Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t n
     return BatchView::parse(space);
 }
 
-Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes) {
+Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes, Patience patience) {
     const auto refuse = [](const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); };
     auto ready = ready_partition(store, table, number);
     if (!ready) { return refuse(ready.error()); }
     Partition& partition = **ready;
+    Shard& shard = partition.shard();
+    if (patience == Patience::none) {
+        Guard guard(shard.lock());
+        if (shard.would_wait(partition)) {
+            shard.hurry();
+            return refuse(fail(Code::busy, "topic.append_batch", "dirty_bytes_max is reached").error());
+        }
+    }
     const int64_t now = store.now_ms();
     std::vector<std::byte> space;
     auto batch = check_batch(partition, bytes, now, space);
     if (!batch) { return refuse(batch.error()); }
     const bool ours = batch->timestamp_type() == TimestampType::log_append_time;
-    Shard& shard = partition.shard();
     Guard guard(shard.lock());
     TRY_VOID(shard.admit(guard, &partition));
     partition.close_batch(store.engine().pool);

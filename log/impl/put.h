@@ -57,8 +57,11 @@ struct PutBatch {
     Offset log_start;
     bool duplicate = false;
 };
-// Errors: those of Topic::append_batch, all of them "not appended".
-Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes);
+// Errors: those of Topic::append_batch, all of them "not appended"; busy, only when it may not wait: there is no room just
+// now, but others make some.
+enum class Patience : uint8_t { wait, none };
+Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes,
+                                    Patience patience = Patience::wait);
 
 // Into a fresh batch. Returns the record's offset. Call with the lock held.
 Offset put_in_fresh_batch(Store& store, Partition& partition, const Record& record, int64_t now_ms);

@@ -126,6 +126,16 @@ public:
         if (admits(partition)) [[likely]] { return {}; }
         return wait_for_room(guard, partition);
     }
+    // Whether admit() would wait for others to write, who are at it. A full disk, or a log that ended, is no such wait.
+    bool would_wait(const Partition& partition) const {
+        return has_committer_ && !admits(&partition) && !engine_.failed.load(std::memory_order_acquire) && !shut_ &&
+               !no_space_ && !partition.hooks.deleted;
+    }
+    // Whoever does not wait for room asks those who make it to go on.
+    void hurry() {
+        if (commit_due()) { wake_committer(); }
+        if (fill_wanted() && wake_filler) { wake_filler(); }
+    }
     // To be called after each append: what the calling thread owes (`threads = 0`), or a wake-up.
     void appended(Guard& guard, Partition& partition) {
         if (partition.hooks.readers_waiting > 0 || has_committer_ || queued_bytes_ >= commit_bytes_max || fill_wanted())

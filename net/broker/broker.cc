@@ -58,7 +58,7 @@ void Broker::decoded(Request request) {
     if constexpr (std::is_null_pointer_v<decltype(handler)>) {
         on(std::move(request), *message);
     } else {
-        (this->*handler).on(std::move(request), *message);
+        (this->*handler).on(std::move(request), std::move(*message));
     }
 }
 

@@ -16,6 +16,8 @@ using kafka::ProduceResponse;
 
 namespace {
 
+// From then on it is asked for in the way that waits, which holds up everybody but cannot be held up for ever.
+constexpr int64_t patience_ms = 200;
 constexpr int16_t zstd_since = 7;  // SERVE.md rule 40
 constexpr int16_t ids_since = 13;  // topics by id alone
 
@@ -46,69 +48,91 @@ Refusal refuse(const std::optional<Bytes>& records, int16_t version) {
 
 }  // namespace
 
-void ProduceHandler::on(Request request, const ProduceRequest& produce) {
-    Waiting waiting;
-    bool failed = false;
-    for (const auto& asked : produce.topic_data) {
-        auto& answered = waiting.response.responses.emplace_back();
-        answered.name = asked.name;
-        answered.topic_id = asked.topic_id;
-        const auto topic =
-            request.version() >= ids_since ? context_.served.topic(asked.topic_id) : context_.served.topic(asked.name);
-        for (const auto& data : asked.partition_data) {
-            const size_t opened = waiting.open.size();
-            auto partition = append(request, produce, topic, data, waiting.open);
-            failed = failed || partition.error_code != ErrorCode::none;
-            for (size_t i = opened; i < waiting.open.size(); ++i) {
-                waiting.open[i].topic = waiting.response.responses.size() - 1;
-                waiting.open[i].partition = answered.partition_responses.size();
+void ProduceHandler::on(Request request, ProduceRequest produce) {
+    Parked parked;
+    parked.waiting.request = std::move(request);
+    parked.produce = std::move(produce);
+    parked.since_ms = context_.now_ms();
+    if (take(parked)) { return taken(std::move(parked)); }
+    context_.server.pause(parked.waiting.request.peer.connection);
+    try_again_ms_ = parked.since_ms + 1;
+    parked_.push_back(std::move(parked));
+}
+
+// Appends what is left. False when the log has no room for the next batch.
+bool ProduceHandler::take(Parked& parked) {
+    auto& responses = parked.waiting.response.responses;
+    for (; parked.topic < parked.produce.topic_data.size(); ++parked.topic, parked.partition = 0) {
+        const auto& asked = parked.produce.topic_data[parked.topic];
+        if (responses.size() == parked.topic) {
+            auto& answered = responses.emplace_back();
+            answered.name = asked.name;
+            answered.topic_id = asked.topic_id;
+        }
+        const auto topic = parked.waiting.request.version() >= ids_since ? context_.served.topic(asked.topic_id)
+                                                                         : context_.served.topic(asked.name);
+        for (; parked.partition < asked.partition_data.size(); ++parked.partition) {
+            const size_t opened = parked.waiting.open.size();
+            auto answered = append(parked, topic, asked.partition_data[parked.partition], parked.waiting.open);
+            if (!answered) { return false; }
+            parked.failed = parked.failed || answered->error_code != ErrorCode::none;
+            for (size_t i = opened; i < parked.waiting.open.size(); ++i) {
+                parked.waiting.open[i].topic = parked.topic;
+                parked.waiting.open[i].partition = parked.partition;
             }
-            answered.partition_responses.push_back(std::move(partition));
+            responses.back().partition_responses.push_back(std::move(*answered));
         }
     }
-    request.frame = nullptr;  // the log has copied what it keeps
-    request.body = {};
-    if (produce.acks == 0) {
-        if (failed) { return context_.server.close_after(request.slot, CloseReason::acks_none); }
-        return context_.server.no_answer(request.slot);
+    return true;
+}
+
+void ProduceHandler::taken(Parked parked) {
+    Waiting& waiting = parked.waiting;
+    waiting.request.frame = nullptr;  // the log has copied what it keeps
+    waiting.request.body = {};
+    if (parked.produce.acks == 0) {
+        if (parked.failed) { return context_.server.close_after(waiting.request.slot, CloseReason::acks_none); }
+        return context_.server.no_answer(waiting.request.slot);
     }
-    waiting.request = std::move(request);
     for (const Open& open : waiting.open) { context_.served.watch(open.place); }
     if (settle(waiting)) { return context_.answer(waiting.request, waiting.response); }
     const WaitId id = next_id_++;
     for (const Open& open : waiting.open) { by_partition_.add(open.place, id); }
-    waiting.deadline_ms = context_.now_ms() + std::max(produce.timeout_ms, 0);
+    waiting.deadline_ms = parked.since_ms + std::max(parked.produce.timeout_ms, 0);
     deadlines_.add(waiting.deadline_ms, id);
     waiting_.emplace(id, std::move(waiting));
 }
 
-ProduceHandler::Answered ProduceHandler::append(const Request& request, const ProduceRequest& produce,
-                                                const std::optional<ServedTopic>& topic,
-                                                const ProduceRequest::PartitionProduceData& data,
-                                                std::vector<Open>& open) {
+// Empty: there is no room now.
+std::optional<ProduceHandler::Answered> ProduceHandler::append(const Parked& parked,
+                                                               const std::optional<ServedTopic>& topic,
+                                                               const ProduceRequest::PartitionProduceData& data,
+                                                               std::vector<Open>& open) {
+    const int16_t version = parked.waiting.request.version();
     Answered answered{.index = data.index, .base_offset = -1};
     const auto refused = [&](ErrorCode error, std::string_view why) {
         answered.error_code = error;
         answered.error_message = why;
         return answered;
     };
-    if (produce.acks < -1 || produce.acks > 1) {
+    if (parked.produce.acks < -1 || parked.produce.acks > 1) {
         return refused(ErrorCode::invalid_required_acks, "acks is 0, 1 or -1");
     }
     if (!topic) {
-        return request.version() >= ids_since
-                   ? refused(ErrorCode::unknown_topic_id, "no topic has this id")
-                   : refused(ErrorCode::unknown_topic_or_partition, "there is no such topic");
+        return version >= ids_since ? refused(ErrorCode::unknown_topic_id, "no topic has this id")
+                                    : refused(ErrorCode::unknown_topic_or_partition, "there is no such topic");
     }
     if (topic->internal()) {
         return refused(ErrorCode::invalid_topic_exception, "internal topics are written by brokers");
     }
-    if (const Refusal refusal = refuse(data.records, request.version()); refusal.error != ErrorCode::none) {
+    if (const Refusal refusal = refuse(data.records, version); refusal.error != ErrorCode::none) {
         return refused(refusal.error, refusal.why);
     }
     const auto place = context_.served.partition(*topic, data.index);
     if (!place) { return refused(ErrorCode::unknown_topic_or_partition, "there is no such partition"); }
-    const auto appended = context_.served.append(*topic, data.index, *data.records);
+    const bool may_wait = context_.now_ms() - parked.since_ms >= patience_ms;
+    const auto appended = context_.served.append(*topic, data.index, *data.records, may_wait);
+    if (!appended && appended.error().code == Code::busy && !may_wait) { return std::nullopt; }
     if (!appended) { return refused(append_error(appended.error()), appended.error().message()); }
     if (!appended->duplicate) { context_.metrics.produced(data.records->size()); }
     answered.base_offset = appended->base_offset.value;
@@ -158,6 +182,14 @@ void ProduceHandler::finish(std::map<WaitId, Waiting>::iterator waiting) {
 }
 
 void ProduceHandler::tick(int64_t now_ms) {
+    try_again_ms_ = now_ms + 1;
+    // The first that finds no room ends the round: who came later does not overtake it.
+    while (!parked_.empty() && take(parked_.front())) {
+        Parked parked = std::move(parked_.front());
+        parked_.pop_front();
+        context_.server.resume(parked.waiting.request.peer.connection);
+        taken(std::move(parked));
+    }
     for (const WaitId id : deadlines_.passed(now_ms)) {
         const auto waiting = waiting_.find(id);
         for (const Open& open : waiting->second.open) {

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "net/kafka/messages/api_versions.h"
+#include "storage/lock.h"
 #include "tests/net/broker/broker_world.h"
+#include "tests/sim/world/faulty_disk.h"
 
 namespace flowstone {
 namespace {
@@ -369,6 +371,36 @@ TEST_F(BrokerTest, Rule37ARecordWithoutAKeyIsRefusedByACompactedTopic) {
     make(client, "t", 1, {{"cleanup.policy", "compact"}});
     EXPECT_EQ(put(client, "t", {.with_key = false}).error_code, ErrorCode::invalid_record);
     EXPECT_EQ(put(client, "t", {}).error_code, ErrorCode::none);
+}
+
+TEST_F(BrokerTest, AProduceThatFindsNoRoomWaitsAndEverybodyElseIsServed) {
+    FaultyDisk disk(disk_);
+    start_on(disk, {}, {.threads = 1, .dirty_bytes_max = 1u << 20});
+    time_passes_ = false;
+    Client producer(*this);
+    Client other(*this);
+    make(producer, "t");
+    EXPECT_EQ(put(producer, "t", {}).error_code, ErrorCode::none);
+    // The next commit does not end before it is told to.
+    std::atomic<uint32_t> held = 1;
+    disk.interrupt(FaultyDisk::Call::write_durable, [&] {
+        while (held == 1) { sleep_while(held, 1); }
+    });
+    const auto bytes = batch({.records = 4, .value_bytes = 100'000});
+    constexpr int requests = 5;
+    for (int i = 0; i < requests; ++i) { producer.send(produce("t", bytes), produce_version); }
+    settle();
+    EXPECT_LT(broker_->server().counts().frames, 2u + 2u + requests) << "no more is read from who waits for room";
+    EXPECT_THAT(other.ask<kafka::MetadataResponse>(all_topics(), 12).topics, SizeIs(1));
+    held = 0;
+    wake_all(held);
+    for (int i = 0; i < requests; ++i) {
+        const auto answer = producer.answer<kafka::ProduceResponse>(produce_version);
+        const auto& produced = answer.responses.at(0).partition_responses.at(0);
+        EXPECT_EQ(produced.error_code, ErrorCode::none) << produced.error_message.value_or("");
+        EXPECT_EQ(produced.base_offset, 1 + 4 * i);
+    }
+    stop();
 }
 
 // --- fetch -------------------------------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@
 // As mean as a real one: a read gives fewer bytes than are there, a write takes fewer than it is given, events tell of
 // changes once, a peer vanishes at any byte. Nothing is lost or reordered within a connection. wait() never sleeps: when
 // nothing is ready it moves the clock by what it was to wait for, so simulated time passes as fast as there is nothing to
-// do. One thread; wake() too.
+// do. One thread, but for wake().
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -78,7 +79,7 @@ private:
     uint64_t next_id_ = 1;
     uint16_t next_port_ = 50'000;
     size_t connections_ = 0;
-    bool woken_ = false;
+    std::atomic<bool> woken_ = false;
 };
 
 }  // namespace flowstone
