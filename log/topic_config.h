@@ -60,6 +60,7 @@ struct TopicConfig {
     int64_t min_compaction_lag_ms = 0;
     int64_t max_compaction_lag_ms = INT64_MAX;
     int32_t max_message_bytes = 1'048'588;
+    int32_t min_insync_replicas = 1;  // a broker's matter: the log itself has one
     TimestampType timestamp_type = TimestampType::create_time;
     int64_t timestamp_before_max_ms = INT64_MAX;
     int64_t timestamp_after_max_ms = 3'600'000;

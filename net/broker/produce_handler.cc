@@ -128,6 +128,11 @@ std::optional<ProduceHandler::Answered> ProduceHandler::append(const Parked& par
     if (const Refusal refusal = refuse(data.records, version); refusal.error != ErrorCode::none) {
         return refused(refusal.error, refusal.why);
     }
+    const auto in_sync = context_.cluster.in_sync_of(topic->name(), data.index).size();
+    if (parked.produce.acks == -1 &&
+        in_sync < static_cast<size_t>(context_.served.config(*topic)->min_insync_replicas)) {
+        return refused(ErrorCode::not_enough_replicas, "fewer replicas are in sync than min.insync.replicas");
+    }
     const auto place = context_.served.partition(*topic, data.index);
     if (!place) { return refused(ErrorCode::unknown_topic_or_partition, "there is no such partition"); }
     const bool may_wait = context_.now_ms() - parked.since_ms >= patience_ms;

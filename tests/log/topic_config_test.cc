@@ -262,8 +262,9 @@ TEST(TopicConfig, DescribeListsEveryConfigAndWhatIsSet) {
         if (name == "retention.ms") { EXPECT_EQ(entry.value, "-1"); }
         if (name == "min.insync.replicas") {
             EXPECT_EQ(entry.value, "2");
-            EXPECT_FALSE(entry.definition->acts);
+            EXPECT_TRUE(entry.definition->acts);
         }
+        if (name == "preallocate") { EXPECT_FALSE(entry.definition->acts); }
         if (name == "segment.ms") { EXPECT_EQ(entry.value, "604800000"); }
     }
 }

@@ -257,6 +257,20 @@ TEST_F(BrokerTest, Rule18AnAnswerComesOnceTheRecordsAreVisibleAndOddAcksAreRefus
     EXPECT_EQ(odd.responses.at(0).partition_responses.at(0).error_code, ErrorCode::invalid_required_acks);
 }
 
+TEST_F(BrokerTest, Rule18TooFewReplicasInSyncRefuseAcksAllAndNoOther) {
+    start();
+    Client client(*this);
+    make(client, "t", 1, {{"min.insync.replicas", "2"}});
+    const auto bytes = batch({});
+    const auto error = [&](int16_t acks) {
+        const auto answer = client.ask<kafka::ProduceResponse>(produce("t", bytes, acks), produce_version);
+        return answer.responses.at(0).partition_responses.at(0).error_code;
+    };
+    EXPECT_EQ(error(-1), ErrorCode::not_enough_replicas);
+    EXPECT_EQ(error(1), ErrorCode::none);
+    EXPECT_EQ(get(client, fetch("t", 0)).high_watermark, 1) << "what was refused is not there";
+}
+
 TEST_F(BrokerTest, Rules21And22ARetryIsAnsweredWithItsFirstOffsetAndAGapIsRefused) {
     start();
     Client client(*this);
