@@ -4,17 +4,23 @@
 //   produce_64x1                      one-record batches from 64 connections
 //   produce_perf_tool                 throughput by Kafka's own tool
 //   produce_half                      latency at half of Kafka's most
+//   end_to_end                        from producer to consumer, 10,000 records a second
+//   consume_tail, consume_cold        the server's processor time of consuming what is new, and a backlog in files
+//   produce_beside_catch_up           what a consumer of a backlog does to a producer
+//   start, start_killed               from starting the program to the first produce
+//   memory_empty, memory_partitions, memory_connections   resident memory
+//   idle_partitions                   processor time of 10,000 partitions that nobody uses
 //
 //   --rounds N      five unless told; every server does the work once in each, in turn
-//   --size S        small (seconds for all, measures nothing), medium (a sixteenth) or full
-//   --only NAME     one server alone: durable, memory, kafka, kafka_flush; claims about others are not run
+//   --size S        small (seconds for all, measures nothing), medium (a sixteenth, 2,000 partitions) or full
+//   --only NAME     one server alone: durable, memory, kafka, kafka_flush, floor; claims about others are not run
 //   --no-kafka      as if there were no Kafka
 //   --kafka DIR     where Kafka's jars are; build/interop/lib unless told, where `./dev interop` puts them
 //   --dir DIR       where the data goes; a directory under the current one unless told, removed at the end
 //   --json          one object a line
 //
 // `durable` and `memory` are flowstoned with that flowstone.durability, `kafka` is Kafka as it comes, which does not flush,
-// `kafka_flush` has flush.messages=1. Each is a process of its own that lives through all rounds of a workload and has done
+// `kafka_flush` has flush.messages=1, `floor` is a bare program (broker_floor.h). Each is a process of its own that lives through all rounds of a workload and has done
 // half of the work once before the first is measured. "cpu" is the server's user and system time, until it has settled;
 // "others" is what else kept processors busy, but for the load itself. Figures are medians over the rounds, ratios are
 // taken within a round and then their median. A claim has no verdict when what it is compared with varied more than twofold.
@@ -28,6 +34,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "bench/broker_floor.h"
 #include "bench/broker_workloads.h"
 #include "bench/report.h"
 #include "bench/rounds.h"
@@ -58,7 +65,10 @@ Programs find_programs(const Arguments& arguments) {
 
 std::vector<Workload> all_workloads(Fleet& fleet) {
     std::vector<Workload> all;
-    for (auto& part : {broker_produce_workloads(fleet)}) { all.insert(all.end(), part.begin(), part.end()); }
+    for (auto& part :
+         {broker_produce_workloads(fleet), broker_consume_workloads(fleet), broker_rest_workloads(fleet)}) {
+        all.insert(all.end(), part.begin(), part.end());
+    }
     return all;
 }
 
@@ -114,9 +124,12 @@ int main_of(int argc, char** argv) {
     app.add_option("--dir", arguments.directory, "where the data goes");
     app.add_flag("--json", arguments.json, "one object a line");
     app.add_flag("--list", arguments.list, "the workloads");
+    std::vector<std::string> floor;
+    app.add_option("--floor", floor)->expected(2)->group("");
     CLI11_PARSE(app, argc, argv);
     // Sleeping until a batch is due must not last 50 us longer than asked.
     ::prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
+    if (!floor.empty()) { return serve_floor(static_cast<uint16_t>(std::stoul(floor[0])), floor[1]); }
     return run_all(arguments);
 }
 

@@ -20,6 +20,7 @@
 #include "bench/source.h"
 #include "net/kafka/frame.h"
 #include "net/kafka/messages/fetch.h"
+#include "net/kafka/messages/metadata.h"
 #include "net/kafka/messages/produce.h"
 #include "storage/batch.h"
 #include "storage/try.h"
@@ -437,6 +438,25 @@ Result<Outcome> produce(uint16_t port, const ProduceLoad& load) {
 Result<Outcome> consume(uint16_t port, const ConsumeLoad& load) {
     TRY(const auto wire, Wire::connect(port, 1));
     return Consumer(*wire, load).run();
+}
+
+Result<void> ask_each(Wire& wire, size_t connections) {
+    constexpr int16_t metadata_version = 9;
+    for (size_t connection = 0; connection < connections; ++connection) {
+        kafka::Gather frame;
+        kafka::frame_request({.api_version = metadata_version, .correlation_id = 0, .client_id = "broker_bench"},
+                             kafka::MetadataRequest{}, frame);
+        wire.send(connection, std::move(frame));
+    }
+    size_t answers = 0;
+    const auto on_frame = [&](size_t, Bytes) -> Result<void> {
+        ++answers;
+        return {};
+    };
+    const int64_t until = now_ns() + silence_ns_max;
+    while (answers < connections && now_ns() < until) { TRY_VOID(wire.turn(now_ns() + second_ns, on_frame)); }
+    if (answers < connections) { return fail(Code::timed_out, "bench.ask", "no answer for a minute"); }
+    return {};
 }
 
 }  // namespace flowstone::bench

@@ -76,4 +76,7 @@ struct ConsumeLoad {
 // From the beginning. Errors: as produce().
 Result<Outcome> consume(uint16_t port, const ConsumeLoad& load);
 
+// Each connection asks for metadata of no topic once, and gets it. Errors: as produce().
+Result<void> ask_each(Wire& wire, size_t connections);
+
 }  // namespace flowstone::bench

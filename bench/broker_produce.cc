@@ -29,6 +29,11 @@ const ServerKind& kafka_flushing() {
     return kind;
 }
 
+const ServerKind& bare_program() {
+    static const ServerKind kind{.name = "floor", .program = ServerKind::Program::floor};
+    return kind;
+}
+
 // --- Fleet -------------------------------------------------------------------------------------------------------------
 
 Result<BrokerServer*> Fleet::get(const ServerKind& kind) {
@@ -76,6 +81,11 @@ void Account::close(Outcome& outcome) const {
 
 namespace {
 
+const std::vector<ServerKind>& and_the_floor() {
+    static const std::vector<ServerKind> kinds{ours_durable(), ours_memory(), bare_program(), kafka_default(),
+                                               kafka_flushing()};
+    return kinds;
+}
 const std::vector<ServerKind>& all_servers() {
     static const std::vector<ServerKind> kinds{ours_durable(), ours_memory(), kafka_default(), kafka_flushing()};
     return kinds;
@@ -108,17 +118,20 @@ ProduceLoad full_speed(const Setting& setting, uint32_t record_bytes, uint32_t b
 
 Claim third_of_kafka(const char* ours) { return {ours, Measure::cpu_per_record, false, 1.0 / 3, "kafka"}; }
 
+Claim twice_the_floor() { return {"durable", Measure::cpu_per_record, false, 2, "floor"}; }
+
 Workload produce_1k(Fleet& fleet) {
     return {
         .name = "produce_1k_64k",
         .about = "1 KiB records in 64 KiB batches, 4 partitions, 4 connections with 5 in flight, as fast as it goes",
-        .contenders = on_servers(fleet, all_servers(),
+        .contenders = on_servers(fleet, and_the_floor(),
                                  [&fleet](const Setting& setting, BrokerServer& server) {
                                      return produce_measured(fleet, server,
                                                              full_speed(setting, 1024, 64u << 10, 4ull << 30));
                                  }),
         .claims = {third_of_kafka("durable"),
                    third_of_kafka("memory"),
+                   twice_the_floor(),
                    {"durable", Measure::records_per_s, true, 2, "kafka"},
                    {"durable", Measure::records_per_s, true, 10, "kafka_flush"}}};
 }
@@ -126,27 +139,28 @@ Workload produce_1k(Fleet& fleet) {
 Workload produce_100(Fleet& fleet) {
     return {.name = "produce_100_16k",
             .about = "100 B records in 16 KiB batches, the same otherwise",
-            .contenders = on_servers(fleet, all_servers(),
+            .contenders = on_servers(fleet, and_the_floor(),
                                      [&fleet](const Setting& setting, BrokerServer& server) {
                                          return produce_measured(fleet, server,
                                                                  full_speed(setting, 100, 16u << 10, 2ull << 30));
                                      }),
             .claims = {third_of_kafka("durable"),
                        third_of_kafka("memory"),
+                       twice_the_floor(),
                        {"durable", Measure::records_per_s, true, 2, "kafka"}}};
 }
 
 Workload produce_64(Fleet& fleet) {
     return {.name = "produce_64x1",
             .about = "one-record batches of 100 B from 64 connections, each waiting for its answer",
-            .contenders = on_servers(fleet, all_servers(),
+            .contenders = on_servers(fleet, and_the_floor(),
                                      [&fleet](const Setting& setting, BrokerServer& server) {
                                          ProduceLoad load{.partitions = 4, .connections = 64, .in_flight = 1};
                                          load.batch = {.record_bytes = 100, .records = 1};
                                          load.batches = std::max<uint64_t>(256, setting.amount(1u << 20));
                                          return produce_measured(fleet, server, load);
                                      }),
-            .claims = {third_of_kafka("durable"), third_of_kafka("memory")}};
+            .claims = {third_of_kafka("durable"), third_of_kafka("memory"), twice_the_floor()}};
 }
 
 // kafka-producer-perf-test's last line: "N records sent, R records/sec (M MB/sec), A ms avg latency, ...".

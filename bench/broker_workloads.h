@@ -44,6 +44,7 @@ const ServerKind& ours_durable();
 const ServerKind& ours_memory();
 const ServerKind& kafka_default();   // never flushes by itself
 const ServerKind& kafka_flushing();  // flush.messages=1
+const ServerKind& bare_program();    // broker_floor.h: for producing only
 
 // Contenders that do `run` on each of these servers; Kafka's are left out where there is no Kafka.
 using OnServer = std::function<Result<Outcome>(const Setting&, BrokerServer&)>;
