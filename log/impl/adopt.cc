@@ -216,10 +216,14 @@ Result<void> Adoption::walk_segment(const std::string& directory, Offset base, O
     TRY(auto file, disk_.open(name, {}));
     SegmentScanner scanner(
         disk_, *file, {.offset = base, .offset_end = end, .epoch = epoch_, .batch_bytes_max = scan_batch_bytes_limit});
+    Offset expected = base;
     for (;;) {
         TRY(const auto batch, scanner.next());
         if (!batch) { break; }
         const BatchView view = batch->batch;
+        // Kafka compacted it once, or still does: up to here missing offsets are no damage.
+        if (view.base_offset() > expected) { out.compacted_end = std::max(out.compacted_end, view.next_offset()); }
+        expected = view.next_offset();
         producers_.applied(view, view.max_timestamp_ms());
         producer_id_max_ = std::max(producer_id_max_, view.producer_id());
         if (metadata) { TRY_VOID(apply_records(view)); }

@@ -370,6 +370,8 @@ Result<void> Compactor::swap(Output& output) {
         closed.erase(begin, begin + static_cast<ptrdiff_t>(output.old.size()));
         closed.insert(std::ranges::upper_bound(closed, fresh.base, {}, &ClosedSegment::base), fresh);
         partition_.swap_placed = true;
+        // From now on offsets are missing there, and nobody takes that for damage.
+        partition_.compacted_end = std::max(partition_.compacted_end, fresh.end);
     } else if (!partition_.hooks.deleted) {
         // Files of two lives lie side by side and only the next opening puts them right.
         shard.go_offline(placed.error());

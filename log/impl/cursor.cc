@@ -362,13 +362,29 @@ std::unexpected<Error> Cursor::damaged(uint64_t at, std::string_view what) const
                             segment_file_name(place_.segment_base, SegmentFile::log), at, next_offset_.value, what));
 }
 
+// Offsets are missing only where something was compacted, and none lies past the segment it is in.
+bool Cursor::belongs_here(BatchView batch) const {
+    const Offset expected = place_.at == 0 ? place_.segment_base : next_offset_;
+    if (batch.base_offset() == expected) { return true; }
+    Guard guard(partition_.shard().lock());
+    if (place_.at == 0 || place_.known) { return batch.base_offset() < partition_.compacted_end; }
+    for (const auto& segment : partition_.segments()) {
+        if (segment->base != place_.segment_base) { continue; }
+        return batch.next_offset() <= (segment->end ? segment->end_offset : partition_.closed().offset);
+    }
+    const auto& closed = partition_.closed_segments;
+    const auto segment = std::ranges::find(closed, place_.segment_base, &ClosedSegment::base);
+    return segment == closed.end() || batch.next_offset() <= segment->end;
+}
+
 // Place and order: what the checksum leaves open (JOURNAL 6.1).
 Result<BatchView> Cursor::accept(BatchView batch) {
-    if (batch.base_offset() < next_offset_ || batch.next_offset() <= batch.base_offset()) {
+    if (batch.base_offset() < next_offset_ || batch.next_offset() <= batch.base_offset() || !belongs_here(batch)) {
         return damaged(place_.at, fmt::format("a batch of offsets [{}, {}) does not follow", batch.base_offset().value,
                                               batch.next_offset().value));
     }
     place_.at += batch.size();
+    place_.known = true;
     next_offset_ = batch.next_offset();
     return batch;
 }

@@ -45,6 +45,7 @@ private:
         Offset segment_base{0};
         uint64_t at = 0;       // in its file
         uint32_t version = 0;  // of its content: a compacted segment is another file under the same name
+        bool known = false;    // next_offset_ is where the batch before this place ended
     };
     // moved: the place is in no file any more, the offset is. swapping: files are being replaced just now.
     enum class Step : uint8_t { batch, end, again, cold, moved, swapping };
@@ -53,6 +54,7 @@ private:
     Result<void> load_cold(File& file, uint64_t file_end);
     std::optional<Result<BatchView>> buffered();
     Result<BatchView> accept(BatchView batch);
+    bool belongs_here(BatchView batch) const;
     Result<void> walk_to(Offset offset);
     Result<bool> index_position(Offset offset, Place& place);
     bool file_replaced();

@@ -16,6 +16,7 @@
 // No I/O, no lock: guarded by its shard's lock, decided here, driven by Shard.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -154,6 +155,8 @@ public:
     void show_restored() {
         visible_ = closed_;
         log_start_ = std::min(log_start_, closed_.offset);
+        // An epoch that began behind that is empty; its number stays taken.
+        for (EpochStart& epoch : epochs_) { epoch.start = std::min(epoch.start, closed_.offset); }
     }
     void wake_readers();  // that wait for something visible
     Offset log_start() const { return log_start_; }

@@ -173,9 +173,9 @@ Result<void> Recovery::open_rings() {
     TRY(const auto present, Journal::shards(disk(), store_.path()));
     for (const uint32_t shard : present) {
         auto opened = Journal::open(disk(), journal_options(shard));
-        if (!opened && (spoken_of(shard) || opened.error().code != Code::corrupt)) {
-            return std::unexpected(opened.error());
-        }
+        // After a clean close nothing of a ring is needed: one that does not hold is made anew.
+        const bool needed = spoken_of(shard) && !checkpoint_.clean;
+        if (!opened && (needed || opened.error().code != Code::corrupt)) { return std::unexpected(opened.error()); }
         const auto known = !opened ? checkpoint_.rings.end()
                                    : std::ranges::find(checkpoint_.rings, (*opened)->ring(), &RingCheckpoint::ring);
         if (known == checkpoint_.rings.end()) {
@@ -292,7 +292,11 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
         partition->set_log_start(head.base_offset);
         return {};
     }
-    if (head.kind == EntryKind::swap) { return store_.replay_swap(*partition, entry.payload); }
+    if (head.kind == EntryKind::swap) {
+        touched_.insert(partition);  // so that the next checkpoint says so
+        partition->compacted_end = std::max(partition->compacted_end, head.next_offset);
+        return store_.replay_swap(*partition, entry.payload);
+    }
     if (partition->lost && !partition->lost->inside) { return put_aside(*partition, entry); }
     if (head.segment_base < partition->active().base) { return {}; }  // in a segment that was finished since
     if (head.segment_base == partition->closed().offset && maybe_rolled_.erase(partition) > 0 &&
@@ -551,7 +555,6 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
     if (partition.closed().offset < said.producers_end) { partition.producers().truncate(partition.closed().offset); }
     bool first = true;
     for (const auto& segment : partition.segments()) {
-        Offset reached = first ? said.boundary_offset : segment->base;
         const bool was_active = first && segment->base == said.segment_base;
         first = false;
         uint64_t at = segment->begin + (was_active ? said.boundary : 0);
@@ -576,18 +579,28 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
             const auto noted = static_cast<uint64_t>(segment->index->last_entry_at().value);
             uint64_t told = noted;
             TRY_VOID(each_batch(partition, *segment, noted, at - segment->begin, [&](BatchView batch) {
+                if (batch.base_offset() < segment->base || batch.next_offset() > offset) { return false; }
                 segment->index->note(batch, BytePos{static_cast<int64_t>(told)});
                 told += batch.size();
+                return true;
             }));
         } else {
             segment->index = std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
         }
+        // A batch's checksum does not cover its offset: what does not follow is not what was written there.
+        Offset reached = offset;
         TRY_VOID(each_batch(partition, *segment, at - segment->begin, end - segment->begin, [&](BatchView batch) {
+            const bool gap = batch.base_offset() > reached && batch.base_offset() < partition.compacted_end;
+            const bool known_gap = partition.lost && partition.lost->inside;
+            if (batch.base_offset() != reached && !gap && !known_gap) { return false; }
+            if (batch.base_offset() < reached || batch.next_offset() > partition.closed().offset) { return false; }
             partition.restored_batch(batch, at, batch.base_offset() < said.producers_end);
             at += batch.size();
             reached = batch.next_offset();
+            return true;
         }));
-        if (at != end && partition.lost && partition.lost->inside) { return {}; }  // it is named already
+        const bool named = (partition.lost && partition.lost->inside) || accepted_.contains(&partition);
+        if (at != end && named) { return {}; }
         if (at != end && !partition.identity().internal) {
             return fence(partition, {.begin = reached,
                                      .end = partition.closed().offset,
@@ -605,17 +618,20 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
     return {};
 }
 
-// The whole batches at the front of [begin, end) of a segment file.
+// The whole batches at the front of [begin, end) of a segment file, as long as `take` says so.
 Result<void> Recovery::each_batch(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
-                                  const std::function<void(BatchView)>& take) {
+                                  const std::function<bool(BatchView)>& take) {
     std::vector<std::byte> bytes;
+    bool more = true;
     return store_.read_back(partition, segment, begin, end, [&](Bytes part) {
+        if (!more) { return; }
         bytes.insert(bytes.end(), part.begin(), part.end());
         Bytes rest(bytes);
         while (rest.size() >= batch_header_bytes) {
             const auto batch = BatchView::parse(rest);
             if (!batch) { break; }
-            take(*batch);
+            more = take(*batch);
+            if (!more) { return; }
             rest = rest.subspan(batch->size());
         }
         bytes.erase(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(rest.size()));

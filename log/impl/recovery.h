@@ -70,7 +70,7 @@ private:
     Result<void> finish_asides();
     Result<void> accept_loss(Partition& partition);
     Result<void> accept_losses();
-    Result<bool> may_be_crash_tail(const Partition& partition, File& file, uint64_t at, uint64_t proven);
+    Result<bool> ends_past(File& file, uint64_t at, uint64_t proven);
     Result<bool> fence_proven(Partition& partition, OpenSegment& segment, File& file, SegmentScanner& scanner,
                               const PartitionCheckpoint& said);
 
@@ -81,7 +81,7 @@ private:
     Result<void> set_aside(Partition& partition);
     Result<void> note_batches(Partition& partition, const PartitionCheckpoint& said);
     Result<void> each_batch(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
-                            const std::function<void(BatchView)>& take);
+                            const std::function<bool(BatchView)>& take);
     Result<void> begin_writing();
     Result<void> remove_ring(uint32_t shard);
 

@@ -145,6 +145,7 @@ Result<void> Recovery::take_batches(Partition& partition, SegmentScanner& scanne
         if (!found) { return {}; }
         const BatchView& batch = found->batch;
         if (batch.base_offset() != partition.closed().offset && !gaps) { return {}; }
+        if (batch.base_offset() > partition.closed().offset) { partition.compacted_end = batch.base_offset() + 1; }
         if (!partition.chunks().empty()) {  // they end in the same block, which is written as one
             partition.restore(batch.bytes(), store_.pool_);
         } else {
@@ -237,39 +238,41 @@ Result<void> Recovery::accept_losses() {
     return {};
 }
 
-// Below `durable` a batch that began below the checkpoint and ended past it may have lost its end to a crash, and an
-// opening before this one may have cut it off.
-Result<bool> Recovery::may_be_crash_tail(const Partition& partition, File& file, uint64_t at, uint64_t proven) {
-    if (partition.durability() == Durability::durable) { return false; }
+// Whether the batch at `at` says that it ends past what was proven, so that its end may have been lost to a crash: where
+// its topic's level was raised since the checkpoint, that of a durable topic too.
+Result<bool> Recovery::ends_past(File& file, uint64_t at, uint64_t proven) {
     TRY(const uint64_t size, disk().size(file));
-    if (at + batch_header_bytes > std::min(size, proven)) { return true; }
     std::vector<std::byte> head(batch_header_bytes);
+    if (at + head.size() > std::min(size, proven)) { return false; }
     TRY_VOID(read_range(file, at, head));
     const auto bytes = BatchView::measure(head);
     return bytes && at + *bytes > proven;
 }
 
 // The scan ended at bytes that a checkpoint proved. True when what they held is lost; then the end is where it would be,
-// or, when nothing good follows, where the damage begins.
+// or, when nothing good follows, where the damage begins. Below `durable` the last batch that began below the checkpoint
+// may have lost its end to a crash, and an opening may have cut it off: it counts only when another one follows it there.
 Result<bool> Recovery::fence_proven(Partition& partition, OpenSegment& segment, File& file, SegmentScanner& scanner,
                                     const PartitionCheckpoint& said) {
     const uint64_t at = partition.closed().at - segment.begin;
-    TRY(const bool tail, may_be_crash_tail(partition, file, at, said.synced_bytes));
-    if (tail) { return false; }
     const Offset begin = partition.lost ? partition.lost->begin : partition.closed().offset;
     LostRange lost{.begin = begin,
                    .end = std::max(said.producers_end, partition.closed().offset),
                    .segment_base = segment.base,
                    .position = BytePos{static_cast<int64_t>(at)}};
-    TRY(const bool more, scanner.resync());
-    if (more) {
-        TRY(const auto found, scanner.next());
-        if (found) {
-            lost.end = found->batch.base_offset();
-            lost.inside = true;
-            partition.move_end_to(segment.begin + static_cast<uint64_t>(found->at.value) + found->batch.size());
-            partition.restored(found->batch.next_offset());
-        }
+    std::optional<ScannedBatch> found;
+    // Without a fault the file ends, or the batch that was looked at last does not continue the log.
+    bool more = scanner.fault() == ScanFault::none;
+    if (!more) { TRY(more, scanner.resync()); }
+    if (more) { TRY(found, scanner.next()); }
+    TRY(const bool past, ends_past(file, at, said.synced_bytes));
+    const bool tail = past || partition.durability() != Durability::durable;
+    if (tail && (!found || static_cast<uint64_t>(found->at.value) >= said.synced_bytes)) { return false; }
+    if (found) {
+        lost.end = found->batch.base_offset();
+        lost.inside = true;
+        partition.move_end_to(segment.begin + static_cast<uint64_t>(found->at.value) + found->batch.size());
+        partition.restored(found->batch.next_offset());
     }
     TRY_VOID(fence(partition, lost));
     return true;

@@ -137,10 +137,13 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const Options& option
             (header->block_bytes & (header->block_bytes - 1)) != 0 || header->bytes % journal_extent_bytes != 0) {
             return fail(Code::corrupt, "journal.open", fmt::format("the header of {} does not hold", file_path));
         }
+        if (size < header->bytes) {  // it got its header when it was whole
+            return fail(Code::corrupt, "journal.open",
+                        fmt::format("{} has {} bytes instead of {}", file_path, size, header->bytes));
+        }
         journal->ring_ = header->ring;
         journal->options_.block_bytes = header->block_bytes;
-        journal->files_.push_back(
-            {std::move(file), number, std::min(header->bytes, align_down(size, journal_extent_bytes))});
+        journal->files_.push_back({std::move(file), number, header->bytes});
     }
     if (journal->files_.empty()) { return std::unexpected(*unreadable); }
     journal->unfinished_ = std::ranges::binary_search(numbers, journal->next_file_);

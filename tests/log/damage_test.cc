@@ -288,6 +288,57 @@ TEST_F(JournalDamageTest, ALogThatLostItsFirstRecordsGoesOnBehindThem) {
     EXPECT_EQ(verify_directory(*disk, "data"), "");
 }
 
+// A batch's checksum does not cover its offset.
+TEST_F(JournalDamageTest, ABatchWhoseOffsetWasRaisedIsNotTakenForOneFurtherOn) {
+    SimDisk disk;
+    {
+        Log log = open_on(disk);
+        Topic topic = make(log, "events");
+        fill(topic, 0, 4);
+        close(log);
+    }
+    for (const int64_t at : {6, 7}) {  // of the base offset's eight bytes; flip() adds 16 to one of them
+        const auto after = disk.crash({.keep = Crash::Keep::everything});
+        flip(*after, "events-0/00000000000000000000.log", at);
+        auto opened = try_open(*after);
+        ASSERT_TRUE(opened) << opened.error().message();
+        Topic topic = value_of(opened->topic("events"));
+        const auto [found, error] = read_on(topic);
+        EXPECT_THAT(found, testing::IsEmpty());
+        ASSERT_TRUE(error);
+        EXPECT_EQ(error->code, Code::corrupt);
+        EXPECT_THAT(error->detail, HasSubstr("00000000000000000000.log at byte 0"));
+    }
+}
+
+TEST_F(JournalDamageTest, ARingThatIsCutShortIsNamedUnlessNothingOfItIsNeeded) {
+    for (const bool closed : {false, true}) {
+        SimDisk disk;
+        {
+            Log log = open_on(disk);
+            Topic topic = make(log, "events");
+            fill(topic, 0, 4);
+            if (closed) { close(log); }
+        }
+        const auto after = disk.crash({.keep = Crash::Keep::nothing});
+        {
+            auto file = value_of(after->open(std::string("data/") + ring, {.write = true}));
+            ASSERT_TRUE(after->truncate(*file, 5u << 20));
+        }
+        auto opened = try_open(*after);
+        ASSERT_EQ(opened.has_value(), closed);
+        if (!closed) {
+            EXPECT_EQ(opened.error().code, Code::corrupt);
+            EXPECT_THAT(opened.error().detail, HasSubstr(ring));
+            continue;
+        }
+        Topic topic = value_of(opened->topic("events"));
+        expect_reads(topic, values(0, 4));
+        fill(topic, 4, 5);
+        close(*opened);
+    }
+}
+
 // --- below a checkpoint ----------------------------------------------------------------------------------------------
 
 // Fifty records below a checkpoint that is not exact, so that an opening after a crash looks for the end in the file.
