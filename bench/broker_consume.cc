@@ -129,8 +129,8 @@ Result<Outcome> consume_cold(Fleet& fleet, const Setting& setting, BrokerServer&
     return outcome;
 }
 
-// A producer at a steady rate alone, then while a consumer reads a backlog from the files again and again. The value is
-// p99.9 with it by p99.9 without; the latencies shown are those with it.
+// A producer at a steady rate alone, then while a consumer reads a backlog from the files, once. The value is p99.9 with
+// it by p99.9 without; the latencies shown are those with it.
 Result<Outcome> beside_catch_up(Fleet& fleet, const Setting& setting, BrokerServer& server) {
     const ProduceLoad old = backlog(fleet, setting);
     TRY_VOID(warm_up(server, old, fleet, std::max<uint64_t>(4, old.batches / 2)));
