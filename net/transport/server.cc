@@ -65,7 +65,7 @@ bool Server::idle() const {
 // --- a round -----------------------------------------------------------------------------------------------------------
 
 int64_t Server::quiet_ns() const {
-    if (!touched_.empty()) { return 0; }
+    if (!touched_.empty() || a_waiter_has_memory()) { return 0; }
     return connections_.empty() && listeners_waiting_.empty() ? -1 : look_every_ms * 1'000'000;
 }
 
@@ -174,13 +174,12 @@ void Server::serve(Connection& connection) {
             connection.ahead_at = 0;
         }
         if (!connection.readable) { break; }
-        if (counts_.bytes_in >= turn_end) {
-            touch(connection);
-            break;
-        }
+        if (counts_.bytes_in >= turn_end) { break; }
         read_some(connection);
     }
     send(connection);
+    // Sending may have made the room that reading stopped for, and what is there already makes no event any more.
+    if (may_read(connection) && (connection.readable || !connection.ahead.empty())) { touch(connection); }
 }
 
 void Server::read_some(Connection& connection) {
@@ -193,6 +192,7 @@ void Server::read_some(Connection& connection) {
     if (!got) { return drop(connection, CloseReason::peer); }
     if (got->end) {
         connection.end = true;
+        connection.end_ms = now_ms();
         connection.readable = false;
         return;
     }
@@ -278,6 +278,16 @@ void Server::wake_memory_waiters() {
         take_memory(*connection);
         touch(*connection);
     }
+}
+
+// What was let go since the last round is for them now, not after a wait.
+bool Server::a_waiter_has_memory() const {
+    for (const ConnectionId id : memory_waiters_) {
+        const auto found = connections_.find(id);
+        if (found == connections_.end() || found->second->dropped || has_memory_for(*found->second)) { return true; }
+        if (*frames_bytes_ + found->second->frame_size > limits_.frames_bytes_max) { return false; }
+    }
+    return false;
 }
 
 void Server::end_frame(Connection& connection) {
@@ -424,8 +434,14 @@ void Server::look_at_times() {
     for (auto& [id, owned] : connections_) {
         Connection& connection = *owned;
         if (connection.dropped) { continue; }
-        const bool arriving = connection.length_bytes > 0 && !connection.waits_for_memory && may_read(connection);
-        if (arriving) {
+        // It may have closed its sending half alone, but more often it is gone, whatever it still waits for.
+        if (connection.end && now - connection.end_ms > limits_.frame_time_ms) {
+            drop(connection, CloseReason::peer);
+            continue;
+        }
+        const bool arriving = connection.length_bytes > 0 && !connection.waits_for_memory;
+        if (arriving && !may_read(connection)) { connection.frame_began_ms = now; }  // the time that passes is ours
+        if (arriving && may_read(connection)) {
             const int64_t at_rate_ms =
                 static_cast<int64_t>(connection.frame_size) * 1'000 / limits_.frame_bytes_per_second_min;
             if (now - connection.frame_began_ms > std::max(limits_.frame_time_ms, at_rate_ms)) {

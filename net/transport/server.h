@@ -4,7 +4,8 @@
 // Bounded (storage/limits.h): connections, the length of a frame, frames of one connection that wait for their answer,
 // bytes that a peer does not fetch, memory of all frames together, and the time a frame may take to arrive. A frame's
 // memory is reserved whole before its body is read, first come first served; until there is room nothing is read from
-// that connection. Every connection that is closed by us is counted by its reason.
+// that connection. A peer that ends its side is answered what it asked before, for as long as a frame may take to arrive.
+// Every connection that is closed by us is counted by its reason.
 //
 // Threads: one, in which the handler is called too. A Frame may be let go in that thread only.
 #pragma once
@@ -171,6 +172,7 @@ private:
         bool readable = false;
         bool writable = true;
         bool end = false;  // the peer sends no more
+        int64_t end_ms = 0;
         bool paused = false;
         bool dropped = false;  // closed; forgotten at the end of the round
         bool waits_for_memory = false;
@@ -205,6 +207,7 @@ private:
     bool begin_frame(Connection& connection);
     void take_memory(Connection& connection);
     bool has_memory_for(const Connection& connection) const;
+    bool a_waiter_has_memory() const;
     void end_frame(Connection& connection);
     void queue_ready(Connection& connection);
     void send(Connection& connection);

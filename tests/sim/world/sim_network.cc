@@ -1,6 +1,7 @@
 #include "tests/sim/world/sim_network.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "storage/check.h"
 
@@ -39,8 +40,8 @@ Result<Network::Listener> SimNetwork::listen(const HostPort& address) {
 }
 
 Result<void> SimNetwork::wait(int64_t timeout_ns, std::vector<NetworkEvent>& events) {
-    for (const auto& [listener, waiting] : backlog_) {
-        if (!waiting.empty()) { events.push_back({listener, true, false}); }
+    for (auto& [listener, backlog] : backlog_) {
+        if (std::exchange(backlog.tell, false)) { events.push_back({listener, true, false}); }
     }
     for (auto& [id, link] : links_) {
         if (!link.accepted || link.server_closed || (!link.tell_readable && !link.tell_writable)) { continue; }
@@ -52,7 +53,7 @@ Result<void> SimNetwork::wait(int64_t timeout_ns, std::vector<NetworkEvent>& eve
 }
 
 Result<std::optional<Accepted>> SimNetwork::accept(ListenerId listener) {
-    auto& waiting = backlog_[listener];
+    auto& waiting = backlog_[listener].waiting;
     if (waiting.empty()) { return std::optional<Accepted>(); }
     if (connections_ >= options_.descriptors) { return fail(Code::busy, "network.accept", "no descriptors are left"); }
     const ConnectionId id = waiting.front();
@@ -67,7 +68,7 @@ Result<std::optional<Accepted>> SimNetwork::accept(ListenerId listener) {
 Result<ReadBytes> SimNetwork::read(ConnectionId connection, MutableBytes into) {
     Link* link = find(connection);
     CHECK(link != nullptr);
-    if (link->broken) { return fail(Code::io, "network.read", "the connection was reset"); }
+    if (link->broken || link->server_closed) { return fail(Code::io, "network.read", "the connection was reset"); }
     auto& bytes = link->to_server.bytes;
     if (bytes.empty()) { return ReadBytes{0, link->client_closed}; }
     // Fewer than asked for tells the reader that no more is there, so what is held back is told of again.
@@ -81,7 +82,9 @@ Result<ReadBytes> SimNetwork::read(ConnectionId connection, MutableBytes into) {
 Result<size_t> SimNetwork::write(ConnectionId connection, std::span<const Bytes> pieces) {
     Link* link = find(connection);
     CHECK(link != nullptr);
-    if (link->broken || link->client_closed) { return fail(Code::io, "network.write", "the peer is gone"); }
+    if (link->broken || link->client_closed || link->server_closed) {
+        return fail(Code::io, "network.write", "the peer is gone");
+    }
     size_t wanted = 0;
     for (const Bytes piece : pieces) { wanted += piece.size(); }
     auto& bytes = link->to_client.bytes;
@@ -99,6 +102,10 @@ Result<size_t> SimNetwork::write(ConnectionId connection, std::span<const Bytes>
 
 void SimNetwork::close(uint64_t id) {
     listeners_.erase(id);
+    if (const auto backlog = backlog_.find(id); backlog != backlog_.end()) {
+        for (const ConnectionId waiting : backlog->second.waiting) { links_.at(waiting).server_closed = true; }
+        backlog_.erase(backlog);
+    }
     if (Link* link = find(id); link != nullptr && !link->server_closed) {
         link->server_closed = true;
         --connections_;
@@ -113,7 +120,8 @@ Result<SimNetwork::SocketId> SimNetwork::connect(const HostPort& to, const HostP
         const ConnectionId id = next_id_++;
         links_[id].client = from;
         links_[id].server = to;
-        backlog_[listener].push_back(id);
+        backlog_[listener].waiting.push_back(id);
+        backlog_[listener].tell = true;
         return id;
     }
     return fail(Code::not_found, "network.connect", to.to_string());
@@ -146,6 +154,13 @@ bool SimNetwork::closed_by_server(SocketId socket) const {
 void SimNetwork::hang_up(SocketId socket) {
     links_.at(socket).client_closed = true;
     links_.at(socket).tell_readable = true;
+}
+
+void SimNetwork::lose_server() {
+    for (auto& [id, link] : links_) { link.server_closed = true; }
+    connections_ = 0;
+    listeners_.clear();
+    backlog_.clear();
 }
 
 void SimNetwork::reset(SocketId socket) {

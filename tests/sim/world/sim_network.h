@@ -49,6 +49,9 @@ public:
     void hang_up(SocketId socket);
     void reset(SocketId socket);  // without a word: the server's next call fails
     size_t open_connections() const { return connections_; }
+    // The server's machine is gone, in the middle of whatever it did: what it sent before still arrives, what it does
+    // from now on reaches nobody.
+    void lose_server();
 
 private:
     struct Pipe {
@@ -74,7 +77,11 @@ private:
     Options options_;
     SimRandom random_;
     std::map<ListenerId, HostPort> listeners_;
-    std::map<ListenerId, std::deque<ConnectionId>> backlog_;
+    struct Backlog {
+        std::deque<ConnectionId> waiting;
+        bool tell = false;
+    };
+    std::map<ListenerId, Backlog> backlog_;
     std::map<ConnectionId, Link> links_;
     uint64_t next_id_ = 1;
     uint16_t next_port_ = 50'000;
