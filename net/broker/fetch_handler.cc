@@ -60,13 +60,17 @@ void FetchHandler::on(Request request, const FetchRequest& fetch) {
     const WaitId id = next_id_++;
     Waiting& kept = waiting_.emplace(id, std::move(waiting)).first->second;
     const bool no_wait = fetch.max_wait_ms <= 0 || kept.fetch.entries().empty();
-    if (try_answer(id, kept, no_wait)) { return; }
-    wait_on(id, kept);
+    Looked looked = look(kept);
+    if (!try_answer(id, kept, no_wait, looked)) { wait_on(id, kept, looked); }
 }
 
 // Answers if there is enough, or if this is the last look. True when nothing more is to be done for now.
 bool FetchHandler::try_answer(WaitId id, Waiting& waiting, bool last) {
     Looked looked = look(waiting);
+    return try_answer(id, waiting, last, looked);
+}
+
+bool FetchHandler::try_answer(WaitId id, Waiting& waiting, bool last, Looked& looked) {
     if (looked.on_disk) {
         read_files(id, waiting, looked);
         return true;
@@ -76,16 +80,21 @@ bool FetchHandler::try_answer(WaitId id, Waiting& waiting, bool last) {
     return true;
 }
 
-// To be told of every partition, then to look again: what came in between is seen one way or the other.
-void FetchHandler::wait_on(WaitId id, Waiting& waiting) {
-    for (const Found& found : look(waiting).found) {
+// To be told of every partition from now on. What moved since it was looked at, and before it was watched, would be told
+// to nobody: then there is another look.
+void FetchHandler::wait_on(WaitId id, Waiting& waiting, const Looked& looked) {
+    bool moved = false;
+    for (const Found& found : looked.found) {
         if (!found.place) { continue; }
         context_.served.watch(*found.place);
         by_partition_.add(*found.place, id);
         waiting.watched.push_back(*found.place);
+        const PartitionEnds ends = context_.served.ends(*found.place);
+        moved = moved || ends.high_watermark != found.ends.high_watermark || ends.log_start != found.ends.log_start ||
+                ends.deleted != found.ends.deleted;
     }
     deadlines_.add(waiting.deadline_ms, id);
-    try_answer(id, waiting, false);
+    if (moved) { try_answer(id, waiting, false); }
 }
 
 void FetchHandler::stop_waiting(WaitId id, Waiting& waiting) {
@@ -169,7 +178,8 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
     }
     found.place = *place;
     found.limits = limits;
-    const PartitionEnds ends = context_.served.ends(*place);
+    found.ends = context_.served.ends(*place);
+    const PartitionEnds& ends = found.ends;
     if (asked.last_fetched_epoch >= 0) {
         const auto end = epoch_end(context_.served.epochs(*place), ends.log_end, Epoch{asked.last_fetched_epoch});
         if (!end) {

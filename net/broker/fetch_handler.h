@@ -35,6 +35,7 @@ private:
         const FetchPartition* asked = nullptr;  // in the session's entries
         std::optional<ServedPartition> place{};
         kafka::FetchResponse::PartitionData data{};
+        PartitionEnds ends{};  // before it was read
         StoredBatches batches{};
         ReadLimits limits{};
     };
@@ -63,10 +64,11 @@ private:
     Looked look(const Waiting& waiting) const;
     void look_at(const Waiting& waiting, Found& found, const ReadLimits& limits) const;
     bool try_answer(WaitId id, Waiting& waiting, bool last);
+    bool try_answer(WaitId id, Waiting& waiting, bool last, Looked& looked);
     void read_files(WaitId id, Waiting& waiting, const Looked& looked);
     void files_read(WaitId id, std::vector<FileRead>& reads);
     void answer(WaitId id, Waiting& waiting, Looked looked);
-    void wait_on(WaitId id, Waiting& waiting);
+    void wait_on(WaitId id, Waiting& waiting, const Looked& looked);
     void stop_waiting(WaitId id, Waiting& waiting);
 
     BrokerContext& context_;
