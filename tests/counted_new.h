@@ -1,17 +1,12 @@
-// Counts what this thread allocates by operator new. Replaces it: for one source file of a program, tests only.
+// Counts what each thread allocates by operator new. Replaces it: for one source file of a program, tests only. Others
+// of the same program that look at the count include tests/bytes_allocated.h.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <cstdlib>
 #include <new>
 
-namespace flowstone {
-
-// Bytes asked for since the thread began; what was freed is not taken off.
-inline thread_local uint64_t bytes_allocated = 0;
-
-}  // namespace flowstone
+#include "tests/bytes_allocated.h"
 
 // NOLINTBEGIN(misc-definitions-in-headers): a replacement of operator new must not be inline.
 void* operator new(size_t size) {

@@ -191,6 +191,8 @@ void Broker::work() {
     groups_.tick(now);
 }
 
+size_t Broker::waiting() const { return produce_.waiting() + fetch_.waiting() + groups_.waiting() + worker_.waiting(); }
+
 void Broker::stop(int64_t timeout_ms) {
     server_.stop_listening();
     server_.hold();

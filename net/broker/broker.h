@@ -59,8 +59,10 @@ public:
     void stop(int64_t timeout_ms);
 
     const Server& server() const { return server_; }
-    // Why nothing is acknowledged any more, if so.
+    // Why nothing is acknowledged any more, if so. Then it answers still, reads too, but takes nothing until it is
+    // started anew.
     std::optional<Error> failure() const { return served_.failure(); }
+    size_t waiting() const;  // requests that were taken and wait for the log, for files, for others or for time
 
     // For the server.
     void on_open(const Peer& peer) override;

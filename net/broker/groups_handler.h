@@ -52,6 +52,7 @@ public:
     void moved(ServedPartition partition);
     void tick(int64_t now_ms);
     int64_t next_deadline_ms() const { return coordinator_.next_deadline_ms(); }
+    size_t waiting() const { return answerers_.size(); }
     const GroupCoordinator& coordinator() const { return coordinator_; }
 
 private:

@@ -12,6 +12,7 @@
 #include "log/environment.h"
 #include "net/broker/broker.h"
 #include "storage/batch.h"
+#include "tests/sim/world/faulty_disk.h"
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_network.h"
@@ -22,9 +23,12 @@ namespace flowstone {
 
 class BrokerWorld : public testing::Test {
 protected:
-    BrokerWorld() : network_(clock_, {.buffer_bytes = 4u << 20}) {}
+    explicit BrokerWorld(const SimDisk::Options& disk = {})
+        : disk_(disk), network_(clock_, {.buffer_bytes = 4u << 20}) {}
 
-    void start(BrokerConfig config = {}) { start_on(disk_, std::move(config), {}); }
+    void start(BrokerConfig config = {}, Options options = {}) {
+        start_on(faulty_, std::move(config), std::move(options));
+    }
     void start_on(Disk& disk, BrokerConfig config, Options options) {
         log_.emplace(value_of(open_log({&disk, &clock_, &random_}, "data", std::move(options))));
         broker_ = std::make_unique<Broker>(*log_, network_, clock_, random_, std::move(config), false,
@@ -99,6 +103,8 @@ protected:
             return answer<Response>(version);
         }
         void skip_answer() { ++answered_; }  // the request before has none
+        void hang_up() { world_.network_.hang_up(socket_); }
+        void reset() { world_.network_.reset(socket_); }
         bool closed() const { return world_.network_.closed_by_server(socket_); }
         SimNetwork::SocketId socket() const { return socket_; }
 
@@ -113,6 +119,18 @@ protected:
     };
 
     void run() { ASSERT_TRUE(broker_->run(time_passes_ ? 10 : 0)); }
+    void pass(int64_t ms) {
+        const int64_t until = clock_.wall_ms() + ms;
+        while (clock_.wall_ms() < until) { ASSERT_TRUE(broker_->run(until - clock_.wall_ms())); }
+    }
+    uint64_t closed(CloseReason reason) const { return broker_->server().counts().closed[static_cast<size_t>(reason)]; }
+    // Once every client is gone.
+    void expect_nothing_left() {
+        EXPECT_EQ(broker_->server().connection_count(), 0u);
+        EXPECT_EQ(broker_->server().frames_bytes(), 0u);
+        EXPECT_EQ(broker_->waiting(), 0u);
+        EXPECT_EQ(network_.open_connections(), 0u);
+    }
     // Without the passing of time.
     void settle() {
         for (int i = 0; i < 20; ++i) { ASSERT_TRUE(broker_->run(0)); }
@@ -150,6 +168,7 @@ protected:
     }
 
     SimDisk disk_;
+    FaultyDisk faulty_{disk_};  // what the log sees
     SimClock clock_;
     SimRandom random_{1};
     SimNetwork network_;

@@ -1,0 +1,212 @@
+// What strangers send to a broker: each ends in an answer that Kafka's protocol has, or in a connection that is closed
+// and counted; and nothing of it stays in memory.
+#include <algorithm>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/checksum.h"
+#include "storage/compression.h"
+#include "tests/bytes_allocated.h"
+#include "tests/net/broker/broker_world.h"
+#include "tests/net/kafka/all_messages.h"
+
+namespace flowstone {
+namespace {
+
+using kafka::ErrorCode;
+using testing::SizeIs;
+
+constexpr int16_t produce_version = 12;
+
+class BrokerHostileTest : public BrokerWorld {
+protected:
+    void make(Client& client, const std::string& topic) {
+        kafka::CreateTopicsRequest request;
+        auto& one = request.topics.emplace_back();
+        one.name = topic;
+        one.num_partitions = 1;
+        one.replication_factor = -1;
+        ASSERT_EQ(client.ask<kafka::CreateTopicsResponse>(request, 7).topics.at(0).error_code, ErrorCode::none);
+    }
+    // A frame whose body is not made by us.
+    static std::vector<std::byte> frame(const kafka::Api& api, int16_t version, Bytes body) {
+        kafka::Gather out;
+        const auto open = kafka::begin_request(
+            {.api_key = api.key, .api_version = version, .correlation_id = 7, .client_id = "test"}, out);
+        out.bytes(body);
+        kafka::end_frame(open, out);
+        return out.flat();
+    }
+    // The ranges that the broker says it serves, but for Produce, whose lower versions it refuses.
+    std::vector<kafka::ApiVersionsResponse::ApiVersion> served() {
+        Client client(*this);
+        auto versions =
+            client
+                .ask<kafka::ApiVersionsResponse>(
+                    kafka::ApiVersionsRequest{.client_software_name = "t", .client_software_version = "1"}, 4)
+                .api_keys;
+        for (auto& one : versions) {
+            if (one.api_key == 0) { one.min_version = 3; }
+        }
+        client.hang_up();
+        settle();
+        return versions;
+    }
+    static const kafka::AnyMessage& request_of(int16_t key) {
+        return *std::ranges::find_if(kafka::all_messages, [&](const kafka::AnyMessage& any) {
+            return static_cast<int16_t>(any.type().api_key) == key &&
+                   std::string_view(any.type().name).ends_with("Request");
+        });
+    }
+    ErrorCode put(Client& client, Bytes records) {
+        kafka::ProduceRequest request;
+        request.acks = -1;
+        request.timeout_ms = 1'000;
+        auto& data = request.topic_data.emplace_back();
+        data.name = "t";
+        data.partition_data.push_back({0, records});
+        return client.ask<kafka::ProduceResponse>(request, produce_version)
+            .responses.at(0)
+            .partition_responses.at(0)
+            .error_code;
+    }
+};
+
+TEST_F(BrokerHostileTest, EveryBodyThatIsCutShortClosesItsConnection) {
+    start();
+    uint64_t cut = 0;
+    for (const auto& range : served()) {
+        const kafka::AnyMessage& any = request_of(range.api_key);
+        const kafka::Api& api = *kafka::find_api(any.type().api_key);
+        const auto message = any.make();
+        for (const int16_t version : {range.min_version, range.max_version}) {
+            kafka::Gather whole;
+            kafka::encode_message(any.type(), version, message.get(), whole);
+            const auto body = whole.flat();
+            for (size_t size = 0; size < body.size(); ++size) {
+                SCOPED_TRACE(testing::Message() << any.type().name << " version " << version << ", " << size << " of "
+                                                << body.size() << " bytes");
+                Client client(*this);
+                client.send_bytes(frame(api, version, Bytes(body).first(size)));
+                EXPECT_FALSE(client.receive(0));
+                EXPECT_TRUE(client.closed());
+                EXPECT_EQ(closed(CloseReason::bad_request), ++cut);
+            }
+        }
+    }
+    EXPECT_GT(cut, 300u);
+    expect_nothing_left();
+}
+
+TEST_F(BrokerHostileTest, ListsThatClaimMoreThanThereIsTakeNoMemory) {
+    start();
+    uint64_t sent = 0;
+    for (const auto& range : served()) {
+        const kafka::AnyMessage& any = request_of(range.api_key);
+        const kafka::Api& api = *kafka::find_api(any.type().api_key);
+        for (const int16_t version : {range.min_version, range.max_version}) {
+            // Every length in it is 2^31 - 1, fixed or as a varint, or -1.
+            for (const std::string_view pattern : {"\x7f\xff\xff\xff", "\xff\xff\xff\xff\x07", "\xff\xff\xff\xff"}) {
+                SCOPED_TRACE(testing::Message() << any.type().name << " version " << version);
+                std::string body;
+                while (body.size() < 1'000) { body += pattern; }
+                Client client(*this);
+                const uint64_t before = bytes_allocated;
+                client.send_bytes(frame(api, version, as_bytes(std::string_view(body))));
+                client.receive(0);
+                EXPECT_LT(bytes_allocated - before, 4u << 20);
+                EXPECT_TRUE(client.closed());
+                ++sent;
+            }
+        }
+    }
+    EXPECT_EQ(closed(CloseReason::bad_request), sent);
+    expect_nothing_left();
+}
+
+TEST_F(BrokerHostileTest, BatchesThatGrowTooMuchWhenUnpackedAreRefusedBeforeTheMemoryIsTaken) {
+    start();
+    Client client(*this);
+    make(client, "t");
+    const auto plain = batch({.value_bytes = decompressed_batch_bytes_max + 1});
+    for (const Codec codec : {Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
+        SCOPED_TRACE(name(codec));
+        // Made by hand: ours would not pack as much.
+        const Bytes records = Bytes(plain).subspan(batch_header_bytes);
+        std::vector<std::byte> packed;
+        ASSERT_TRUE(compress(codec, records, packed));
+        std::vector<std::byte> bomb(plain.begin(), plain.begin() + batch_header_bytes);
+        bomb.insert(bomb.end(), packed.begin(), packed.end());
+        store_be<int32_t>(bomb.data() + 8, static_cast<int32_t>(bomb.size() - batch_length_prefix_bytes));
+        store_be<int16_t>(bomb.data() + 21, static_cast<int16_t>(codec));
+        store_be<uint32_t>(bomb.data() + 17, crc32c(Bytes(bomb).subspan(batch_crc_begin)));
+        if (bomb.size() > batch_bytes_max_default) {
+            continue;
+        }  // snappy and lz4 do not pack so well: too large anyway
+        const uint64_t before = bytes_allocated;
+        EXPECT_THAT(put(client, bomb), testing::AnyOf(ErrorCode::message_too_large, ErrorCode::corrupt_message,
+                                                      ErrorCode::invalid_record));
+        EXPECT_LT(bytes_allocated - before, decompressed_batch_bytes_max * 5 / 2);
+    }
+    EXPECT_EQ(put(client, batch({})), ErrorCode::none) << "the connection goes on";
+}
+
+// --- peers that go -------------------------------------------------------------------------------------------------------
+
+TEST_F(BrokerHostileTest, PeersThatVanishAtAnyByteLeaveNoRequestBehind) {
+    start();
+    {
+        Client client(*this);
+        make(client, "t");
+        kafka::FindCoordinatorRequest find;
+        find.coordinator_keys = {"g"};
+        client.ask<kafka::FindCoordinatorResponse>(find, 6);
+        client.hang_up();
+    }
+    kafka::Gather requests;
+    std::set<size_t> lengths;
+    const auto add = [&](const auto& message, int16_t version) {
+        kafka::frame_request({.api_version = version, .correlation_id = 1, .client_id = "test"}, message, requests);
+        lengths.insert(requests.size());
+    };
+    kafka::FetchRequest fetch;
+    fetch.max_wait_ms = INT32_MAX;
+    fetch.min_bytes = INT32_MAX;
+    fetch.session_epoch = 0;
+    fetch.topics.emplace_back().topic = "t";
+    fetch.topics[0].partitions.push_back({.partition = 0, .fetch_offset = 0, .partition_max_bytes = 1 << 20});
+    add(fetch, 12);
+    kafka::JoinGroupRequest join;
+    join.group_id = "g";
+    join.session_timeout_ms = 10'000;
+    join.rebalance_timeout_ms = 10'000;
+    join.protocol_type = "consumer";
+    join.protocols.push_back({"range", as_bytes(std::string_view("m"))});
+    add(join, 3);  // without the round that asks for a member id
+    kafka::ProduceRequest produce;
+    produce.acks = -1;
+    produce.timeout_ms = INT32_MAX;
+    const auto records = batch({});
+    produce.topic_data.emplace_back().name = "t";
+    produce.topic_data[0].partition_data.push_back({0, Bytes(records)});
+    add(produce, produce_version);
+    const auto bytes = requests.flat();
+    for (size_t length = 0; length < bytes.size(); length += 3) { lengths.insert(length); }
+    for (const bool by_reset : {false, true}) {
+        for (const size_t length : lengths) {
+            Client client(*this);
+            client.send_bytes(Bytes(bytes).first(length));
+            settle();
+            by_reset ? client.reset() : client.hang_up();
+            settle();
+        }
+    }
+    EXPECT_GT(broker_->waiting(), 0u);
+    pass(600'000);
+    expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace flowstone
