@@ -96,7 +96,7 @@ serve({
   hello: () => [`kafkajs ${createRequire(import.meta.url)('kafkajs/package.json').version} on node ${process.versions.node}`],
   codecs: () => Object.keys(types),
   create: (topic, numPartitions) => administer(async (admin) => {
-    const made = await admin.createTopics({ topics: [{ topic, numPartitions: Number(numPartitions) }] })
+    const made = await admin.createTopics({ topics: [{ topic, numPartitions: Number(numPartitions) }], waitForLeaders: false })
     if (!made) throw new Error('the topic exists')
   }),
   produce,
