@@ -21,7 +21,7 @@ constexpr std::string_view metadata_topic = "__cluster_metadata";
 
 // Every answer is a fresh id, durable before it is told, also when the producer has one and asks for its next epoch: what
 // Kafka does for producers without transactions.
-void AdminHandler::on(Request request, const kafka::InitProducerIdRequest& asked) {
+void AdminHandler::on(const Request& request, const kafka::InitProducerIdRequest& asked) {
     kafka::InitProducerIdResponse response;
     response.producer_epoch = -1;
     if (asked.transactional_id) {
@@ -36,7 +36,7 @@ void AdminHandler::on(Request request, const kafka::InitProducerIdRequest& asked
     context_.answer(request, response);
 }
 
-void AdminHandler::on(Request request, const kafka::DescribeProducersRequest& asked) {
+void AdminHandler::on(const Request& request, const kafka::DescribeProducersRequest& asked) {
     kafka::DescribeProducersResponse response;
     for (const auto& topic : asked.topics) {
         auto& out_topic = response.topics.emplace_back();
@@ -62,7 +62,7 @@ void AdminHandler::on(Request request, const kafka::DescribeProducersRequest& as
     context_.answer(request, response);
 }
 
-void AdminHandler::on(Request request, const kafka::ListTransactionsRequest& asked) {
+void AdminHandler::on(const Request& request, const kafka::ListTransactionsRequest& asked) {
     constexpr std::array<std::string_view, 8> states = {"Empty",        "Ongoing",          "PrepareCommit",
                                                         "PrepareAbort", "CompleteCommit",   "CompleteAbort",
                                                         "Dead",         "PrepareEpochFence"};
@@ -112,7 +112,7 @@ void AdminHandler::on(Request request, const kafka::DescribeLogDirsRequest& aske
 }
 
 // Every partition is led by who is preferred: there is nobody else.
-void AdminHandler::on(Request request, const kafka::ElectLeadersRequest& asked) {
+void AdminHandler::on(const Request& request, const kafka::ElectLeadersRequest& asked) {
     kafka::ElectLeadersResponse response;
     if (asked.topic_partitions) {
         for (const auto& topic : *asked.topic_partitions) {
@@ -130,13 +130,13 @@ void AdminHandler::on(Request request, const kafka::ElectLeadersRequest& asked) 
     context_.answer(request, response);
 }
 
-void AdminHandler::on(Request request, const kafka::ListPartitionReassignmentsRequest& /*asked*/) {
+void AdminHandler::on(const Request& request, const kafka::ListPartitionReassignmentsRequest& /*asked*/) {
     kafka::ListPartitionReassignmentsResponse response;
     response.error_message = std::nullopt;
     context_.answer(request, response);
 }
 
-void AdminHandler::on(Request request, const kafka::DescribeQuorumRequest& asked) {
+void AdminHandler::on(const Request& request, const kafka::DescribeQuorumRequest& asked) {
     kafka::DescribeQuorumResponse response;
     response.error_message = std::nullopt;
     const int32_t node = context_.cluster.node_id();
@@ -166,26 +166,26 @@ void AdminHandler::on(Request request, const kafka::DescribeQuorumRequest& asked
 
 // --- what there is not -------------------------------------------------------------------------------------------------
 
-void AdminHandler::on(Request request, const kafka::DescribeAclsRequest& /*asked*/) {
+void AdminHandler::on(const Request& request, const kafka::DescribeAclsRequest& /*asked*/) {
     kafka::DescribeAclsResponse response;
     response.error_code = ErrorCode::security_disabled;
     response.error_message = no_security;
     context_.answer(request, response);
 }
 
-void AdminHandler::on(Request request, const kafka::CreateAclsRequest& asked) {
+void AdminHandler::on(const Request& request, const kafka::CreateAclsRequest& asked) {
     kafka::CreateAclsResponse response;
     response.results.assign(asked.creations.size(), {ErrorCode::security_disabled, no_security});
     context_.answer(request, response);
 }
 
-void AdminHandler::on(Request request, const kafka::DeleteAclsRequest& asked) {
+void AdminHandler::on(const Request& request, const kafka::DeleteAclsRequest& asked) {
     kafka::DeleteAclsResponse response;
     response.filter_results.assign(asked.filters.size(), {ErrorCode::security_disabled, no_security, {}});
     context_.answer(request, response);
 }
 
-void AdminHandler::on(Request request, const kafka::DescribeClientQuotasRequest& /*asked*/) {
+void AdminHandler::on(const Request& request, const kafka::DescribeClientQuotasRequest& /*asked*/) {
     kafka::DescribeClientQuotasResponse response;
     response.error_message = std::nullopt;
     context_.answer(request, response);

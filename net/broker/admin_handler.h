@@ -23,17 +23,17 @@ class AdminHandler {
 public:
     explicit AdminHandler(BrokerContext& context) : context_(context) {}
 
-    void on(Request request, const kafka::InitProducerIdRequest& asked);
-    void on(Request request, const kafka::DescribeProducersRequest& asked);
+    void on(const Request& request, const kafka::InitProducerIdRequest& asked);
+    void on(const Request& request, const kafka::DescribeProducersRequest& asked);
     void on(Request request, const kafka::DescribeLogDirsRequest& asked);
-    void on(Request request, const kafka::ElectLeadersRequest& asked);
-    void on(Request request, const kafka::ListPartitionReassignmentsRequest& asked);
-    void on(Request request, const kafka::DescribeAclsRequest& asked);
-    void on(Request request, const kafka::CreateAclsRequest& asked);
-    void on(Request request, const kafka::DeleteAclsRequest& asked);
-    void on(Request request, const kafka::DescribeClientQuotasRequest& asked);
-    void on(Request request, const kafka::ListTransactionsRequest& asked);
-    void on(Request request, const kafka::DescribeQuorumRequest& asked);
+    void on(const Request& request, const kafka::ElectLeadersRequest& asked);
+    void on(const Request& request, const kafka::ListPartitionReassignmentsRequest& asked);
+    void on(const Request& request, const kafka::DescribeAclsRequest& asked);
+    void on(const Request& request, const kafka::CreateAclsRequest& asked);
+    void on(const Request& request, const kafka::DeleteAclsRequest& asked);
+    void on(const Request& request, const kafka::DescribeClientQuotasRequest& asked);
+    void on(const Request& request, const kafka::ListTransactionsRequest& asked);
+    void on(const Request& request, const kafka::DescribeQuorumRequest& asked);
 
 private:
     BrokerContext& context_;

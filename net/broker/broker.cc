@@ -229,7 +229,7 @@ void Broker::on_frame(const Peer& peer, AnswerSlot slot, FramePtr frame) {
     server_.close(peer.connection, CloseReason::unsupported);
 }
 
-void Broker::on(Request request, const kafka::ApiVersionsRequest& asked) {
+void Broker::on(const Request& request, const kafka::ApiVersionsRequest& asked) {
     const bool named = request.version() < 3 || (is_software_name(asked.client_software_name) &&
                                                  is_software_name(asked.client_software_version));
     answer_api_versions(request, named ? ErrorCode::none : ErrorCode::invalid_request);

@@ -75,7 +75,7 @@ private:
     static const Api* find_api(kafka::ApiKey key);
     template <class Message, auto handler>
     void decoded(Request request);
-    void on(Request request, const kafka::ApiVersionsRequest& asked);
+    void on(const Request& request, const kafka::ApiVersionsRequest& asked);
     void answer_api_versions(const Request& request, kafka::ErrorCode error);
     int64_t next_deadline_ms() const;
     void work();

@@ -137,7 +137,7 @@ std::optional<ConfigHandler::Refusal> ConfigHandler::describe_broker(const std::
     return std::nullopt;
 }
 
-void ConfigHandler::on(Request request, const DescribeConfigsRequest& asked) {
+void ConfigHandler::on(const Request& request, const DescribeConfigsRequest& asked) {
     DescribeConfigsResponse response;
     for (const auto& resource : asked.resources) {
         auto& out = response.results.emplace_back();
@@ -172,7 +172,7 @@ void ConfigHandler::on(Request request, const DescribeConfigsRequest& asked) {
     context_.answer(request, response);
 }
 
-void ConfigHandler::on(Request request, const ListConfigResourcesRequest& asked) {
+void ConfigHandler::on(const Request& request, const ListConfigResourcesRequest& asked) {
     ListConfigResourcesResponse response;
     // Version 0 is ListClientMetricsResources under another name.
     std::set<int8_t> types(asked.resource_types.begin(), asked.resource_types.end());

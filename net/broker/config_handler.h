@@ -20,10 +20,10 @@ class ConfigHandler {
 public:
     explicit ConfigHandler(BrokerContext& context) : context_(context) {}
 
-    void on(Request request, const kafka::DescribeConfigsRequest& asked);
+    void on(const Request& request, const kafka::DescribeConfigsRequest& asked);
     void on(Request request, const kafka::AlterConfigsRequest& asked);
     void on(Request request, const kafka::IncrementalAlterConfigsRequest& asked);
-    void on(Request request, const kafka::ListConfigResourcesRequest& asked);
+    void on(const Request& request, const kafka::ListConfigResourcesRequest& asked);
 
 private:
     struct Refusal {

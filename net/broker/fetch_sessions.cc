@@ -124,11 +124,11 @@ Fetch FetchSessions::begin_incremental(FetchSessionRequest request) {
 FetchAnswer FetchSessions::finish(Fetch fetch, std::span<const FetchOutcome> outcomes, int64_t now_ms) {
     CHECK(fetch.error_ == ErrorCode::none);
     now_ms_ = std::max(now_ms_, now_ms);
-    if (fetch.kind_ == Fetch::Kind::incremental) { return finish_incremental(std::move(fetch), outcomes); }
-    return finish_full(std::move(fetch), outcomes);
+    if (fetch.kind_ == Fetch::Kind::incremental) { return finish_incremental(fetch, outcomes); }
+    return finish_full(fetch, outcomes);
 }
 
-FetchAnswer FetchSessions::finish_full(Fetch fetch, std::span<const FetchOutcome> outcomes) {
+FetchAnswer FetchSessions::finish_full(const Fetch& fetch, std::span<const FetchOutcome> outcomes) {
     FetchAnswer answer;
     for (size_t i = 0; i < outcomes.size(); ++i) {
         FetchSession::Entry* entry = fetch.session_->find(outcomes[i].key);
@@ -141,7 +141,7 @@ FetchAnswer FetchSessions::finish_full(Fetch fetch, std::span<const FetchOutcome
     return answer;
 }
 
-FetchAnswer FetchSessions::finish_incremental(Fetch fetch, std::span<const FetchOutcome> outcomes) {
+FetchAnswer FetchSessions::finish_incremental(const Fetch& fetch, std::span<const FetchOutcome> outcomes) {
     FetchSession& session = *fetch.session_;
     FetchAnswer answer;
     if (session.epoch_ != fetch.epoch_) {  // as Kafka answers it: with the id, which is still good

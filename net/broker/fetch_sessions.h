@@ -178,8 +178,8 @@ public:
 
 private:
     Fetch begin_incremental(FetchSessionRequest request);
-    FetchAnswer finish_full(Fetch fetch, std::span<const FetchOutcome> outcomes);
-    FetchAnswer finish_incremental(Fetch fetch, std::span<const FetchOutcome> outcomes);
+    FetchAnswer finish_full(const Fetch& fetch, std::span<const FetchOutcome> outcomes);
+    FetchAnswer finish_incremental(const Fetch& fetch, std::span<const FetchOutcome> outcomes);
     int32_t keep(const std::shared_ptr<FetchSession>& session);
     bool make_room(const FetchSession& session);
     int32_t fresh_id();

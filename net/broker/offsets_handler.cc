@@ -125,7 +125,7 @@ void OffsetsHandler::on(Request request, const ListOffsetsRequest& asked) {
     });
 }
 
-void OffsetsHandler::on(Request request, const OffsetForLeaderEpochRequest& asked) {
+void OffsetsHandler::on(const Request& request, const OffsetForLeaderEpochRequest& asked) {
     OffsetForLeaderEpochResponse response;
     for (const auto& topic : asked.topics) {
         auto& out_topic = response.topics.emplace_back();

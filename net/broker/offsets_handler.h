@@ -15,7 +15,7 @@ public:
     explicit OffsetsHandler(BrokerContext& context) : context_(context) {}
 
     void on(Request request, const kafka::ListOffsetsRequest& asked);
-    void on(Request request, const kafka::OffsetForLeaderEpochRequest& asked);
+    void on(const Request& request, const kafka::OffsetForLeaderEpochRequest& asked);
     void on(Request request, const kafka::DeleteRecordsRequest& asked);
 
 private:

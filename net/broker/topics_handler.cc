@@ -86,7 +86,7 @@ Result<ServedTopic> TopicsHandler::offsets_topic() {
                                   {{"cleanup.policy", "compact"}, {"segment.bytes", "104857600"}}, true);
 }
 
-void TopicsHandler::on(Request request, const MetadataRequest& asked) {
+void TopicsHandler::on(const Request& request, const MetadataRequest& asked) {
     const int16_t version = request.version();
     MetadataResponse response;
     for (const BrokerEndpoint& broker : context_.cluster.brokers(request.peer.listener, request.peer.local)) {
@@ -119,7 +119,7 @@ void TopicsHandler::on(Request request, const MetadataRequest& asked) {
     context_.answer(request, response);
 }
 
-void TopicsHandler::on(Request request, const DescribeClusterRequest& asked) {
+void TopicsHandler::on(const Request& request, const DescribeClusterRequest& asked) {
     DescribeClusterResponse response;
     response.endpoint_type = asked.endpoint_type;
     if (asked.endpoint_type != endpoint_brokers) {
@@ -140,7 +140,7 @@ void TopicsHandler::on(Request request, const DescribeClusterRequest& asked) {
 }
 
 // Topics in the order of their names, partitions in theirs, from the cursor on, up to the limit.
-void TopicsHandler::on(Request request, const DescribeTopicPartitionsRequest& asked) {
+void TopicsHandler::on(const Request& request, const DescribeTopicPartitionsRequest& asked) {
     DescribeTopicPartitionsResponse response;
     std::set<std::string> names;
     for (const auto& topic : asked.topics) { names.insert(topic.name); }
@@ -186,7 +186,7 @@ void TopicsHandler::on(Request request, const DescribeTopicPartitionsRequest& as
 
 // --- making ------------------------------------------------------------------------------------------------------------
 
-void TopicsHandler::on(Request request, const CreateTopicsRequest& asked) {
+void TopicsHandler::on(const Request& request, const CreateTopicsRequest& asked) {
     CreateTopicsResponse response;
     std::map<std::string_view, int> times;
     for (const auto& topic : asked.topics) { ++times[topic.name]; }
@@ -285,7 +285,7 @@ std::optional<TopicsHandler::Refusal> TopicsHandler::create(const CreateTopicsRe
     return std::nullopt;
 }
 
-void TopicsHandler::on(Request request, const CreatePartitionsRequest& asked) {
+void TopicsHandler::on(const Request& request, const CreatePartitionsRequest& asked) {
     CreatePartitionsResponse response;
     std::map<std::string_view, int> times;
     for (const auto& topic : asked.topics) { ++times[topic.name]; }
@@ -335,7 +335,7 @@ std::optional<TopicsHandler::Refusal> TopicsHandler::grow(const CreatePartitions
 
 // --- deleting ----------------------------------------------------------------------------------------------------------
 
-void TopicsHandler::on(Request request, const DeleteTopicsRequest& asked) {
+void TopicsHandler::on(const Request& request, const DeleteTopicsRequest& asked) {
     DeleteTopicsResponse response;
     std::vector<DeleteTopicsRequest::DeleteTopicState> topics = asked.topics;
     for (const std::string& name : asked.topic_names) { topics.push_back({name, {}}); }

@@ -23,12 +23,12 @@ public:
     TopicsHandler(BrokerContext& context, std::function<void(const std::string&)> topic_deleted)
         : context_(context), topic_deleted_(std::move(topic_deleted)) {}
 
-    void on(Request request, const kafka::MetadataRequest& metadata);
-    void on(Request request, const kafka::DescribeTopicPartitionsRequest& describe);
-    void on(Request request, const kafka::DescribeClusterRequest& describe);
-    void on(Request request, const kafka::CreateTopicsRequest& create);
-    void on(Request request, const kafka::CreatePartitionsRequest& create);
-    void on(Request request, const kafka::DeleteTopicsRequest& remove);
+    void on(const Request& request, const kafka::MetadataRequest& metadata);
+    void on(const Request& request, const kafka::DescribeTopicPartitionsRequest& describe);
+    void on(const Request& request, const kafka::DescribeClusterRequest& describe);
+    void on(const Request& request, const kafka::CreateTopicsRequest& create);
+    void on(const Request& request, const kafka::CreatePartitionsRequest& create);
+    void on(const Request& request, const kafka::DeleteTopicsRequest& remove);
 
     // __consumer_offsets, made when it is first asked for.
     Result<ServedTopic> offsets_topic();
