@@ -48,7 +48,7 @@ struct Broker::Api {
 
 // A body that cannot be read has no answer that its sender could be sure of.
 template <class Message, auto handler>
-void Broker::decoded(Request request) {
+void Broker::decoded(Request request) {  // NOLINT(performance-unnecessary-value-param): most handlers keep it
     auto message = kafka::decode<Message>(request.body, request.version());
     if (!message) {
         lines_(fmt::format("{} from {}: {}", Message::message_name, request.peer.address.to_string(),
@@ -56,7 +56,7 @@ void Broker::decoded(Request request) {
         return server_.close(request.peer.connection, CloseReason::bad_request);
     }
     if constexpr (std::is_null_pointer_v<decltype(handler)>) {
-        on(std::move(request), *message);
+        on(request, *message);
     } else {
         (this->*handler).on(std::move(request), std::move(*message));
     }

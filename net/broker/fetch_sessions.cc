@@ -124,8 +124,9 @@ Fetch FetchSessions::begin_incremental(FetchSessionRequest request) {
 FetchAnswer FetchSessions::finish(Fetch fetch, std::span<const FetchOutcome> outcomes, int64_t now_ms) {
     CHECK(fetch.error_ == ErrorCode::none);
     now_ms_ = std::max(now_ms_, now_ms);
-    if (fetch.kind_ == Fetch::Kind::incremental) { return finish_incremental(fetch, outcomes); }
-    return finish_full(fetch, outcomes);
+    const Fetch used = std::move(fetch);
+    if (used.kind_ == Fetch::Kind::incremental) { return finish_incremental(used, outcomes); }
+    return finish_full(used, outcomes);
 }
 
 FetchAnswer FetchSessions::finish_full(const Fetch& fetch, std::span<const FetchOutcome> outcomes) {

@@ -9,11 +9,8 @@
 namespace flowstone {
 namespace {
 
-using testing::AllOf;
-using testing::Contains;
 using testing::Each;
 using testing::ElementsAre;
-using testing::Not;
 
 class ConfigEffectsTest : public LogWorld {
 protected:
