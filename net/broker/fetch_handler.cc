@@ -194,8 +194,9 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
         }
         found.batches = std::move(*read);
     }
-    data.high_watermark = ends.high_watermark.value;
-    data.last_stable_offset = ends.high_watermark.value;
+    // What became visible between the two looks may be among the batches: no answer carries records above its watermark.
+    data.high_watermark = std::max(ends.high_watermark, found.batches.next_offset).value;
+    data.last_stable_offset = data.high_watermark;
     data.log_start_offset = ends.log_start.value;
 }
 
