@@ -3,6 +3,7 @@
 // Order is everything. Files are filled and synced, then the names of new ones, then the slot is written, and only then
 // may the journal reuse the space up to what both slots no longer need.
 #include <algorithm>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -47,9 +48,9 @@ Result<void> Store::relieve_now(Shard& shard, bool must) {
         if (grown) { return {}; }
         log(grown.error().message());  // the ring as it is must do
     }
-    auto done = checkpoint_locked(must, false);
+    auto done = checkpoint_locked({.exact = must});
     // The fragments did not fit into what is left of the ring: exact files need none of it.
-    if (!done && done.error().code == Code::busy) { done = checkpoint_locked(true, false); }
+    if (!done && done.error().code == Code::busy) { done = checkpoint_locked({.exact = true}); }
     return done;
 }
 
@@ -69,24 +70,24 @@ Result<void> Store::grow_ring(Shard& shard, bool must) {
     return {};
 }
 
-Result<void> Store::fill_journaled(Shard& shard, bool exact, std::vector<Touched>& touched) {
+Result<void> Store::fill_journaled(Shard& shard, CheckpointScope scope, std::vector<Touched>& touched) {
     const std::vector<Partition*> all = made_partitions();
     std::vector<Partition*> partitions;
     {
         Guard guard(shard.lock());
         for (Partition* partition : all) {
             if (&partition->shard() != &shard || partition->hooks.deleted) { continue; }
-            const bool dirty = partition->segments().size() > 1 || partition->segments().back()->file ||
-                               !partition->chunks().empty() || (exact && !ends_on_record(*partition));
-            if (dirty || std::ranges::find(shard.journaled(), partition) != shard.journaled().end()) {
-                partitions.push_back(partition);
-            }
+            if (scope.only != nullptr && !scope.only->contains(partition)) { continue; }
+            const bool dirty = partition->hooks.journaled || partition->segments().size() > 1 ||
+                               partition->segments().back()->file || !partition->chunks().empty() ||
+                               (scope.exact && !ends_on_record(*partition));
+            if (dirty) { partitions.push_back(partition); }
         }
     }
     for (Partition* partition : partitions) {
         Guard guard(shard.lock());
         if (partition->hooks.deleted) { continue; }
-        TRY_VOID(shard.fill_partition(guard, *partition, exact));
+        TRY_VOID(shard.fill_partition(guard, *partition, scope.exact));
         touched.push_back({partition});
     }
     return {};
@@ -169,7 +170,8 @@ Result<void> Store::sync_partitions(std::vector<Touched>& touched) {
             Guard guard(partition.shard().lock());
             one.synced = partition.filled_from(0);
             for (const auto& segment : partition.segments()) {
-                if (segment->end.value_or(partition.closed().at) > segment->begin) {
+                const bool in_file = segment->file || partition.filled_from(segment->begin) > segment->begin;
+                if (in_file && segment->end.value_or(partition.closed().at) > segment->begin) {
                     segments.push_back(segment.get());
                 }
             }
@@ -234,11 +236,14 @@ void Store::describe_partition(const Touched& touched, bool exact, PartitionChec
     const bool whole = partition.segments().size() == 1;
     const uint64_t visible = partition.visible().at;
     uint64_t filled = std::min(touched.synced, visible);
-    // An exact claim holds only if nothing follows in the same block: whoever appends next repeats the block first.
-    const bool at_end =
-        exact && whole && filled == visible && partition.closed().at == visible && partition.hooks.committing_to == 0;
+    // An exact claim holds only if nothing follows in the same block: what is committed next repeats the block first. That
+    // is true of what is queued already, but not of a commit under way, nor of bytes that a file gets without one.
+    const bool next_repeats = partition.durability() == Durability::durable
+                                  ? visible >= first.begin && visible <= first.end.value_or(UINT64_MAX)
+                                  : whole && partition.closed().at == visible;
+    const bool at_end = exact && filled == visible && next_repeats && partition.hooks.committing_to == 0;
     if (!at_end) { filled = std::max(first.begin, align_down(filled, engine_.block_bytes)); }
-    if (!whole) { filled = std::min(filled, align_down(*first.end, engine_.block_bytes)); }
+    if (!at_end && !whole) { filled = std::min(filled, align_down(*first.end, engine_.block_bytes)); }
     filled = std::max(filled, first.begin);
     // What was proven stays proven: after an exact checkpoint that is more than whole blocks. But a batch below `durable`
     // whose end was lost was cut off, proven blocks and all.
@@ -270,10 +275,10 @@ void Store::describe_partition(const Touched& touched, bool exact, PartitionChec
     // What is not acknowledged yet a crash may take back, and others may get its offsets.
     out.producers = partition.producers().encode_window(partition.visible().offset);
     out.producers_end = partition.visible().offset;
-    if (at_end && out.synced_bytes % engine_.block_bytes != 0) { partition.set_carry_due(true); }
+    if (at_end && out.synced_bytes % engine_.block_bytes != 0) { partition.set_carry_due(partition.visible()); }
 }
 
-Result<void> Store::checkpoint(bool exact, bool clean) {
+Result<void> Store::checkpoint(CheckpointScope scope) {
     if (read_only()) { return fail(Code::read_only, "log.checkpoint", path()); }
     std::unique_lock one(checkpoint_lock_, std::defer_lock);
     const int64_t left = time_left();
@@ -282,11 +287,11 @@ Result<void> Store::checkpoint(bool exact, bool clean) {
     } else if (!one.try_lock_for(std::chrono::nanoseconds(left))) {
         return fail(Code::timed_out, "log.close", path());
     }
-    return checkpoint_locked(exact, clean);
+    return checkpoint_locked(scope);
 }
 
-Result<void> Store::checkpoint_locked(bool exact, bool clean) {
-    auto done = checkpoint_steps(exact, clean);
+Result<void> Store::checkpoint_locked(CheckpointScope scope) {
+    auto done = checkpoint_steps(scope);
     note_loss(done);
     return done;
 }
@@ -309,7 +314,29 @@ Result<void> Store::in_time() const {
     return {};
 }
 
-Result<void> Store::checkpoint_steps(bool exact, bool clean) {
+// The first commit that is needed for what the slot about to be written does not say of the partition; empty when none is.
+// Of one that the slot describes as before, because it was not asked for or has moved since, that is everything. Under the
+// locks of its shard and of what is persisted.
+std::optional<uint64_t> Store::needed_still(Partition& partition, bool described) {
+    auto& rewritten = partition.rewritten;
+    uint64_t proven = 0;
+    if (described) {
+        const auto& said = persisted_[{partition.identity().topic_id, partition.identity().number}];
+        const OpenSegment& front = *partition.segments().front();
+        // A block that was proven once and is still to be written again is needed from the journal all the same.
+        proven =
+            std::min(front.begin + (front.base == said.segment_base ? said.synced_bytes : 0), partition.filled_from(0));
+        partition.forget_commits_below(proven);
+        if (rewritten && (proven >= rewritten->end || partition.carry_due())) { rewritten.reset(); }
+    }
+    std::optional<uint64_t> needed = partition.needed_from(proven);
+    const auto and_from = [&](uint64_t sequence) { needed = std::min(needed.value_or(sequence), sequence); };
+    if (partition.swap_sequence) { and_from(*partition.swap_sequence); }
+    if (rewritten) { and_from(rewritten->sequence); }
+    return needed;
+}
+
+Result<void> Store::checkpoint_steps(CheckpointScope scope) {
     std::vector<Touched> touched;
     std::vector<uint64_t> first_needed(shards_.size());
     std::vector<RingCheckpoint> rings;
@@ -319,12 +346,12 @@ Result<void> Store::checkpoint_steps(bool exact, bool clean) {
             if (shards_[i]->failure()) { return std::unexpected(*shards_[i]->failure()); }
             first_needed[i] = shards_[i]->journal().next_sequence();
         }
-        TRY_VOID(fill_journaled(*shards_[i], exact, touched));
+        TRY_VOID(fill_journaled(*shards_[i], scope, touched));
     }
     for (const Touched& one : touched) { TRY_VOID(finish_rolled(*one.partition)); }
-    if (exact) { TRY_VOID(cut_files(touched)); }
+    if (scope.exact) { TRY_VOID(cut_files(touched)); }
     TRY_VOID(sync_partitions(touched));
-    if (!exact) {
+    if (!scope.exact && scope.only == nullptr) {
         for (size_t i = 0; i < shards_.size(); ++i) { TRY_VOID(carry_fragments(*shards_[i], first_needed[i])); }
     }
 
@@ -332,32 +359,25 @@ Result<void> Store::checkpoint_steps(bool exact, bool clean) {
     slot.number = checkpoint_number_ + 1;
     slot.cluster = cluster_;
     slot.generation = generation_;
-    slot.clean = clean;
+    slot.clean = scope.clean;
     slot.wall_ms = now_ms();
     for (size_t i = 0; i < shards_.size(); ++i) {
         Guard guard(shards_[i]->lock());
         const std::lock_guard persisted(persisted_lock_);
+        std::unordered_set<const Partition*> described;
         for (const Touched& one : touched) {
             const Partition& partition = *one.partition;
             if (&partition.shard() != shards_[i].get() || partition.hooks.deleted) { continue; }
-            describe_partition(one, exact, persisted_[{partition.identity().topic_id, partition.identity().number}]);
+            describe_partition(one, scope.exact,
+                               persisted_[{partition.identity().topic_id, partition.identity().number}]);
+            described.insert(&partition);
         }
         Journal& journal = shards_[i]->journal();
         uint64_t first = first_needed[i];
         shards_[i]->forget_journaled([&](Partition& partition) {
-            const auto& said = persisted_[{partition.identity().topic_id, partition.identity().number}];
-            const OpenSegment& front = *partition.segments().front();
-            // A block that was proven once and is still to be written again is needed from the journal all the same.
-            const uint64_t proven = std::min(front.begin + (front.base == said.segment_base ? said.synced_bytes : 0),
-                                             partition.filled_from(0));
-            partition.forget_commits_below(proven);
-            const auto needed = partition.needed_from(proven);
-            if (needed) { first = std::min(first, *needed); }
-            if (partition.swap_sequence) { first = std::min(first, *partition.swap_sequence); }
-            auto& rewritten = partition.rewritten;
-            if (rewritten && (proven >= rewritten->end || partition.carry_due())) { rewritten.reset(); }
-            if (rewritten) { first = std::min(first, rewritten->sequence); }
-            return !needed && !partition.swap_sequence && !rewritten;
+            const auto needed = needed_still(partition, described.contains(&partition));
+            first = std::min(first, needed.value_or(first));
+            return !needed;
         });
         first = std::min(first, journal.next_sequence());
         first_needed[i] = first;
@@ -377,7 +397,7 @@ Result<void> Store::checkpoint_steps(bool exact, bool clean) {
         shards_[i]->journal().release(std::min(first_needed[i], last_first_needed_[i]));
         last_first_needed_[i] = first_needed[i];
     }
-    close_idle_files(touched, exact);
+    close_idle_files(touched, scope.exact);
     return {};
 }
 
@@ -461,7 +481,7 @@ Result<void> Store::close(int64_t timeout_ms) {
     for (Partition* partition : partitions) {
         if (result) { result = end_swap(*partition); }
     }
-    if (result) { result = checkpoint(true); }
+    if (result) { result = checkpoint({.exact = true}); }
     for (Partition* partition : partitions) {
         if (result) { result = in_time(); }
         if (!result || partition->hooks.deleted) { continue; }
@@ -470,7 +490,9 @@ Result<void> Store::close(int64_t timeout_ms) {
         result = write_kafka_partition_files(*partition);
         partition->hooks.epochs_unwritten = false;
     }
-    if (result) { result = checkpoint(true, true); }  // both slots say the same: neither needs the ring
+    if (result) {
+        result = checkpoint({.exact = true, .clean = true});
+    }  // both slots say the same: neither needs the ring
     for (auto& shard : shards_) {
         if (result) { result = shard->journal().abandon_growth(); }
     }

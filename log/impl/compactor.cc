@@ -181,7 +181,7 @@ Result<bool> Compactor::plan() {
         }
     }
     // Replay over either checkpoint slot must not meet a file that we changed.
-    while (store_.checkpoint_number_ < closed_at + 1) { TRY_VOID(store_.checkpoint(false)); }
+    while (store_.checkpoint_number_ < closed_at + 1) { TRY_VOID(store_.checkpoint({})); }
     return !segments_.empty();
 }
 

@@ -314,25 +314,39 @@ Result<void> Reader::seek(From from) {
     Impl& self = *impl_;
     TRY_VOID(self.opened->usable("reader.seek"));
     if (self.store->read_only()) { TRY_VOID(self.look_again(false, false)); }
-    Offset target{0};
-    if (const auto* time = std::get_if<From::Time>(&from.value())) {
-        TRY(const auto place, self.cursor->seek_time(time->ms));
-        target = place.offset;
-    } else {
-        Guard guard(self.partition->shard().lock());
-        if (std::holds_alternative<From::Beginning>(from.value())) { target = self.partition->log_start(); }
-        if (std::holds_alternative<From::End>(from.value())) {
-            if (self.partition->durability() == Durability::memory) {
-                self.partition->close_batch(self.store->engine().pool);
+    const bool by_offset = std::holds_alternative<Offset>(from.value());
+    for (;;) {
+        Offset start;
+        Offset target{0};
+        {
+            Guard guard(self.partition->shard().lock());
+            start = self.partition->log_start();
+            if (std::holds_alternative<From::Beginning>(from.value())) { target = start; }
+            if (std::holds_alternative<From::End>(from.value())) {
+                if (self.partition->durability() == Durability::memory) {
+                    self.partition->close_batch(self.store->engine().pool);
+                }
+                target = self.partition->visible().offset;
             }
-            target = self.partition->visible().offset;
+            if (by_offset) { target = std::get<Offset>(from.value()); }
         }
-        if (const auto* offset = std::get_if<Offset>(&from.value())) { target = *offset; }
+        Result<void> found;
+        if (const auto* time = std::get_if<From::Time>(&from.value())) {
+            const auto place = self.cursor->seek_time(time->ms);
+            if (place) { target = place->offset; }
+            found = place ? Result<void>{} : std::unexpected(place.error());
+        }
+        if (found) { found = self.cursor->seek(target); }
+        if (!found && found.error().code == Code::out_of_range && !by_offset) {
+            // Who names no offset is not told that retention took one away meanwhile.
+            Guard guard(self.partition->shard().lock());
+            if (self.partition->log_start() > start) { continue; }
+        }
+        if (!found) { return found; }
+        self.position = target;
+        self.broken.reset();
+        return {};
     }
-    TRY_VOID(self.cursor->seek(target));
-    self.position = target;
-    self.broken.reset();
-    return {};
 }
 
 Result<Batch> Reader::next(std::chrono::milliseconds timeout) {
@@ -697,7 +711,7 @@ Result<int64_t> Log::new_producer_id() {
 }
 Result<void> Log::checkpoint() {
     TRY_VOID(flush());
-    return impl_->store->checkpoint(true);
+    return impl_->store->checkpoint({.exact = true});
 }
 Result<void> Log::maintain() {
     TRY_VOID(usable(impl_.get(), "log.maintain"));

@@ -87,7 +87,7 @@ Result<void> Maintenance::run() {
         TRY(const bool rolled, roll_idle(target));
         unfinished = unfinished || rolled;
     }
-    if (unfinished) { TRY_VOID(store_.checkpoint(false)); }
+    if (unfinished) { TRY_VOID(store_.checkpoint({})); }
     TRY_VOID(retain(targets));
     for (Target& target : targets) {
         if (stopping()) { return {}; }
@@ -297,7 +297,7 @@ Result<void> Maintenance::settle(const std::vector<Target>& targets) {
     for (const Target& target : targets) {
         for (const ClosedSegment& segment : target.gone) { closed_at = std::max(closed_at, segment.closed_at); }
     }
-    while (store_.checkpoint_number_ < closed_at + 1) { TRY_VOID(store_.checkpoint(false)); }
+    while (store_.checkpoint_number_ < closed_at + 1) { TRY_VOID(store_.checkpoint({})); }
     return {};
 }
 

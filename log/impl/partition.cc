@@ -336,7 +336,7 @@ void Partition::forget_commits_below(uint64_t at) {
     size_t keep = 0;
     while (keep + 1 < commits_.size() && commits_[keep + 1].begin <= at) { ++keep; }
     commits_.erase(commits_.begin(), commits_.begin() + static_cast<ptrdiff_t>(keep));
-    if (at >= closed_.at) { commits_.clear(); }
+    if (at >= visible_.at) { commits_.clear(); }  // what is behind it no commit has
 }
 
 void Partition::adopt_fragment(Bytes bytes, BufferPool& pool) {
@@ -351,7 +351,7 @@ void Partition::adopt_fragment(Bytes bytes, BufferPool& pool) {
     std::memcpy(chunk.buffer->data(), bytes.data(), bytes.size());
     chunks_.push_back(std::move(chunk));
     shard_.note_chunk(*this, chunks_.back());
-    set_carry_due(true);
+    set_carry_due(closed_);
 }
 
 // --- recovery ------------------------------------------------------------------------------------------------------------

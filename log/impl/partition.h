@@ -213,11 +213,12 @@ public:
     // The unfinished block before closed_ is not in the journal (it was written by an exact checkpoint): the next entry
     // is preceded by a carry, because its block is about to be written again (JOURNAL 2.2).
     bool carry_due() const { return carry_due_; }
-    void set_carry_due(bool due) {
-        carry_due_ = due;
-        carry_begin_ = align_down(closed_.at, block_bytes_);
-        carry_end_ = closed_;
+    void set_carry_due(const Mark& end) {
+        carry_due_ = true;
+        carry_begin_ = align_down(end.at, block_bytes_);
+        carry_end_ = end;
     }
+    void carried() { carry_due_ = false; }
     // Whether bytes at `at` share the block that must be carried first.
     bool carry_due_at(uint64_t at) const { return carry_due_ && at > carry_begin_ && at < carry_begin_ + block_bytes_; }
     uint64_t carry_begin() const { return carry_begin_; }
@@ -260,6 +261,7 @@ public:
     struct Hooks {
         bool in_open_list = false;
         bool in_dirty_list = false;
+        bool journaled = false;  // the journal may hold bytes of it that are still needed
         bool deleted = false;
         std::atomic<bool> loaded{false};  // the unfinished block and the seal are in memory
         bool loading = false;             // somebody is reading them

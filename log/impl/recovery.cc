@@ -493,7 +493,7 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         if (!store_.read_only() && partition.closed().at - segment.begin < size) {
             TRY(const auto writable, store_.segment_file(partition, segment));
             TRY_VOID(disk().truncate(*writable, partition.closed().at - segment.begin));
-            unproven_ = true;
+            unproven_.insert(&partition);
         }
         // A segment that begins where this one ends: rolls of topics below `durable` are not in the journal, and a
         // direct write into a new segment may have ended before the commit that speaks of the roll.
@@ -638,7 +638,8 @@ Result<void> Recovery::each_batch(Partition& partition, OpenSegment& segment, ui
     });
 }
 
-// The rings go on, one for each shard; what recovery could not leave to the journal is brought to the files first.
+// The rings go on, one for each shard, and what they hold they hold on: opening brings nothing of it to the files, only
+// what the journal does not know. After a loss, and with another number of shards, everything is brought to them first.
 Result<void> Recovery::begin_writing() {
     bool same_shards = rings_.size() == shard_count();
     for (uint32_t shard = 0; shard < shard_count(); ++shard) {
@@ -663,19 +664,13 @@ Result<void> Recovery::begin_writing() {
         };
     }
     // The opening itself goes on record: it numbers epochs and generations.
-    const bool exact = !same_shards || unproven_;
-    auto done = store_.checkpoint(exact);
-    // What must be carried did not fit into what is left of the ring: exact files need none of it.
-    if (!done && done.error().code == Code::busy) { done = store_.checkpoint(true); }
-    if (!done) { return done; }
-    // What was kept or cut without the journal knowing must be in both slots: either may be the one that survives.
-    if (exact) {
-        TRY_VOID(store_.checkpoint(true));
-    } else if (checkpoint_.clean) {
-        // Whoever finds a slot that says "clean" passes over the journal. Over the other slot, so that losing the newest
-        // one does not lose what comes now.
-        TRY_VOID(store_.checkpoint(false));
-    }
+    for (Partition* partition : touched_) { partition->shard().note_unfilled(*partition); }
+    const Store::CheckpointScope scope{.exact = true, .only = same_shards && !loss_ ? &unproven_ : nullptr};
+    TRY_VOID(store_.checkpoint(scope));
+    // What was kept or cut without the journal knowing must be in both slots: either may be the one that survives. And
+    // whoever finds a slot that says "clean" passes over the journal: it is written over, so that losing the newest one
+    // does not lose what comes now.
+    if (!same_shards || loss_ || !unproven_.empty() || checkpoint_.clean) { TRY_VOID(store_.checkpoint(scope)); }
     // Only now: while it is there and Kafka's, our older checkpoints do not count.
     TRY_VOID(store_.remove_kafka_clean_shutdown());
     TRY_VOID(Maintenance(store_).remove_leftovers());
@@ -687,7 +682,7 @@ Result<void> Recovery::begin_writing() {
 }
 
 Result<void> Recovery::remove_ring(uint32_t shard) {
-    TRY_VOID(store_.checkpoint(true));  // so that neither slot speaks of it
+    TRY_VOID(store_.checkpoint({.exact = true}));  // so that neither slot speaks of it
     TRY(const auto entries, disk().list(store_.path()));
     const std::string prefix = fmt::format("flowstone-journal-{}.", shard);
     for (const DirectoryEntry& entry : entries) {

@@ -100,7 +100,8 @@ private:
     std::map<Partition*, Aside>
         asides_;  // of partitions fenced in this opening: what the journal holds behind the loss
     std::set<Partition*> accepted_;
-    bool unproven_ = false;  // bytes were kept or cut that no sync covers yet
+    std::set<Partition*> unproven_;  // bytes of them were kept or cut that no sync covers yet
+    bool loss_ = false;              // one was found or accepted: the journal as it is explains nothing any more
 };
 
 }  // namespace flowstone

@@ -57,6 +57,7 @@ Result<void> Recovery::check_chain(Ring& ring) {
 
 // A commit is missing here: everything before it has been replayed, and nothing behind it.
 Result<void> Recovery::fence_damage(const Ring& ring, const JournalChain::Damage& damage) {
+    loss_ = true;
     std::string where = fmt::format("journal {} of {}", ring.known.shard, store_.path());
     for (const JournalScan::Broken& one : ring.scan.broken) {
         if (one.sequence == damage.begin) {
@@ -88,7 +89,7 @@ Result<void> Recovery::fence_damage(const Ring& ring, const JournalChain::Damage
 Result<void> Recovery::fence(Partition& partition, const LostRange& lost) {
     partition.lost = lost;
     touched_.insert(&partition);
-    unproven_ = true;
+    loss_ = true;
     const auto error = partition.lost_error("log.open");
     store_.log(error.message());
     // Who knows neither topics nor committed offsets must not go on with any.
@@ -153,7 +154,7 @@ Result<void> Recovery::take_batches(Partition& partition, SegmentScanner& scanne
         }
         partition.restored(batch.next_offset());
         touched_.insert(&partition);
-        unproven_ = true;
+        unproven_.insert(&partition);
     }
     return {};
 }
@@ -206,7 +207,7 @@ Result<void> Recovery::accept_loss(Partition& partition) {
     partition.lost.reset();
     accepted_.insert(&partition);
     touched_.insert(&partition);
-    unproven_ = true;
+    loss_ = true;
     if (lost.inside) { return {}; }
     const std::string& directory = partition.identity().directory;
     const std::string log = join_path(directory, segment_file_name(lost.end, SegmentFile::log));

@@ -29,13 +29,7 @@ Shard::Shard(Engine& engine, uint32_t number, std::unique_ptr<Journal> journal)
 
 void Shard::queue(const Range& range) {
     Partition& partition = *range.partition;
-    if (range.kind == EntryKind::batches) {
-        dirty_bytes_ += range.end - range.begin;
-        if (!partition.hooks.in_dirty_list) {
-            partition.hooks.in_dirty_list = true;
-            dirty_.push_back(&partition);
-        }
-    }
+    if (range.kind == EntryKind::batches) { note_dirty(partition, range.end - range.begin); }
     const bool shape =
         range.kind == EntryKind::trim || range.kind == EntryKind::truncate || range.kind == EntryKind::swap;
     if (partition.durability() == Durability::memory && !shape && range.kind != EntryKind::carry) {
@@ -54,6 +48,24 @@ void Shard::queue(const Range& range) {
     queue_.push_back(range);
     queue_.back().number = ++ranges_queued_;
     queued_bytes_ += range.end - range.begin;
+}
+
+void Shard::note_dirty(Partition& partition, uint64_t bytes) {
+    dirty_bytes_ += bytes;
+    if (partition.hooks.in_dirty_list) { return; }
+    partition.hooks.in_dirty_list = true;
+    dirty_.push_back(&partition);
+}
+
+void Shard::note_unfilled(Partition& partition) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < partition.chunks().size(); ++i) {
+        const uint64_t end = partition.duty_end(i);
+        bytes += end - std::min(end, partition.chunks()[i].filled);
+    }
+    if (bytes == 0) { return; }
+    note_dirty(partition, bytes);
+    recovered_bytes_ += bytes;
 }
 
 // What is appended to a `memory` topic goes to its file as soon as there is a large piece of it: the memory is used again
@@ -119,11 +131,16 @@ void Shard::trim_tail() {
 }
 
 void Shard::note_journaled(Partition& partition) {
-    if (std::ranges::find(journaled_, &partition) == journaled_.end()) { journaled_.push_back(&partition); }
+    if (partition.hooks.journaled) { return; }
+    partition.hooks.journaled = true;
+    journaled_.push_back(&partition);
 }
 
 void Shard::forget_journaled(const std::function<bool(Partition&)>& done) {
-    std::erase_if(journaled_, [&](Partition* partition) { return done(*partition); });
+    std::erase_if(journaled_, [&](Partition* partition) {
+        partition->hooks.journaled = !done(*partition);
+        return !partition->hooks.journaled;
+    });
 }
 
 void Shard::hold_appends(bool held) {
@@ -218,19 +235,27 @@ Result<void> Shard::wait_for_room(Guard& guard, const Partition* partition) {
     }
 }
 
-// Whether there is room again: what could not be written is tried once more.
+// Whether there is room again: what could not be written is tried once more. What others who are at it find out may be
+// older than this call.
 Result<void> Shard::try_for_space(Guard& guard, const Partition* partition) {
-    const Error full = *no_space_;
-    Result<void> tried = std::unexpected(full);
-    if (commit_due() && !commits_.taken()) {
+    while (filling_ || commits_.taken()) {
+        if (filling_) {
+            wait_on(guard, fill_word_);
+        } else {
+            commits_.wait_for_this(guard);
+        }
+    }
+    if (!no_space_) { return {}; }
+    Result<void> tried = std::unexpected(*no_space_);
+    if (commit_due()) {
         const auto done = commit(guard);
         tried = done ? Result<void>{} : std::unexpected(done.error());
-    } else if (!filling_) {
+    } else {
         const auto done = fill(guard);
         tried = done ? Result<void>{} : std::unexpected(done.error());
     }
     if (tried || (tried.error().code == Code::no_space && give_up_reserve(guard, partition))) {
-        no_space_.reset();
+        room_again();
         return {};
     }
     return tried;
@@ -271,7 +296,7 @@ void Shard::wait_on(Guard& guard, std::atomic<uint32_t>& word) { ThreadWorld::sl
 Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next) {
     auto waited = wait_for(guard, partition, next);
     if (waited || waited.error().code != Code::no_space || !give_up_reserve(guard, &partition)) { return waited; }
-    no_space_.reset();
+    room_again();
     return wait_for(guard, partition, next);
 }
 
@@ -287,7 +312,7 @@ Result<void> Shard::wait_for(Guard& guard, Partition& partition, Offset next) {
         if (partition.durability() == Durability::memory) { return true; }  // appended is all it promises
         if (failure()) { return lost(*failure()); }
         if (partition.hooks.deleted) { return lost(deleted_error(partition)); }
-        if (has_committer_ && no_space_ && !commits_.taken()) { return lost(*no_space_); }
+        if (has_committer_ && commit_refused_ && !commits_.taken()) { return lost(*no_space_); }
         const bool served_still = commit_due() || commits_.taken();
         if (shut_ && (!served_still || time_left() == 0)) { return lost(closed_error()); }
         return false;
@@ -352,13 +377,14 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
         // Whatever failed meanwhile, nothing is acknowledged after it (JOURNAL 5.1).
         if (failure()) { result = std::unexpected(*failure()); }
         if (result) {
-            no_space_.reset();
+            room_again();
             publish(now);
         } else if (result.error().code == Code::no_space) {
             // Only a direct write can meet a full disk, before the journal speaks of it: the records stay queued.
             for (const Range& range : now.taken) { queued_bytes_ += range.end - range.begin; }
             queue_.insert(queue_.begin(), now.taken.begin(), now.taken.end());
             no_space_ = result.error();
+            commit_refused_ = true;
         } else {
             go_offline(result.error());
         }
@@ -370,7 +396,10 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
     guard.unlock();
     result = relieve_ring(!room);
     guard.lock();
-    if (!result && result.error().code == Code::no_space) { no_space_ = result.error(); }
+    if (!result && result.error().code == Code::no_space) {
+        no_space_ = result.error();
+        commit_refused_ = true;
+    }
     if (!result) { return std::unexpected(result.error()); }
     return true;
 }
@@ -446,6 +475,7 @@ void Shard::drop(Guard& guard, Partition& partition) {
     });
     std::erase(open_, &partition);
     std::erase(journaled_, &partition);
+    partition.hooks.journaled = false;
     std::erase(dirty_, &partition);
     std::erase(streaming_, &partition);
     std::erase_if(tail_, [&](const auto& chunk) { return chunk.first == &partition; });
@@ -804,7 +834,7 @@ void Shard::publish(Plan& now) {
                     note_journaled(partition);
                 }
                 if (run.carry && !durable) { note_rewritten(partition, run.carry_begin, now.place->sequence); }
-                if (run.carry) { partition.set_carry_due(false); }
+                if (run.carry) { partition.carried(); }
                 if (run.direct) {
                     note_filled(partition, run.direct_begin, run.direct_end);
                     run.segment->fills_unsynced = false;
@@ -819,7 +849,7 @@ void Shard::publish(Plan& now) {
                 } else {
                     note_rewritten(partition, range.begin, now.place->sequence);
                 }
-                partition.set_carry_due(false);
+                partition.carried();
                 partition.carry_queued = false;
                 break;
             case EntryKind::roll: run.segment->rolled = true; break;
@@ -857,7 +887,9 @@ void Shard::note_filled(Partition& partition, uint64_t begin, uint64_t end) {
         const uint64_t until = std::min(end, partition.duty_end(i));
         if (begin > chunk.filled) { continue; }  // not this chunk's turn
         if (until > chunk.filled) {
-            dirty_bytes_ -= std::min(dirty_bytes_, until - chunk.filled);
+            const uint64_t bytes = until - chunk.filled;
+            dirty_bytes_ -= std::min(dirty_bytes_, bytes);
+            recovered_bytes_ -= std::min(recovered_bytes_, bytes);  // the oldest come first
             chunk.filled = until;
         }
     }
@@ -924,7 +956,7 @@ Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
         }
         return std::unexpected(result.error());
     }
-    no_space_.reset();
+    room_again();
     writes[0].segment->padded = writes[0].segment->padded || writes[0].end % engine_.block_bytes != 0;
     note_filled(partition, writes[0].begin, writes[0].end);
     partition.hooks.unfilled_bytes -= std::min(partition.hooks.unfilled_bytes, writes[0].end - writes[0].begin);

@@ -126,10 +126,12 @@ public:
         if (admits(partition)) [[likely]] { return {}; }
         return wait_for_room(guard, partition);
     }
-    // Whether admit() would wait for others to write, who are at it. A full disk, or a log that ended, is no such wait.
+    // Whether admit() would wait for others to write, who are at it. A full disk, or a log that ended, is no such wait,
+    // nor is a budget spent on unfinished blocks, which only grow by more records.
     bool would_wait(const Partition& partition) const {
-        return has_committer_ && !admits(&partition) && !engine_.failed.load(std::memory_order_acquire) && !shut_ &&
-               !no_space_ && !partition.hooks.deleted;
+        const bool at_it = holders_ > 0 || !dirty_.empty() || filling_ || commit_due() || commits_.taken();
+        return has_committer_ && !admits(&partition) && at_it && !engine_.failed.load(std::memory_order_acquire) &&
+               !shut_ && !no_space_ && !partition.hooks.deleted;
     }
     // Whoever does not wait for room asks those who make it to go on.
     void hurry() {
@@ -177,6 +179,8 @@ public:
     void adopt(const Partition& partition) { members_.insert(&partition); }
     void forget_journaled(const std::function<bool(Partition&)>& done);
     void note_journaled(Partition& partition);
+    // Recovery: what the journal gave back counts as appended and not yet in a file.
+    void note_unfilled(Partition& partition);
 
     // Takes away the chunks that begin at `from` or later: the files have their bytes. Recovery only.
     void forget_chunks(Partition& partition, uint64_t from);
@@ -207,7 +211,7 @@ public:
 private:
     bool admits(const Partition* partition) const {
         return !engine_.failed.load(std::memory_order_acquire) && !shut_ && !no_space_ && holders_ == 0 &&
-               dirty_bytes_ < engine_.options.dirty_bytes_max &&
+               dirty_bytes_ < engine_.options.dirty_bytes_max + recovered_bytes_ &&
                (partition == nullptr || (!partition->hooks.deleted && !partition->lost));
     }
     Result<void> wait_for_room(Guard& guard, const Partition* partition);
@@ -253,6 +257,7 @@ private:
         bool durable;
     };
 
+    void note_dirty(Partition& partition, uint64_t bytes);
     void stream(Partition& partition, uint64_t bytes);
     void close_open_batches();
     bool plan(Plan& plan);  // false: the ring is full
@@ -299,6 +304,7 @@ private:
     std::vector<Partition*> journaled_;
     std::deque<std::pair<Partition*, uint64_t>> tail_;  // chunks, oldest first, by where they begin
     uint64_t dirty_bytes_ = 0;                          // of chunks that no file has yet
+    uint64_t recovered_bytes_ = 0;                      // of these, from the journal: nobody need wait for them
     uint64_t tail_bytes_ = 0;                           // memory of all chunks
     uint64_t tail_bytes_ever_ = 0;                      // of those that are gone, too
     std::optional<uint64_t> tail_read_at_;              // tail_bytes_ever_ when a reader was last served from a chunk
@@ -319,6 +325,11 @@ private:
 
     // The disk was full when a write was last tried. Reads go on, appends are refused until one try succeeds.
     std::optional<Error> no_space_;
+    bool commit_refused_ = false;  // by it; a fill that finds no room keeps no commit from the journal
+    void room_again() {
+        no_space_.reset();
+        commit_refused_ = false;
+    }
 
     uint32_t holders_ = 0;
     bool shut_ = false;

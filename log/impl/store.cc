@@ -285,7 +285,7 @@ Result<void> Store::quiesce() {
         Guard guard(shard->lock());
         TRY_VOID(shard->flush(guard));
     }
-    return checkpoint(true);
+    return checkpoint({.exact = true});
 }
 
 std::vector<TopicInfo> Store::topics() {
@@ -509,6 +509,7 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
     if (!file && file.error().code == Code::not_found) {
         auto made = disk().make_directory(identity.directory);
         if (!made && made.error().code != Code::exists) { return std::unexpected(made.error()); }
+        if (made) { directories_made_.fetch_add(1); }
         // A crash may have left a directory that does not say whose it is: whoever comes after a deletion must know.
         if (made || !disk().info(join_path(identity.directory, partition_metadata_file_name))) {
             TRY_VOID(write_partition_metadata(disk(), identity.directory, identity.topic_id));
@@ -527,7 +528,12 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
 
 Result<void> Store::sync_names(Partition& partition, OpenSegment& segment) {
     TRY_VOID(disk().sync_directory(partition.identity().directory));
-    TRY_VOID(disk().sync_directory(path()));
+    const uint64_t made = directories_made_.load();
+    if (directories_synced_.load() < made) {
+        TRY_VOID(disk().sync_directory(path()));
+        uint64_t synced = directories_synced_.load();
+        while (synced < made && !directories_synced_.compare_exchange_weak(synced, made)) {}
+    }
     segment.names_unsynced = false;
     return {};
 }

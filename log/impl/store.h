@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -107,8 +108,14 @@ public:
     std::vector<std::unique_ptr<Shard>>& shards() { return shards_; }
 
     // --- checkpoints ---
-    // `exact`: every file ends with its last batch and the ring is empty afterwards, if nobody appends meanwhile.
-    Result<void> checkpoint(bool exact, bool clean = false);
+    struct CheckpointScope {
+        bool exact = false;  // every file ends with its last batch and the ring is empty afterwards, if nobody appends
+        bool clean = false;  // and the next opening need not look at it
+        // Only these are brought to their files: of all others the slot says what the newest one says, and what the
+        // journal holds of them stays needed. Null: all.
+        const std::set<Partition*>* only = nullptr;
+    };
+    Result<void> checkpoint(CheckpointScope scope);
     Result<void> close(int64_t timeout_ms);
     Result<void> maintain();
     Result<void> poll();  // with `threads = 0`: what is due, waiting for nobody
@@ -172,14 +179,14 @@ private:
     Result<bool> kafka_closed_it();  // Kafka wrote to it since we did, and ended in order
 
     // Steps of a checkpoint (checkpointer.cc).
-    Result<void> checkpoint_locked(bool exact, bool clean);
+    Result<void> checkpoint_locked(CheckpointScope scope);
     struct Touched {
         Partition* partition;
         uint64_t synced = 0;  // stream position: everything below it was in files when these were synced
     };
-    Result<void> checkpoint_steps(bool exact, bool clean);
+    Result<void> checkpoint_steps(CheckpointScope scope);
     void note_loss(const Result<void>& done);
-    Result<void> fill_journaled(Shard& shard, bool exact, std::vector<Touched>& touched);
+    Result<void> fill_journaled(Shard& shard, CheckpointScope scope, std::vector<Touched>& touched);
     bool ends_on_record(const Partition& partition);
     Result<void> finish_rolled(Partition& partition);
     Result<void> sync_partitions(std::vector<Touched>& touched);
@@ -187,6 +194,7 @@ private:
     Result<void> cut_files(const std::vector<Touched>& touched);
     Result<void> flush_index(Partition& partition, OpenSegment& segment, bool and_sync);
     Result<void> chain_seal(Partition& partition, File& file, Seal& seal);
+    std::optional<uint64_t> needed_still(Partition& partition, bool described);
     void close_idle_files(const std::vector<Touched>& touched, bool exact);
     void describe_partition(const Touched& touched, bool exact, PartitionCheckpoint& out);
 
@@ -213,6 +221,9 @@ private:
     int64_t producer_id_end_ = 0;
 
     std::vector<std::unique_ptr<Shard>> shards_;
+    // Of partitions, ever made here and known to survive. The first stands for what an earlier opening left.
+    std::atomic<uint64_t> directories_made_{1};
+    std::atomic<uint64_t> directories_synced_{0};
     // Before any shard's lock, never while one is held. Files of segments are opened under it, so it may take long.
     std::mutex files_lock_;
     std::mutex offsets_lock_;

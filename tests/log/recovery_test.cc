@@ -1,5 +1,6 @@
 // What an opening makes of what a crash left, case by case. Each was found by tests/sim/crash_test.cc.
 #include "tests/log/log_world.h"
+#include "tests/sim/world/faulty_disk.h"
 #include "tests/sim/world/world_verify.h"
 #include "tests/storage/value_of.h"
 
@@ -188,6 +189,58 @@ TEST_F(RecoveryTest, ARingThatACrashLeftHalfMadeKeepsNobodyFromLookingIn) {
 }
 
 // Whatever the checkpoint had done: a segment that has its seal does not grow any more.
+// Ten thousand partitions with a record each would be ten thousand directories, files and syncs before the first answer.
+TEST_F(RecoveryTest, OpeningBringsNothingToFilesThatTheJournalHolds) {
+    constexpr int partitions = 20;
+    {
+        Log log = open();
+        Topic topic = make(log, "events", {}, partitions);
+        for (int i = 0; i < partitions; ++i) { ASSERT_TRUE(topic.append(record(numbered(i)), {.partition = i})); }
+    }
+    const auto killed = disk_.crash({.keep = Crash::Keep::nothing});
+    FaultyDisk counted(*killed);
+    counted.only_paths_with("events-");
+    {
+        Log log = open_on(counted);
+        for (const auto call :
+             {FaultyDisk::Call::make_directory, FaultyDisk::Call::write, FaultyDisk::Call::write_durable,
+              FaultyDisk::Call::sync, FaultyDisk::Call::sync_directory}) {
+            EXPECT_EQ(counted.calls(call), 0u) << FaultyDisk::name(call);
+        }
+        Topic topic = value_of(log.topic("events"));
+        ASSERT_TRUE(topic.append(record("next"), {.partition = 7}));
+    }
+    // What was left to the journal is still there after the next crash, and after a clean close.
+    const auto again = killed->crash({.keep = Crash::Keep::nothing});
+    for (int i = 0; i < 2; ++i) {
+        Log log = open_on(*again);
+        Topic topic = value_of(log.topic("events"));
+        for (int partition = 0; partition < partitions; ++partition) {
+            const auto found = read(topic, {}, partition);
+            ASSERT_EQ(found.size(), partition == 7 ? 2u : 1u) << partition;
+            EXPECT_EQ(found[0].second, numbered(partition));
+        }
+        close(log);
+    }
+}
+
+TEST_F(RecoveryTest, ATrimThatOnlyTheJournalHoldsOutlivesOpeningsThatBringNothingToFiles) {
+    {
+        Log log = open();
+        Topic topic = make(log, "events");
+        fill(topic, 0, 3);
+        ASSERT_TRUE(log.checkpoint());  // every byte of it is in its file
+        ASSERT_TRUE(topic.delete_records(0, Offset{2}));
+    }
+    auto disk = disk_.crash({.keep = Crash::Keep::nothing});
+    for (int i = 0; i < 3; ++i) {
+        Log log = open_on(*disk);
+        Topic topic = value_of(log.topic("events"));
+        EXPECT_EQ(info(topic).log_start, Offset{2}) << i;
+        disk = disk->crash({.keep = Crash::Keep::nothing});
+    }
+}
+
 TEST_F(RecoveryTest, ASealedSegmentOfAMemoryTopicIsNotContinued) {
     SimDisk recorded({.record = true});
     uint64_t first = 0;
