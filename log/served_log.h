@@ -43,7 +43,6 @@ public:
     const Uuid& id() const;
     int32_t partitions() const;
     bool internal() const;
-    bool deleted() const;
 
 private:
     friend class ServedLog;

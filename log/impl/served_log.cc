@@ -18,7 +18,6 @@ const std::string& ServedTopic::name() const { return table_->name; }
 const Uuid& ServedTopic::id() const { return table_->id; }
 int32_t ServedTopic::partitions() const { return table_->count; }
 bool ServedTopic::internal() const { return table_->internal; }
-bool ServedTopic::deleted() const { return table_->deleted; }
 
 ServedLog::ServedLog(Log& log) : store_(LogAccess::store(log)) {}
 ServedLog::~ServedLog() { set_notice({}); }

@@ -85,6 +85,24 @@ std::string in_force(const TopicConfig& config, std::string_view name) {
     return "";
 }
 
+// Each resource of the request, by the worker; then the answer.
+template <class Response, class Asked, class Change>
+void change_all(BrokerContext& context, Request request, const Asked& asked, Change change) {
+    request.frame = nullptr;
+    context.worker.submit([&context, request = std::move(request), asked, change]() mutable -> std::function<void()> {
+        Response response;
+        for (const auto& resource : asked.resources) {
+            const auto refusal = change(resource, asked.validate_only);
+            const bool done = refusal.error == ErrorCode::none;
+            response.responses.push_back({refusal.error, done ? std::nullopt : std::optional(refusal.message),
+                                          resource.resource_type, resource.resource_name});
+        }
+        return [&context, request = std::move(request), response = std::move(response)] {
+            context.answer(request, response);
+        };
+    });
+}
+
 }  // namespace
 
 // Kafka's ConfigEntry.ConfigSource.
@@ -291,35 +309,15 @@ std::optional<ConfigHandler::Refusal> ConfigHandler::adjust(
 }
 
 void ConfigHandler::on(Request request, const AlterConfigsRequest& asked) {
-    request.frame = nullptr;
-    context_.worker.submit([this, request = std::move(request), asked]() mutable -> std::function<void()> {
-        AlterConfigsResponse response;
-        for (const auto& resource : asked.resources) {
-            const Refusal refusal = replace(resource, asked.validate_only).value_or(Refusal{});
-            response.responses.push_back(
-                {refusal.error, refusal.error == ErrorCode::none ? std::nullopt : std::optional(refusal.message),
-                 resource.resource_type, resource.resource_name});
-        }
-        return [this, request = std::move(request), response = std::move(response)] {
-            context_.answer(request, response);
-        };
+    change_all<AlterConfigsResponse>(context_, std::move(request), asked, [this](const auto& resource, bool validate) {
+        return replace(resource, validate).value_or(Refusal{});
     });
 }
 
 void ConfigHandler::on(Request request, const IncrementalAlterConfigsRequest& asked) {
-    request.frame = nullptr;
-    context_.worker.submit([this, request = std::move(request), asked]() mutable -> std::function<void()> {
-        IncrementalAlterConfigsResponse response;
-        for (const auto& resource : asked.resources) {
-            const Refusal refusal = adjust(resource, asked.validate_only).value_or(Refusal{});
-            response.responses.push_back(
-                {refusal.error, refusal.error == ErrorCode::none ? std::nullopt : std::optional(refusal.message),
-                 resource.resource_type, resource.resource_name});
-        }
-        return [this, request = std::move(request), response = std::move(response)] {
-            context_.answer(request, response);
-        };
-    });
+    change_all<IncrementalAlterConfigsResponse>(
+        context_, std::move(request), asked,
+        [this](const auto& resource, bool validate) { return adjust(resource, validate).value_or(Refusal{}); });
 }
 
 }  // namespace flowstone

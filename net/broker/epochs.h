@@ -1,14 +1,22 @@
-// Where the records of a leader epoch end (KIP-101, KIP-279; SERVE.md rule 10).
+// Leader epochs: who is fenced, and where the records of one end (KIP-101, KIP-279, KIP-320; SERVE.md rule 10).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 
 #include <flowstone/ids.h>
 
+#include "net/kafka/error_code.h"
 #include "storage/meta_files.h"
 
 namespace flowstone {
+
+// Whether a client that believes in `asked` speaks of the leader that we are; negative: it does not say.
+inline kafka::ErrorCode check_leader_epoch(int32_t asked, Epoch current) {
+    if (asked < 0 || asked == current.value) { return kafka::ErrorCode::none; }
+    return asked < current.value ? kafka::ErrorCode::fenced_leader_epoch : kafka::ErrorCode::unknown_leader_epoch;
+}
 
 // Of the largest epoch that is not above the one asked: that epoch, and the offset at which the next one begins, or the
 // log's end. None when every epoch that is known is above it.

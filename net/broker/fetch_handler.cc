@@ -16,12 +16,12 @@ namespace {
 
 constexpr int16_t ids_since = 13;
 constexpr int8_t read_committed = 1;
-constexpr size_t sessions_since = 7;
+constexpr int16_t sessions_since = 7;
 
 FetchSessionRequest session_request(const FetchRequest& fetch, int16_t version) {
     FetchSessionRequest out;
     out.by_topic_id = version >= ids_since;
-    if (version >= static_cast<int16_t>(sessions_since)) {
+    if (version >= sessions_since) {
         out.session_id = fetch.session_id;
         out.session_epoch = fetch.session_epoch;
     }
@@ -168,14 +168,9 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
         data.error_code = ErrorCode::unknown_topic_or_partition;
         return;
     }
-    if (asked.current_leader_epoch >= 0) {
-        const Epoch epoch = context_.served.leader_epoch(*topic, asked.partition);
-        if (asked.current_leader_epoch != epoch.value) {
-            data.error_code = asked.current_leader_epoch < epoch.value ? ErrorCode::fenced_leader_epoch
-                                                                       : ErrorCode::unknown_leader_epoch;
-            return;
-        }
-    }
+    data.error_code =
+        check_leader_epoch(asked.current_leader_epoch, context_.served.leader_epoch(*topic, asked.partition));
+    if (data.error_code != ErrorCode::none) { return; }
     found.place = *place;
     found.limits = limits;
     found.ends = context_.served.ends(*place);
@@ -199,8 +194,9 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
         }
         found.batches = std::move(*read);
     }
-    data.high_watermark = ends.high_watermark.value;
-    data.last_stable_offset = ends.high_watermark.value;
+    // What became visible between the two looks may be among the batches: no answer carries records above its watermark.
+    data.high_watermark = std::max(ends.high_watermark, found.batches.next_offset).value;
+    data.last_stable_offset = data.high_watermark;
     data.log_start_offset = ends.log_start.value;
 }
 

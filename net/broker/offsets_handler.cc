@@ -53,10 +53,7 @@ OffsetsHandler::Place OffsetsHandler::find(const std::string& name, int32_t numb
     }
     place.partition = *partition;
     place.leader_epoch = context_.served.leader_epoch(*place.topic, number);
-    if (current_leader_epoch >= 0 && current_leader_epoch != place.leader_epoch.value) {
-        place.error = current_leader_epoch < place.leader_epoch.value ? ErrorCode::fenced_leader_epoch
-                                                                      : ErrorCode::unknown_leader_epoch;
-    }
+    place.error = check_leader_epoch(current_leader_epoch, place.leader_epoch);
     return place;
 }
 
