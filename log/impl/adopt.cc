@@ -200,6 +200,8 @@ Result<std::optional<PartitionCheckpoint>> Adoption::walk(const TopicPartition& 
         const Offset end = last ? Offset{INT64_MAX} : segments[i + 1].base;
         TRY_VOID(walk_segment(directory, segments[i].base, end, last, metadata, out));
     }
+    // In segments that nobody walked Kafka's cleaner may have left gaps.
+    if (!all) { out.compacted_end = std::max(out.compacted_end, segments.back().base); }
     out.log_start = std::min(out.log_start, out.boundary_offset);
     out.producers = producers_.encode_window();
     out.producers_end = out.boundary_offset;

@@ -436,6 +436,8 @@ Result<void> Recovery::settle(Partition& partition) {
         if (!store_.read_only() && !partition.lost) { TRY_VOID(set_aside(partition)); }
     }
     TRY_VOID(note_batches(partition, said));
+    // It goes on below what it was trimmed to: the journal must not tell of that trim again once there is more.
+    if (partition.log_start() > partition.closed().offset) { loss_ = true; }
     partition.show_restored();
     if (partition.closed().at > 0) {  // nothing of what was found went through a seal
         for (const auto& segment : partition.segments()) { segment->seal.reset(); }

@@ -125,6 +125,21 @@ TEST_F(AdoptTest, WhatKafkaWroteIsReadWithoutAdoptingAndStaysAsItIs) {
     EXPECT_EQ(refused.error().code, Code::unsupported) << refused.error().message();
 }
 
+// Its cleaner took the first batch of the first segment.
+TEST_F(AdoptTest, WhatKafkaCompactedIsReadWithoutAdopting) {
+    write_as_kafka();
+    auto expected = values(open({.read_only = true}), "many");
+    ASSERT_GT(expected.size(), 1u);
+    expected.erase(expected.begin());
+    const std::string front = "data/many-0/00000000000000000000";
+    const auto bytes = read(front + ".log");
+    const size_t first = value_of(BatchView::parse(bytes)).size();
+    for (const char* kind : {".log", ".index", ".timeindex", ".seal"}) { (void)disk_.remove(front + kind); }
+    write(front + ".log", Bytes(bytes).subspan(first));
+    EXPECT_EQ(values(open({.read_only = true}), "many"), expected);
+    EXPECT_EQ(values(open({.adopt = true}), "many"), expected);
+}
+
 TEST_F(AdoptTest, AdoptedItIsALogLikeAnyOther) {
     write_as_kafka();
     {

@@ -241,6 +241,53 @@ TEST_F(RecoveryTest, ATrimThatOnlyTheJournalHoldsOutlivesOpeningsThatBringNothin
     }
 }
 
+// A crash in the middle of such a write would tear what the checkpoint proved, and nothing else holds it.
+TEST_F(RecoveryTest, AProvenBlockIsNotWrittenAgainBeforeTheJournalHoldsIt) {
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk);
+    Topic busy = make(log, "busy");
+    Topic topic = make(log, "events");
+    fill(busy, 0, 1);
+    fill(topic, 0, 1);
+    ASSERT_TRUE(log.checkpoint());
+    fill(busy, 1, 2);
+    disk.only_paths_with(".log");
+    const uint64_t writes = disk.calls(FaultyDisk::Call::write);
+    const std::string large(20'000, '.');  // in memory of its own, which begins with a copy of the block
+    const Record more[] = {record(large)};
+    const AtomicPart parts[] = {{topic, 0, more}};
+    std::optional<Pending> pending;
+    disk.interrupt(FaultyDisk::Call::write, [&] { pending = value_of(log.append_atomic(parts)); });
+    ASSERT_TRUE(log.checkpoint());
+    ASSERT_TRUE(pending);
+    EXPECT_EQ(disk.calls(FaultyDisk::Call::write), writes + 1) << "more than that of the other topic";
+    ASSERT_TRUE(log.wait(*pending));
+    EXPECT_EQ(read(topic).size(), 2u);
+}
+
+TEST_F(RecoveryTest, ATrimOfWhatACrashTookIsNotRepeatedOnWhatCameInItsPlace) {
+    {
+        Log log = open();
+        Topic durable = make(log, "durable");
+        Topic memory = make(log, "memory", {{"flowstone.durability", "memory"}});
+        fill(durable, 0, 1);
+        fill(memory, 0, 3);
+        ASSERT_TRUE(memory.delete_records(0, Offset{3}));
+    }
+    const auto first = disk_.crash({.keep = Crash::Keep::nothing});
+    {
+        Log log = open_on(*first);
+        Topic memory = value_of(log.topic("memory"));
+        ASSERT_EQ(info(memory).log_end, Offset{0});
+        fill(memory, 10, 11);
+        ASSERT_TRUE(log.checkpoint());
+    }
+    const auto second = first->crash({.keep = Crash::Keep::nothing});
+    Log log = open_on(*second);
+    Topic memory = value_of(log.topic("memory"));
+    EXPECT_EQ(read(memory).size(), 1u);
+}
+
 TEST_F(RecoveryTest, ASealedSegmentOfAMemoryTopicIsNotContinued) {
     SimDisk recorded({.record = true});
     uint64_t first = 0;
