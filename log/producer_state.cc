@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "log/transactions.h"
 #include "storage/check.h"
 #include "storage/try.h"
 
@@ -48,32 +49,6 @@ struct Producer {
                    : sequence_after(batches[batch_count - 1].last_sequence, 1);
     }
 };
-
-// What a marker says: only the coordinator's epoch matters here, commit and abort end the transaction alike.
-struct Marker {
-    bool ends_transaction = false;
-    std::optional<int32_t> coordinator_epoch;
-};
-
-// Key: i16 version, i16 type (0 abort, 1 commit). Value: i16 version, i32 coordinator epoch. All others (leader change,
-// snapshot ends) are not a producer's, nor is a control batch that compaction emptied.
-Marker read_marker(BatchView batch) {
-    std::vector<std::byte> scratch;
-    auto cursor = RecordCursor::open(batch, scratch);
-    if (!cursor) { return {}; }
-    const auto record = cursor->next();
-    if (!record || !*record || !(*record)->key) { return {}; }
-    ByteReader key(as_bytes(*(*record)->key));
-    key.skip(2);
-    const auto type = key.be<int16_t>();
-    if (key.failed() || (type != 0 && type != 1)) { return {}; }
-    Marker marker{.ends_transaction = true, .coordinator_epoch = std::nullopt};
-    ByteReader value(as_bytes((*record)->value.value_or("")));
-    value.skip(2);
-    const auto epoch = value.be<int32_t>();
-    if (!value.failed()) { marker.coordinator_epoch = epoch; }
-    return marker;
-}
 
 std::unexpected<Error> refuse(Code code, const ProducerAppend& append, const Producer& known) {
     if (code == Code::stale_epoch) {
@@ -174,12 +149,13 @@ Result<std::optional<ProducerBatch>> ProducerState::check(const ProducerAppend& 
 void ProducerState::applied(BatchView batch, int64_t now_ms) {
     if (batch.producer_id() < 0) { return; }
     if (batch.control()) {
-        const Marker marker = read_marker(batch);
-        if (!marker.ends_transaction) { return; }
+        // Commit and abort end the transaction alike.
+        const auto marker = read_marker(batch);
+        if (!marker) { return; }
         if (producers_ == nullptr) { producers_ = std::make_unique<Producers>(); }
         Producer& producer = producers_->use(batch.producer_id(), now_ms);
         producer.enter_epoch(batch.producer_epoch());
-        if (marker.coordinator_epoch) { producer.coordinator_epoch = *marker.coordinator_epoch; }
+        if (marker->coordinator_epoch) { producer.coordinator_epoch = *marker->coordinator_epoch; }
         producers_->end_transaction(producer);
         producers_->end = std::max(producers_->end, batch.next_offset());
         return;
@@ -233,6 +209,12 @@ bool ProducerState::truncate(Offset end) {
 }
 
 size_t ProducerState::size() const { return producers_ == nullptr ? 0 : producers_->by_id.size(); }
+
+void ProducerState::end_transaction(int64_t producer_id) {
+    if (producers_ == nullptr) { return; }
+    const auto known = producers_->by_id.find(producer_id);
+    if (known != producers_->by_id.end()) { producers_->end_transaction(*known->second); }
+}
 
 Offset ProducerState::first_open_transaction() const {
     if (producers_ == nullptr || producers_->open_transactions.empty()) { return no_offset; }

@@ -87,6 +87,8 @@ public:
     bool truncate(Offset end);
 
     size_t size() const;
+    // As its marker would.
+    void end_transaction(int64_t producer_id);
     Offset first_open_transaction() const;      // the smallest; -1: none
     std::vector<int64_t> producer_ids() const;  // sorted
     // Oldest first; empty when the producer is not known.

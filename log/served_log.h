@@ -29,6 +29,7 @@
 #include "storage/bytes.h"
 #include "storage/meta_files.h"
 #include "storage/producer_snapshot.h"
+#include "storage/transaction_index.h"
 
 namespace flowstone {
 
@@ -155,6 +156,12 @@ public:
     // From the batch that holds `from`; nothing at the high watermark. What comes from files has been checked.
     // Errors: out_of_range (below the log start, above the high watermark), not_found (deleted), corrupt, io, offline.
     Result<StoredBatches> read(ServedPartition partition, Offset from, const ReadLimits& limits) const;
+    // Transactions that Kafka wrote before we had the data, and that were not committed: those that overlap [from, end),
+    // by their end. One that nobody ended counts as aborted, for nobody is left who could commit it. What is ours has no
+    // transactions. Empty result: not known yet; learn_aborted(), once for each partition, lists its directory.
+    std::optional<std::vector<AbortedTransaction>> aborted(ServedPartition partition, Offset from, Offset end) const;
+    // Reads files. Errors: corrupt, unsupported, io.
+    Result<void> learn_aborted(ServedPartition partition) const;
     // The first record at or after the time. Reads files.
     Result<FoundOffset> find_time(ServedPartition partition, int64_t timestamp_ms) const;
     // The first of the records with the largest timestamp. Reads files.

@@ -9,18 +9,21 @@
 
 #include "log/metadata.h"
 #include "log/producer_state.h"
+#include "log/transactions.h"
 #include "storage/check.h"
 #include "storage/limits.h"
 #include "storage/record.h"
 #include "storage/segment_files.h"
 #include "storage/segment_index.h"
 #include "storage/segment_scan.h"
+#include "storage/transaction_index.h"
 #include "storage/try.h"
 
 namespace flowstone {
 namespace {
 
 constexpr char metadata_name[] = "__cluster_metadata";
+constexpr char transactions_name[] = "__transaction_state";
 constexpr char log_start_file_name[] = "log-start-offset-checkpoint";
 constexpr uint64_t log_start_file_bytes_max = 64u << 20;
 constexpr uint64_t metadata_snapshot_bytes_max = 1ull << 30;
@@ -35,6 +38,9 @@ private:
     Result<void> read_log_starts();
     Result<void> read_metadata_snapshot(const std::string& directory, Offset first_segment);
     Result<void> apply_records(BatchView batch);
+    Result<void> note_decisions(BatchView batch);
+    Result<void> keep_aborted(const std::string& directory, const SegmentListing& segment, Offset end);
+    void end_decided_transactions(const std::string& directory);
     Result<void> enter_partition(const TopicPartition& partition);
     Result<std::optional<PartitionCheckpoint>> walk(const TopicPartition& partition, const Uuid& topic);
     Result<void> walk_segment(const std::string& directory, Offset base, Offset end, bool last, bool metadata,
@@ -57,9 +63,12 @@ private:
     std::vector<MetadataRecord> from_snapshot_;
     std::vector<MetadataRecord> entered_;
     std::optional<PartitionCheckpoint> metadata_end_;
-    Offset metadata_from_{0};  // records of the metadata log below it are in the snapshot
-    ProducerState producers_;  // of the partition being walked
-    Epoch epoch_{0};           // of its last batch
+    Offset metadata_from_{0};       // records of the metadata log below it are in the snapshot
+    ProducerState producers_;       // of the partition being walked
+    TransactionWalk transactions_;  // likewise
+    Epoch epoch_{0};                // of its last batch
+    TransactionDecisions decisions_;
+    bool walks_decisions_ = false;  // the partition is one of __transaction_state
     int64_t producer_id_max_ = -1;
     Adopted out_;
 };
@@ -81,6 +90,8 @@ Result<Adopted> Adoption::run() {
             partitions.push_back(name->partition);
         }
     }
+    // What was decided about transactions must be known before their partitions are looked at.
+    std::ranges::stable_partition(partitions, [](const auto& one) { return one.topic == transactions_name; });
     for (const TopicPartition& partition : partitions) { TRY_VOID(enter_partition(partition)); }
     enter_unknown_topics();
     if (options_.write) {
@@ -111,6 +122,19 @@ Result<void> Adoption::apply_records(BatchView batch) {
         if (!record) { return {}; }
         if (!record->value || record->offset < metadata_from_) { continue; }
         TRY_VOID(metadata_.apply(as_bytes(*record->value)));
+    }
+}
+
+Result<void> Adoption::note_decisions(BatchView batch) {
+    if (batch.control()) { return {}; }
+    std::vector<std::byte> scratch;
+    TRY(auto records, RecordCursor::open(batch, scratch));
+    for (;;) {
+        TRY(const auto record, records.next());
+        if (!record) { return {}; }
+        if (!record->key) { continue; }
+        decisions_.record(as_bytes(*record->key),
+                          record->value ? std::optional(as_bytes(*record->value)) : std::nullopt);
     }
 }
 
@@ -193,15 +217,19 @@ Result<std::optional<PartitionCheckpoint>> Adoption::walk(const TopicPartition& 
     if (!epochs && epochs.error().code != Code::not_found) { return std::unexpected(epochs.error()); }
     if (epochs) { out.epochs = std::move(*epochs); }
     producers_ = ProducerState();
+    transactions_ = TransactionWalk();
+    walks_decisions_ = partition.topic == transactions_name;
     epoch_ = Epoch{-1};
     const bool all = options_.write || metadata;
     for (size_t i = all ? 0 : segments.size() - 1; i < segments.size(); ++i) {
         const bool last = i + 1 == segments.size();
         const Offset end = last ? Offset{INT64_MAX} : segments[i + 1].base;
         TRY_VOID(walk_segment(directory, segments[i].base, end, last, metadata, out));
+        if (options_.write) { TRY_VOID(keep_aborted(directory, segments[i], last ? out.boundary_offset : end)); }
     }
     // In segments that nobody walked Kafka's cleaner may have left gaps.
     if (!all) { out.compacted_end = std::max(out.compacted_end, segments.back().base); }
+    if (options_.write) { end_decided_transactions(directory); }
     out.log_start = std::min(out.log_start, out.boundary_offset);
     out.producers = producers_.encode_window();
     out.producers_end = out.boundary_offset;
@@ -227,6 +255,8 @@ Result<void> Adoption::walk_segment(const std::string& directory, Offset base, O
         if (view.base_offset() > expected) { out.compacted_end = std::max(out.compacted_end, view.next_offset()); }
         expected = view.next_offset();
         producers_.applied(view, view.max_timestamp_ms());
+        transactions_.applied(view);
+        if (walks_decisions_) { TRY_VOID(note_decisions(view)); }
         producer_id_max_ = std::max(producer_id_max_, view.producer_id());
         if (metadata) { TRY_VOID(apply_records(view)); }
         if (out.epochs.empty() || view.epoch() > out.epochs.back().epoch) {
@@ -247,6 +277,40 @@ Result<void> Adoption::walk_segment(const std::string& directory, Offset base, O
     out.boundary = out.synced_bytes;
     out.boundary_offset = std::max(base, scanner.next_offset());
     return {};
+}
+
+// The index of the segment's aborted transactions as Kafka would have left it in order: it is written when a segment is
+// finished, so after a crash the last one may be missing, half, or ahead of the records.
+Result<void> Adoption::keep_aborted(const std::string& directory, const SegmentListing& segment, Offset end) {
+    const auto found = transactions_.take_aborted();
+    if (!segment.transaction_index && found.empty()) { return {}; }
+    std::vector<AbortedTransaction> said;
+    if (segment.transaction_index) {
+        auto read = read_transaction_index(disk_, directory, segment.base);
+        if (read) {
+            said = std::move(*read);
+        } else if (read.error().code == Code::corrupt) {
+            log(fmt::format("{}; made again from the records", read.error().detail));
+        } else {
+            return std::unexpected(read.error());
+        }
+    }
+    auto kept = said;
+    std::erase_if(kept, [&](const AbortedTransaction& one) { return one.last < segment.base || one.last >= end; });
+    kept = merged(std::move(kept), found);  // of one that began before the log start, only the index knows
+    if (kept == said && !(said.empty() && segment.transaction_index)) { return {}; }
+    return write_transaction_index(disk_, directory, segment.base, kept);
+}
+
+// A commit that the coordinator had decided is one, although this partition's marker was never written.
+void Adoption::end_decided_transactions(const std::string& directory) {
+    for (const auto& [producer, first] : transactions_.open()) {
+        const bool commits = decisions_.commits(producer);
+        if (commits) { producers_.end_transaction(producer); }
+        log(fmt::format("{}: the transaction that producer {} began at offset {} was {}", directory, producer,
+                        first.value,
+                        commits ? "to be committed, and counts as committed" : "never ended, and counts as aborted"));
+    }
 }
 
 Result<void> Adoption::refuse(const SegmentScanner& scanner, const std::string& file) const {

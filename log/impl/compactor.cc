@@ -9,13 +9,13 @@
 #include "storage/lock.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scan.h"
+#include "storage/transaction_index.h"
 #include "storage/try.h"
 
 namespace flowstone {
 namespace {
 
-constexpr SegmentFile rebuilt_kinds[] = {SegmentFile::index, SegmentFile::time_index, SegmentFile::transaction_index,
-                                         SegmentFile::snapshot};
+constexpr SegmentFile rebuilt_kinds[] = {SegmentFile::index, SegmentFile::time_index, SegmentFile::snapshot};
 
 Result<void> remove_if_there(Disk& disk, const std::string& path) {
     auto removed = disk.remove(path);
@@ -27,6 +27,21 @@ Result<void> rename_if_there(Disk& disk, const std::string& from, const std::str
     return renamed || renamed.error().code == Code::not_found ? Result<void>{} : renamed;
 }
 
+// Aborted records stay until their transaction index says otherwise, so it must stay for as long: the new segment's is
+// that of all it comes from. Done again after a crash it finds less or the same.
+Result<void> merge_transaction_indexes(Disk& disk, const std::string& directory, const SegmentSwap& swap) {
+    std::vector<AbortedTransaction> all;
+    bool any = false;
+    for (const Offset base : swap.bases) {
+        auto entries = read_transaction_index(disk, directory, base);
+        if (!entries && entries.error().code == Code::not_found) { continue; }
+        if (!entries) { return std::unexpected(entries.error()); }
+        any = true;
+        all = merged(std::move(all), *entries);
+    }
+    return any ? write_transaction_index(disk, directory, swap.bases.front(), all) : Result<void>{};
+}
+
 // The new segment's files under their names. The old index goes first, and for good: it speaks of the old file, and a crash
 // that kept the new segment's name and brought the old index back would leave nothing to tell by.
 Result<void> put_in_place(Disk& disk, const std::string& directory, const SegmentSwap& swap) {
@@ -36,6 +51,7 @@ Result<void> put_in_place(Disk& disk, const std::string& directory, const Segmen
     const std::string cleaned = join_path(directory, swap.cleaned_name(SegmentFile::log));
     TRY(const bool there, exists(disk, cleaned));
     if (there) {
+        TRY_VOID(merge_transaction_indexes(disk, directory, swap));
         for (const SegmentFile kind : rebuilt_kinds) { TRY_VOID(remove_if_there(disk, in_place(kind))); }
         TRY_VOID(disk.sync_directory(directory));
         TRY_VOID(disk.rename(cleaned, in_place(SegmentFile::log)));

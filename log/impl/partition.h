@@ -39,6 +39,7 @@
 #include "storage/meta_files.h"
 #include "storage/seal.h"
 #include "storage/segment_index.h"
+#include "storage/transaction_index.h"
 
 namespace flowstone {
 
@@ -163,6 +164,8 @@ public:
     void set_log_start(Offset offset) { log_start_ = std::max(log_start_, offset); }
     const std::vector<EpochStart>& epochs() const { return epochs_; }
     ProducerState& producers() { return producers_; }
+    // By their end. Null: nobody has looked. Owners: this, and readers under way.
+    std::shared_ptr<const std::vector<AbortedTransaction>> aborted_transactions;
     uint32_t group = 0;  // of the ranges being closed now; set and cleared by an atomic append
 
     // --- the recent bytes -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include "log/impl/log_access.h"
 #include "log/impl/put.h"
 #include "log/impl/store.h"
+#include "storage/segment_files.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -249,6 +250,60 @@ Result<StoredBatches> ServedLog::read(ServedPartition served, Offset from, const
         out.next_offset = (*batch)->next_offset();
     }
     return out;
+}
+
+std::optional<std::vector<AbortedTransaction>> ServedLog::aborted(ServedPartition served, Offset from,
+                                                                  Offset end) const {
+    Partition& partition = *served.partition_;
+    std::shared_ptr<const std::vector<AbortedTransaction>> all;
+    {
+        Guard guard(partition.shard().lock());
+        all = partition.aborted_transactions;
+    }
+    if (!all) { return std::nullopt; }
+    std::vector<AbortedTransaction> out;
+    for (auto one = std::ranges::lower_bound(*all, from, {}, &AbortedTransaction::last); one != all->end(); ++one) {
+        if (one->first < end) { out.push_back(*one); }
+        if (one->last_stable_end >= end) { break; }
+    }
+    return out;
+}
+
+namespace {
+
+Result<std::vector<AbortedTransaction>> read_aborted(Disk& disk, const std::string& directory) {
+    std::vector<AbortedTransaction> all;
+    const auto listing = list_segments(disk, directory);
+    if (!listing && listing.error().code == Code::not_found) { return all; }  // nothing was ever appended
+    if (!listing) { return std::unexpected(listing.error()); }
+    for (const SegmentListing& segment : listing->segments) {
+        if (!segment.transaction_index) { continue; }
+        TRY(const auto some, read_transaction_index(disk, directory, segment.base));
+        all.insert(all.end(), some.begin(), some.end());
+    }
+    return merged(std::move(all), {});
+}
+
+}  // namespace
+
+Result<void> ServedLog::learn_aborted(ServedPartition served) const {
+    Partition& partition = *served.partition_;
+    auto all = read_aborted(store_.disk(), partition.identity().directory);
+    // Compaction puts the entries of several segments into the first one's, and may have done so on the way.
+    while (!all && all.error().code == Code::not_found) {
+        all = read_aborted(store_.disk(), partition.identity().directory);
+    }
+    if (!all) { return std::unexpected(all.error()); }
+    Guard guard(partition.shard().lock());
+    for (const ProducerSnapshotEntry& producer : partition.producers().entries()) {
+        const Offset first = producer.transaction_first_offset;
+        if (first < Offset{0}) { continue; }
+        // It has no marker, and says nothing of those that ended later: -1.
+        all->push_back({producer.producer_id, first, std::max(first, producer.last_offset), Offset{-1}});
+    }
+    std::ranges::sort(*all, {}, &AbortedTransaction::last);
+    partition.aborted_transactions = std::make_shared<const std::vector<AbortedTransaction>>(std::move(*all));
+    return {};
 }
 
 Result<FoundOffset> ServedLog::find_time(ServedPartition served, int64_t timestamp_ms) const {

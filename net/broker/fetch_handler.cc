@@ -5,6 +5,7 @@
 #include "net/broker/broker_metrics.h"
 #include "net/broker/epochs.h"
 #include "net/broker/errors.h"
+#include "storage/check.h"
 
 namespace flowstone {
 
@@ -185,7 +186,11 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
             data.diverging_epoch = {static_cast<int32_t>(end->epoch.value), end->start.value};
         }
     }
-    if (data.diverging_epoch.epoch < 0) {
+    const bool transactions_unknown = waiting.read_committed && asked.fetch_offset < ends.high_watermark.value &&
+                                      !context_.served.aborted(*place, Offset{0}, Offset{0});
+    if (data.diverging_epoch.epoch < 0 && transactions_unknown) {
+        found.batches.on_disk = true;  // the worker looks, once for each partition
+    } else if (data.diverging_epoch.epoch < 0) {
         auto read = context_.served.read(*place, Offset{asked.fetch_offset}, limits);
         if (!read) {
             data.error_code = read_error(read.error());
@@ -216,16 +221,22 @@ void FetchHandler::read_files(WaitId id, Waiting& waiting, const Looked& looked)
         parts.push_back({*found.place, Offset{found.asked->fetch_offset}, found.limits});
         parts.back().limits.memory_only = false;
     }
-    context_.worker.submit([this, id, parts = std::move(parts)]() -> std::function<void()> {
-        std::vector<FileRead> reads;
-        reads.reserve(parts.size());
-        for (const Part& part : parts) {
-            reads.push_back({part.place, part.from, context_.served.read(part.place, part.from, part.limits)});
-        }
-        // std::function wants what it holds to be copyable.
-        auto shared = std::make_shared<std::vector<FileRead>>(std::move(reads));
-        return [this, id, shared] { files_read(id, *shared); };
-    });
+    context_.worker.submit(
+        [this, id, parts = std::move(parts), committed_only = waiting.read_committed]() -> std::function<void()> {
+            std::vector<FileRead> reads;
+            reads.reserve(parts.size());
+            for (const Part& part : parts) {
+                const auto learned = committed_only ? context_.served.learn_aborted(part.place) : Result<void>{};
+                if (!learned) {
+                    reads.push_back({part.place, part.from, std::unexpected(learned.error())});
+                    continue;
+                }
+                reads.push_back({part.place, part.from, context_.served.read(part.place, part.from, part.limits)});
+            }
+            // std::function wants what it holds to be copyable.
+            auto shared = std::make_shared<std::vector<FileRead>>(std::move(reads));
+            return [this, id, shared] { files_read(id, *shared); };
+        });
 }
 
 void FetchHandler::files_read(WaitId id, std::vector<FileRead>& reads) {
@@ -279,12 +290,23 @@ void FetchHandler::answer(WaitId id, Waiting& waiting, Looked looked) {
             fresh.topic_id = topic_id;
         }
         context_.metrics.fetched(found.batches.bytes);
+        if (found.data.aborted_transactions && found.batches.bytes > 0) { tell_aborted(found); }
         found.data.records.pieces = std::move(found.batches.pieces);
         std::ranges::move(found.batches.pins, std::back_inserter(pins));
         response.responses.back().partitions.push_back(std::move(found.data));
     }
     context_.answer(waiting.request, response, std::move(pins));
     waiting_.erase(id);
+}
+
+// Known for every partition that has batches in the answer: look_at() saw to it.
+void FetchHandler::tell_aborted(Found& found) const {
+    const auto aborted =
+        context_.served.aborted(*found.place, Offset{found.asked->fetch_offset}, found.batches.next_offset);
+    CHECK(aborted.has_value());
+    for (const AbortedTransaction& one : *aborted) {
+        found.data.aborted_transactions->push_back({one.producer_id, one.first.value});
+    }
 }
 
 }  // namespace flowstone

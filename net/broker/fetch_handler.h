@@ -67,6 +67,7 @@ private:
     bool try_answer(WaitId id, Waiting& waiting, bool last, Looked& looked);
     void read_files(WaitId id, Waiting& waiting, const Looked& looked);
     void files_read(WaitId id, std::vector<FileRead>& reads);
+    void tell_aborted(Found& found) const;
     void answer(WaitId id, Waiting& waiting, Looked looked);
     void wait_on(WaitId id, Waiting& waiting, const Looked& looked);
     void stop_waiting(WaitId id, Waiting& waiting);

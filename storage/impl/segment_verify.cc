@@ -12,13 +12,13 @@
 #include "storage/producer_snapshot.h"
 #include "storage/segment_files.h"
 #include "storage/segment_salvage.h"
+#include "storage/transaction_index.h"
 #include "storage/try.h"
 
 namespace flowstone {
 namespace {
 
 constexpr uint64_t index_file_bytes_max = 256ull << 20;
-constexpr uint64_t transaction_index_entry_bytes = 34;  // Kafka's AbortedTxn: version i16, four i64
 constexpr uint64_t progress_bytes = 4 << 20;
 
 SegmentFault whole_file(std::string path, const char* what, std::string detail) {

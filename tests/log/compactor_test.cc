@@ -2,7 +2,9 @@
 #include "log/impl/compactor.h"
 
 #include "storage/seal.h"
+#include "storage/segment_files.h"
 #include "storage/segment_verify.h"
+#include "storage/transaction_index.h"
 #include "tests/log/log_world.h"
 #include "tests/sim/world/faulty_disk.h"
 #include "tests/storage/value_of.h"
@@ -102,6 +104,29 @@ TEST_F(CompactorTest, WhatWasCompactedIsThereAfterReopening) {
         EXPECT_LT(read(topic).size(), 1'500u);
         close(log);
     }
+}
+
+// As Kafka's data has them: aborted records are kept, so what tells them apart must be.
+TEST_F(CompactorTest, TheAbortedTransactionsOfAllThatIsMergedStayKnown) {
+    Log log = open();
+    Topic topic = make(log, "state", configs());
+    load(topic, 0, 5'000);
+    std::vector<AbortedTransaction> written;
+    for (const std::string& name : logs()) {
+        const Offset base = parse_segment_file_name(name)->base;
+        written.push_back({7, base, base + 1, base});
+        ASSERT_TRUE(write_transaction_index(disk_, "data/state-0", base, {&written.back(), 1}));
+    }
+    ASSERT_GT(written.size(), 3u);
+    maintain(log);
+    maintain(log);
+    ASSERT_LE(logs().size(), 2u);
+    std::vector<AbortedTransaction> kept;
+    for (const std::string& name : logs()) {
+        const auto some = read_transaction_index(disk_, "data/state-0", parse_segment_file_name(name)->base);
+        if (some) { kept = merged(std::move(kept), *some); }
+    }
+    EXPECT_EQ(kept, written);
 }
 
 TEST_F(CompactorTest, SealsAndIndexesOfTheNewSegmentHold) {

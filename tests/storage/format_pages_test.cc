@@ -9,6 +9,7 @@
 #include "storage/producer_snapshot.h"
 #include "storage/seal.h"
 #include "storage/segment_index.h"
+#include "storage/transaction_index.h"
 #include "tests/paths.h"
 #include "tests/storage/scratch.h"
 #include "tests/storage/value_of.h"
@@ -65,6 +66,11 @@ TEST(FormatPages, ProducerSnapshot) {
     entry.offset_delta = 9;
     entry.timestamp_ms = 1'700'000'000'000;
     EXPECT_EQ(encode_producer_snapshot({&entry, 1}), hex_block("producer-snapshot.md"));
+}
+
+TEST(FormatPages, TransactionIndex) {
+    const AbortedTransaction entry{4000, Offset{10}, Offset{20}, Offset{15}};
+    EXPECT_EQ(encode_transaction_index({&entry, 1}), hex_block("transaction-index.md"));
 }
 
 TEST(FormatPages, MetaFiles) {
