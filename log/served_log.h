@@ -142,6 +142,17 @@ public:
     // Why nothing is acknowledged any more, if so.
     std::optional<Error> failure() const;
 
+    // --- for whoever watches ---
+    struct Memory {
+        uint64_t unwritten_bytes = 0;      // of records that no segment has yet
+        uint64_t unwritten_bytes_max = 0;  // above it appends wait
+        uint64_t tail_bytes = 0;           // of recent records, unwritten or not
+        uint64_t queued_bytes = 0;         // of records that are in no commit yet
+    };
+    Memory memory() const;
+    // `notice` is called from any thread, under a lock, for each commit that reached the disk: it may only count.
+    void set_commit_notice(std::function<void(uint64_t bytes, int64_t took_ns)> notice);
+
     // --- waiting ---
     // `notice` is called from any thread, under the log's locks, when moved() has something new: it may only wake
     // somebody. None any more once the ServedLog is destroyed.

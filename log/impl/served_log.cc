@@ -21,7 +21,10 @@ int32_t ServedTopic::partitions() const { return table_->count; }
 bool ServedTopic::internal() const { return table_->internal; }
 
 ServedLog::ServedLog(Log& log) : store_(LogAccess::store(log)) {}
-ServedLog::~ServedLog() { set_notice({}); }
+ServedLog::~ServedLog() {
+    set_notice({});
+    set_commit_notice({});
+}
 
 std::optional<ServedTopic> ServedLog::topic(std::string_view name) const {
     auto table = store_.find_topic(name);
@@ -118,6 +121,23 @@ Result<AppendedBatch> ServedLog::append(const ServedTopic& topic, int32_t number
 Result<void> ServedLog::poll() { return store_.poll(); }
 
 std::optional<Error> ServedLog::failure() const { return store_.shards_.front()->failure(); }
+
+ServedLog::Memory ServedLog::memory() const {
+    Memory memory;
+    for (const auto& shard : store_.shards_) {
+        Guard guard(shard->lock());
+        memory.unwritten_bytes += shard->dirty_bytes();
+        memory.unwritten_bytes_max += store_.engine_.options.dirty_bytes_max;
+        memory.tail_bytes += shard->tail_bytes();
+        memory.queued_bytes += shard->queued_bytes();
+    }
+    return memory;
+}
+
+void ServedLog::set_commit_notice(std::function<void(uint64_t bytes, int64_t took_ns)> notice) {
+    const std::lock_guard one(store_.engine_.moved_lock);
+    store_.engine_.commit_notice = std::move(notice);
+}
 
 // --- waiting ---------------------------------------------------------------------------------------------------------
 

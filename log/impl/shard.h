@@ -93,6 +93,12 @@ struct Engine {
         moved.push_back(&partition);
         if (moved.size() == 1 && moved_notice) { moved_notice(); }
     }
+    // Of a commit that reached the disk: bytes of the journal, and how long its writes took.
+    std::function<void(uint64_t bytes, int64_t took_ns)> commit_notice{};
+    void note_commit(uint64_t bytes, int64_t took_ns) {
+        const std::lock_guard one(moved_lock);
+        if (commit_notice) { commit_notice(bytes, took_ns); }
+    }
     void note_failure() {
         const std::lock_guard one(moved_lock);
         if (moved_notice) { moved_notice(); }
@@ -205,6 +211,7 @@ public:
     std::function<void()> wake_filler;  // null with `threads = 0`
 
     uint64_t dirty_bytes() const { return dirty_bytes_; }
+    uint64_t queued_bytes() const { return queued_bytes_; }  // not yet in a commit
     uint64_t tail_bytes() const { return tail_bytes_; }
     uint64_t commits() const { return commits_.count(); }
 

@@ -143,7 +143,10 @@ Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerC
     groups_.start();
 }
 
-Broker::~Broker() { served_.set_notice({}); }
+Broker::~Broker() {
+    served_.set_notice({});
+    served_.set_commit_notice({});
+}
 
 Result<HostPort> Broker::listen(const HostPort& address, const std::optional<HostPort>& advertised) {
     TRY(const auto listener, server_.listen(address));

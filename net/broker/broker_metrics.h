@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 
+#include "net/broker/lag_times.h"
 #include "net/broker/request.h"
 #include "net/http/http_pages.h"
 #include "net/kafka/api.h"
@@ -32,11 +33,15 @@ public:
 private:
     void watch_server(const BrokerContext& context);
     void watch_partitions(const BrokerContext& context);
+    void watch_log(const BrokerContext& context);
     void watch_groups(const BrokerContext& context, const GroupsHandler& groups);
 
     Metrics metrics_;
     MetricCounter* produced_bytes_;
     MetricCounter* fetched_bytes_;
+    MetricHistogram* commit_seconds_;
+    MetricHistogram* commit_bytes_;
+    LagTimes lag_times_;  // filled when somebody asks
     static constexpr size_t keys_max = 128;
     std::array<MetricHistogram*, keys_max> latency_{};  // by api key; made when first answered
 };
