@@ -1,0 +1,199 @@
+// What consumers are given. Tests of a rule of SERVE.md, section 2, name its number.
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/net/broker/broker_door.h"
+
+namespace flowstone {
+namespace {
+
+using kafka::ErrorCode;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+TEST_F(BrokerTest, Rule3AFetchReturnsWholeBatchesFromTheOneThatHoldsTheOffset) {
+    start();
+    Client client(*this);
+    make(client, "t");
+    for (int i = 0; i < 3; ++i) { put(client, "t", {.records = 4}); }
+    EXPECT_THAT(bases(get(client, fetch("t", 6))), ElementsAre(4, 8));
+}
+
+TEST_F(BrokerTest, Rule4TheFirstPartitionWithRecordsReturnsOneBatchWhateverTheLimits) {
+    start();
+    Client client(*this);
+    make(client, "t", 2);
+    const auto bytes = batch({.value_bytes = 5'000});
+    for (const int32_t partition : {0, 1}) {
+        client.ask<kafka::ProduceResponse>(produce("t", bytes, -1, partition), produce_version);
+        client.ask<kafka::ProduceResponse>(produce("t", bytes, -1, partition), produce_version);
+    }
+    auto request = fetch("t", 0);
+    request.max_bytes = 10;
+    request.topics[0].partitions[0].partition_max_bytes = 10;
+    request.topics[0].partitions.push_back({.partition = 1, .fetch_offset = 0, .partition_max_bytes = 1 << 20});
+    const auto answer = client.ask<kafka::FetchResponse>(request, fetch_version);
+    EXPECT_THAT(bases(answer.responses.at(0).partitions.at(0)), ElementsAre(0));
+    EXPECT_THAT(bases(answer.responses.at(0).partitions.at(1)), IsEmpty());
+}
+
+TEST_F(BrokerTest, Rule5ALongPollIsAnsweredByNewRecordsByTimeOrByAnError) {
+    start();
+    Client consumer(*this);
+    Client producer(*this);
+    make(consumer, "t");
+    // Records.
+    const int64_t began = clock_.wall_ms();
+    consumer.send(fetch("t", 0, 30'000), fetch_version);
+    settle();
+    EXPECT_EQ(put(producer, "t", {}).error_code, ErrorCode::none);
+    EXPECT_THAT(bases(consumer.answer<kafka::FetchResponse>(fetch_version).responses.at(0).partitions.at(0)),
+                ElementsAre(0));
+    EXPECT_LT(clock_.wall_ms() - began, 1'000);
+    // Time.
+    const int64_t waiting = clock_.wall_ms();
+    consumer.send(fetch("t", 1, 30'000), fetch_version);
+    const auto empty = consumer.answer<kafka::FetchResponse>(fetch_version);
+    EXPECT_THAT(bases(empty.responses.at(0).partitions.at(0)), IsEmpty());
+    EXPECT_GE(clock_.wall_ms() - waiting, 30'000);
+    EXPECT_LT(clock_.wall_ms() - waiting, 32'000);
+    // An error in one of its partitions.
+    auto request = fetch("t", 1, 30'000);
+    request.topics[0].partitions.push_back({.partition = 7, .partition_max_bytes = 100});
+    const int64_t asked = clock_.wall_ms();
+    const auto failed = consumer.ask<kafka::FetchResponse>(request, fetch_version);
+    EXPECT_EQ(failed.responses.at(0).partitions.at(1).error_code, ErrorCode::unknown_topic_or_partition);
+    EXPECT_LT(clock_.wall_ms() - asked, 1'000);
+}
+
+TEST_F(BrokerTest, Rule5AWaitingFetchKeepsNobodyElseWaiting) {
+    start();
+    Client waiting(*this);
+    Client other(*this);
+    make(other, "t");
+    waiting.send(fetch("t", 0, 30'000), fetch_version);
+    settle();
+    const int64_t before = clock_.wall_ms();
+    EXPECT_THAT(other.ask<kafka::MetadataResponse>(all_topics(), 12).topics, SizeIs(1));
+    EXPECT_LT(clock_.wall_ms() - before, 1'000);
+}
+
+TEST_F(BrokerTest, Rule5MinBytesAreWaitedFor) {
+    start();
+    Client consumer(*this);
+    Client producer(*this);
+    make(consumer, "t");
+    auto request = fetch("t", 0, 30'000);
+    const auto one = static_cast<int32_t>(batch({}).size());
+    request.min_bytes = 2 * one;
+    consumer.send(request, fetch_version);
+    put(producer, "t", {});
+    settle();
+    EXPECT_FALSE(consumer.receive(100));
+    put(producer, "t", {});
+    EXPECT_THAT(bases(consumer.answer<kafka::FetchResponse>(fetch_version, 1'000).responses.at(0).partitions.at(0)),
+                ElementsAre(0, 1));
+}
+
+TEST_F(BrokerTest, Rule6TheEndIsAnEmptySuccessAndBeyondItIsOutOfRange) {
+    start();
+    Client client(*this);
+    make(client, "t");
+    put(client, "t", {.records = 2});
+    const auto end = get(client, fetch("t", 2));
+    EXPECT_EQ(end.error_code, ErrorCode::none);
+    EXPECT_THAT(bases(end), IsEmpty());
+    EXPECT_EQ(end.high_watermark, 2);
+    EXPECT_EQ(end.last_stable_offset, 2);
+    EXPECT_EQ(get(client, fetch("t", 3)).error_code, ErrorCode::offset_out_of_range);
+    EXPECT_EQ(get(client, fetch("t", -1)).error_code, ErrorCode::offset_out_of_range);
+}
+
+TEST_F(BrokerTest, Rule7AnIncrementalFetchLeavesOutWhatDidNotChange) {
+    start();
+    Client client(*this);
+    make(client, "t", 2);
+    auto open = fetch("t", 0);
+    open.session_id = 0;
+    open.session_epoch = 0;
+    open.topics[0].partitions.push_back({.partition = 1, .fetch_offset = 0, .partition_max_bytes = 1 << 20});
+    const auto full = client.ask<kafka::FetchResponse>(open, fetch_version);
+    ASSERT_NE(full.session_id, 0);
+    EXPECT_THAT(full.responses.at(0).partitions, SizeIs(2));
+    put(client, "t", {});
+    kafka::FetchRequest next;
+    next.session_id = full.session_id;
+    next.session_epoch = 1;
+    next.min_bytes = 1;
+    const auto changed = client.ask<kafka::FetchResponse>(next, fetch_version);
+    ASSERT_THAT(changed.responses, SizeIs(1));
+    ASSERT_THAT(changed.responses[0].partitions, SizeIs(1));
+    EXPECT_EQ(changed.responses[0].partitions[0].partition_index, 0);
+    EXPECT_THAT(bases(changed.responses[0].partitions[0]), ElementsAre(0));
+    next.session_epoch = 7;
+    EXPECT_EQ(client.ask<kafka::FetchResponse>(next, fetch_version).error_code, ErrorCode::invalid_fetch_session_epoch);
+    next.session_id = 12345;
+    EXPECT_EQ(client.ask<kafka::FetchResponse>(next, fetch_version).error_code, ErrorCode::fetch_session_id_not_found);
+}
+
+TEST_F(BrokerTest, Rule10EpochsOfTheLeaderFenceAndTellWhereOlderOnesEnd) {
+    start();
+    std::optional<Client> client(std::in_place, *this);
+    make(*client, "t");
+    put(*client, "t", {.records = 3});
+    const auto epoch_of = [&] {
+        return client->ask<kafka::MetadataResponse>(all_topics(), 12).topics.at(0).partitions.at(0).leader_epoch;
+    };
+    const int32_t first = epoch_of();
+    kill();
+    start();
+    client.emplace(*this);
+    const int32_t second = epoch_of();
+    EXPECT_GT(second, first);
+    put(*client, "t", {.records = 2});
+    EXPECT_EQ(epoch_of(), second) << "the same before and after the first append";
+    auto request = fetch("t", 0);
+    request.topics[0].partitions[0].current_leader_epoch = first;
+    EXPECT_EQ(get(*client, request).error_code, ErrorCode::fenced_leader_epoch);
+    request.topics[0].partitions[0].current_leader_epoch = second + 1;
+    EXPECT_EQ(get(*client, request).error_code, ErrorCode::unknown_leader_epoch);
+    request.topics[0].partitions[0].current_leader_epoch = second;
+    EXPECT_EQ(get(*client, request).error_code, ErrorCode::none);
+    kafka::OffsetForLeaderEpochRequest ask;
+    ask.topics.push_back({"t", {{.partition = 0, .leader_epoch = first}, {.partition = 0, .leader_epoch = second}}});
+    const auto ends = client->ask<kafka::OffsetForLeaderEpochResponse>(ask, 4).topics.at(0).partitions;
+    EXPECT_EQ(ends.at(0).leader_epoch, first);
+    EXPECT_EQ(ends.at(0).end_offset, 3);
+    EXPECT_EQ(ends.at(1).leader_epoch, second);
+    EXPECT_EQ(ends.at(1).end_offset, 5);
+}
+
+TEST_F(BrokerTest, Rule9SpecialTimestampsHaveTheirMeaning) {
+    start();
+    Client client(*this);
+    make(client, "t");
+    const int64_t now = clock_.wall_ms();
+    put(client, "t", {.timestamp_ms = now - 300});
+    put(client, "t", {.timestamp_ms = now - 100});
+    put(client, "t", {.timestamp_ms = now - 200});
+    const auto at = [&](int64_t timestamp) {
+        kafka::ListOffsetsRequest request;
+        request.topics.push_back({"t", {{.partition_index = 0, .timestamp = timestamp}}});
+        return client.ask<kafka::ListOffsetsResponse>(request, 11).topics.at(0).partitions.at(0);
+    };
+    EXPECT_EQ(at(-1).offset, 3);
+    EXPECT_EQ(at(-2).offset, 0);
+    EXPECT_EQ(at(-3).offset, 1);
+    EXPECT_EQ(at(-3).timestamp, now - 100);
+    EXPECT_EQ(at(-4).offset, 0);
+    EXPECT_EQ(at(-5).offset, -1);
+    EXPECT_EQ(at(-6).offset, -1);
+    EXPECT_EQ(at(now - 250).offset, 1);
+    EXPECT_EQ(at(now).offset, -1);
+}
+
+}  // namespace
+}  // namespace flowstone

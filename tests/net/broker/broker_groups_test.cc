@@ -1,0 +1,115 @@
+// Groups at the front door; the coordinator itself has scripts (groups/).
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/net/broker/broker_door.h"
+
+namespace flowstone {
+namespace {
+
+using kafka::ErrorCode;
+using testing::SizeIs;
+
+TEST_F(BrokerTest, Rule34OffsetsAreCommittedFetchedAndThereAfterAKill) {
+    start();
+    std::optional<Client> client(std::in_place, *this);
+    make(*client, "t", 2);
+    kafka::FindCoordinatorRequest find;
+    find.coordinator_keys = {"g"};
+    ASSERT_EQ(client->ask<kafka::FindCoordinatorResponse>(find, 6).coordinators.at(0).error_code, ErrorCode::none);
+    kafka::OffsetCommitRequest commit;
+    commit.group_id = "g";
+    commit.topics.push_back({"t",
+                             {},
+                             {{.partition_index = 0, .committed_offset = 42, .committed_metadata = "note"},
+                              {.partition_index = 9, .committed_offset = 1}}});
+    const auto committed = client->ask<kafka::OffsetCommitResponse>(commit, 8).topics.at(0).partitions;
+    EXPECT_EQ(committed.at(0).error_code, ErrorCode::none);
+    EXPECT_EQ(committed.at(1).error_code, ErrorCode::unknown_topic_or_partition);
+    kill();
+    start();
+    client.emplace(*this);
+    settle();  // until the groups are read back their answers say to ask again
+    kafka::OffsetFetchRequest fetching;
+    fetching.groups.push_back({.group_id = "g"});
+    fetching.groups[0].topics->push_back({"t", {}, {0, 1}});
+    const auto fetched = client->ask<kafka::OffsetFetchResponse>(fetching, 8).groups.at(0);
+    ASSERT_EQ(fetched.error_code, ErrorCode::none);
+    EXPECT_EQ(fetched.topics.at(0).partitions.at(0).committed_offset, 42);
+    EXPECT_EQ(fetched.topics.at(0).partitions.at(0).metadata, "note");
+    EXPECT_EQ(fetched.topics.at(0).partitions.at(1).committed_offset, -1);
+    EXPECT_EQ(fetched.topics.at(0).partitions.at(1).error_code, ErrorCode::none) << "no commit is no error";
+    fetching.groups[0].topics = std::nullopt;
+    EXPECT_THAT(client->ask<kafka::OffsetFetchResponse>(fetching, 8).groups.at(0).topics, SizeIs(1)) << "null is all";
+}
+
+TEST_F(BrokerTest, Rule35EveryKeyHasThisBrokerAsItsCoordinator) {
+    start();
+    Client client(*this);
+    kafka::FindCoordinatorRequest find;
+    find.coordinator_keys = {"g", "h", "another"};
+    const auto before = client.ask<kafka::FindCoordinatorResponse>(find, 6);
+    ASSERT_THAT(before.coordinators, SizeIs(3));
+    settle();
+    const auto after = client.ask<kafka::FindCoordinatorResponse>(find, 6);
+    ASSERT_THAT(after.coordinators, SizeIs(3));
+    for (size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(after.coordinators[i].key, find.coordinator_keys[i]);
+        EXPECT_EQ(after.coordinators[i].error_code, ErrorCode::none);
+        EXPECT_EQ(after.coordinators[i].node_id, BrokerConfig{}.node_id);
+        EXPECT_EQ(after.coordinators[i].port, address_.port);
+    }
+}
+
+TEST_F(BrokerTest, Rule28And30MembersJoinSyncAndGetWhatTheirLeaderSays) {
+    BrokerConfig config;
+    config.groups.initial_rebalance_delay_ms = 0;
+    start(config);
+    Client client(*this);
+    kafka::FindCoordinatorRequest find;
+    find.coordinator_keys = {"g"};
+    client.ask<kafka::FindCoordinatorResponse>(find, 6);
+    kafka::JoinGroupRequest join;
+    join.group_id = "g";
+    join.session_timeout_ms = 10'000;
+    join.rebalance_timeout_ms = 10'000;
+    join.protocol_type = "consumer";
+    const std::string metadata = "what it says";
+    join.protocols.push_back({"range", as_bytes(metadata)});
+    const auto told = client.ask<kafka::JoinGroupResponse>(join, 9);
+    EXPECT_EQ(told.error_code, ErrorCode::member_id_required);
+    ASSERT_FALSE(told.member_id.empty());
+    join.member_id = told.member_id;
+    const auto joined = client.ask<kafka::JoinGroupResponse>(join, 9);
+    ASSERT_EQ(joined.error_code, ErrorCode::none);
+    EXPECT_EQ(joined.leader, joined.member_id);
+    ASSERT_THAT(joined.members, SizeIs(1));
+    EXPECT_EQ(as_text(joined.members[0].metadata), metadata);
+    kafka::SyncGroupRequest sync;
+    sync.group_id = "g";
+    sync.generation_id = joined.generation_id;
+    sync.member_id = joined.member_id;
+    sync.protocol_type = "consumer";
+    sync.protocol_name = "range";
+    const std::string assignment = "all of it";
+    sync.assignments.push_back({joined.member_id, as_bytes(assignment)});
+    const auto synced = client.ask<kafka::SyncGroupResponse>(sync, 5);
+    ASSERT_EQ(synced.error_code, ErrorCode::none);
+    EXPECT_EQ(as_text(synced.assignment), assignment);
+    kafka::HeartbeatRequest beat{"g", joined.generation_id, joined.member_id, std::nullopt};
+    EXPECT_EQ(client.ask<kafka::HeartbeatResponse>(beat, 4).error_code, ErrorCode::none);
+    kafka::DescribeGroupsRequest describe{{"g"}, true};
+    const auto described = client.ask<kafka::DescribeGroupsResponse>(describe, 6).groups.at(0);
+    EXPECT_EQ(described.group_state, "Stable");
+    EXPECT_EQ(described.members.at(0).client_host, "/127.0.0.1");
+    kafka::LeaveGroupRequest leave;
+    leave.group_id = "g";
+    leave.members.push_back({joined.member_id});
+    EXPECT_EQ(client.ask<kafka::LeaveGroupResponse>(leave, 5).members.at(0).error_code, ErrorCode::none);
+    EXPECT_EQ(client.ask<kafka::HeartbeatResponse>(beat, 4).error_code, ErrorCode::unknown_member_id);
+}
+
+}  // namespace
+}  // namespace flowstone
