@@ -19,9 +19,12 @@ inline kafka::ErrorCode check_leader_epoch(int32_t asked, Epoch current) {
 }
 
 // Of the largest epoch that is not above the one asked: that epoch, and the offset at which the next one begins, or the
-// log's end. None when every epoch that is known is above it.
-inline std::optional<EpochStart> epoch_end(std::span<const EpochStart> epochs, Offset log_end, Epoch asked) {
+// log's end. The epoch that is `led` now may have no record yet. None when every epoch that is known is above the one
+// asked, or it is above the one led.
+inline std::optional<EpochStart> epoch_end(std::span<const EpochStart> epochs, Offset log_end, Epoch led, Epoch asked) {
+    if (asked == led) { return EpochStart{led, log_end}; }
     std::optional<EpochStart> found;
+    if (asked > led) { return found; }
     for (size_t i = 0; i < epochs.size() && epochs[i].epoch <= asked; ++i) {
         found = EpochStart{epochs[i].epoch, i + 1 < epochs.size() ? epochs[i + 1].start : log_end};
     }

@@ -169,15 +169,15 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
         data.error_code = ErrorCode::unknown_topic_or_partition;
         return;
     }
-    data.error_code =
-        check_leader_epoch(asked.current_leader_epoch, context_.served.leader_epoch(*topic, asked.partition));
+    const Epoch led = context_.served.leader_epoch(*topic, asked.partition);
+    data.error_code = check_leader_epoch(asked.current_leader_epoch, led);
     if (data.error_code != ErrorCode::none) { return; }
     found.place = *place;
     found.limits = limits;
     found.ends = context_.served.ends(*place);
     const PartitionEnds& ends = found.ends;
     if (asked.last_fetched_epoch >= 0) {
-        const auto end = epoch_end(context_.served.epochs(*place), ends.log_end, Epoch{asked.last_fetched_epoch});
+        const auto end = epoch_end(context_.served.epochs(*place), ends.log_end, led, Epoch{asked.last_fetched_epoch});
         if (!end) {
             data.error_code = ErrorCode::offset_out_of_range;
             return;

@@ -134,15 +134,8 @@ void OffsetsHandler::on(const Request& request, const OffsetForLeaderEpochReques
             out.error_code = place.error;
             if (place.error != ErrorCode::none) { continue; }
             const PartitionEnds ends = context_.served.ends(place.partition);
-            const Epoch wanted{partition.leader_epoch};
-            // The epoch that is led with now may have no record yet.
-            if (wanted == place.leader_epoch) {
-                out.leader_epoch = partition.leader_epoch;
-                out.end_offset = ends.log_end.value;
-                continue;
-            }
-            if (const auto end = epoch_end(context_.served.epochs(place.partition), ends.log_end, wanted);
-                end && wanted < place.leader_epoch) {
+            if (const auto end = epoch_end(context_.served.epochs(place.partition), ends.log_end, place.leader_epoch,
+                                           Epoch{partition.leader_epoch})) {
                 out.leader_epoch = static_cast<int32_t>(end->epoch.value);
                 out.end_offset = end->start.value;
             }

@@ -153,6 +153,12 @@ TEST_F(BrokerTest, Rule10EpochsOfTheLeaderFenceAndTellWhereOlderOnesEnd) {
     client.emplace(*this);
     const int32_t second = epoch_of();
     EXPECT_GT(second, first);
+    // A client may take the epoch that Metadata names for that of the last record it read: nothing diverges.
+    auto at_end = fetch("t", 3);
+    at_end.topics[0].partitions[0].last_fetched_epoch = second;
+    EXPECT_EQ(get(*client, at_end).diverging_epoch.epoch, -1);
+    at_end.topics[0].partitions[0].last_fetched_epoch = second + 1;
+    EXPECT_EQ(get(*client, at_end).error_code, ErrorCode::offset_out_of_range);
     put(*client, "t", {.records = 2});
     EXPECT_EQ(epoch_of(), second) << "the same before and after the first append";
     auto request = fetch("t", 0);
