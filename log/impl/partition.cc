@@ -73,8 +73,11 @@ void Partition::new_chunk(size_t bytes, BufferPool& pool) {
     chunk.buffer = pool.take(wanted);
     chunk.begin = begin;
     chunk.end = closed_.at;
+    chunk.filled = begin;
+    // Nothing of a proven block is written again before the journal holds it.
+    if (carry_due_ && carry_begin_ == begin) { chunk.filled = carry_end_.at; }
     // Writes of a `written` topic go byte by byte in order, those before this chunk first.
-    chunk.filled = durability() == Durability::written ? closed_.at : begin;
+    if (durability() == Durability::written) { chunk.filled = closed_.at; }
     chunk.first_batch = closed_.at;
     chunk.first_offset = closed_.offset;
     if (unfinished > 0) {

@@ -880,11 +880,7 @@ void Shard::note_rewritten(Partition& partition, uint64_t begin, uint64_t sequen
 // --- filling -----------------------------------------------------------------------------------------------------------------
 
 uint64_t Shard::fill_limit(const Partition& partition) const {
-    // Nothing of a proven block is written again before the journal holds it.
-    const bool carry_first = partition.carry_due() && partition.visible().at <= partition.carry_end().at;
-    if (partition.carry_queued || (carry_first && partition.durability() == Durability::durable)) {
-        return partition.carry_begin();
-    }
+    if (partition.carry_queued) { return partition.carry_begin(); }
     return partition.durability() == Durability::memory ? partition.closed().at : partition.visible().at;
 }
 
