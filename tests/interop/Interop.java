@@ -2,6 +2,7 @@
 //
 //   produce BOOTSTRAP              topics of every codec, headers, null keys, transactions, compaction
 //   consume BOOTSTRAP PREFIX       every record of the topics whose names begin with PREFIX
+//   consume-committed ...          the same, without those of aborted transactions
 //   read DIR                       every record in the .log files of a closed directory, read as files
 //   bootstrap DIR METADATA_DIR     enters the topics of DIR's own metadata log into a formatted metadata directory
 import java.io.File;
@@ -96,11 +97,12 @@ public class Interop {
         }
     }
 
-    static int consume(String bootstrap, String prefix) throws Exception {
+    static int consume(String bootstrap, String prefix, String isolation) throws Exception {
         int count = 0;
         Map<String, Object> settings = settings(bootstrap);
         settings.put("auto.offset.reset", "earliest");
         settings.put("max.poll.records", 5000);
+        settings.put("isolation.level", isolation);
         try (Admin admin = Admin.create(settings(bootstrap));
              var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
             for (String topic : new TreeSet<>(admin.listTopics().names().get())) {
@@ -192,7 +194,8 @@ public class Interop {
     public static void main(String[] arguments) throws Exception {
         switch (arguments[0]) {
             case "produce" -> produce(arguments[1]);
-            case "consume" -> consume(arguments[1], arguments[2]);
+            case "consume" -> consume(arguments[1], arguments[2], "read_uncommitted");
+            case "consume-committed" -> consume(arguments[1], arguments[2], "read_committed");
             case "read" -> read(arguments[1]);
             case "bootstrap" -> bootstrap(arguments[1], arguments[2]);
             default -> throw new IllegalArgumentException(arguments[0]);

@@ -208,6 +208,18 @@ TEST_F(ReadCommittedTest, Rule6AndRule9WithNobodyLeftToCommitItAnOpenTransaction
                                   "and counts as aborted"));
 }
 
+TEST_F(ReadCommittedTest, ATransactionThatWasNeverEndedHidesNoOtherThatEndedLater) {
+    make_kafka_directory();
+    write_segment("t-0", 0,
+                  std::vector<Written>{{.offset = 0, .producer = 5},
+                                       {.offset = 1, .producer = 6},
+                                       {.offset = 2},
+                                       {.offset = 3, .producer = 5, .kind = aborts}});
+    adopt();
+    EXPECT_THAT(aborted(fetch(0, read_committed, 1)), ElementsAre(Pair(5, 0)));
+    EXPECT_THAT(consumed(0), ElementsAre(2));
+}
+
 TEST_F(ReadCommittedTest, ItStaysSoAfterAKillAndWithRecordsOfOurs) {
     write_transactions();
     adopt();
