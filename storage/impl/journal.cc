@@ -326,7 +326,9 @@ void Journal::resume(const JournalScan& scan, uint32_t generation, uint64_t next
 std::optional<CommitPlace> Journal::take(uint64_t bytes) {
     const auto blocks = static_cast<uint32_t>(align_up(bytes, options_.block_bytes) / options_.block_bytes);
     if (at_block_ + blocks > extents_[extent_].end_block) {
-        const size_t next = (extent_ + 1) % extents_.size();
+        // The next one in the ring as a rule. Where it grew in the middle and was opened again since, another may be free.
+        size_t next = (extent_ + 1) % extents_.size();
+        while (next != extent_ && !reusable(extents_[next])) { next = (next + 1) % extents_.size(); }
         if (!reusable(extents_[next])) { return std::nullopt; }
         extent_ = next;
         extents_[next].used = false;

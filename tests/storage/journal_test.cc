@@ -195,6 +195,30 @@ TEST(Journal, AnUnfinishedFileGoesWhenTheRingIsClosed) {
     EXPECT_TRUE(disk.info(second));
 }
 
+// It grew in the middle: the newest commits lie in the new file, and what is free in the old one, behind the oldest.
+TEST(Journal, AfterOpeningRoomIsFoundWhereverItLies) {
+    SimDisk disk;
+    BufferPool pool;
+    ASSERT_TRUE(disk.make_directory("d"));
+    auto journal = Journal::create(disk, ring_options(), ring_id());
+    ASSERT_TRUE(journal);
+    Writer writer(**journal);
+    ASSERT_TRUE(writer.commit(1u << 20));
+    ASSERT_TRUE(grown(**journal, pool, UINT64_MAX));
+    (*journal)->join();
+    while ((*journal)->take(1u << 20)->file == 0) { ASSERT_TRUE(writer.commit(1u << 20)); }
+    ASSERT_TRUE(writer.commit(1u << 20));
+    const uint64_t last = writer.last();
+    auto opened = Journal::open(disk, ring_options());
+    ASSERT_TRUE(opened) << opened.error().message();
+    const auto scan = (*opened)->scan(pool, 1);
+    ASSERT_TRUE(scan);
+    ASSERT_EQ(scan->commits.size(), last);
+    (*opened)->resume(*scan, 2, last + 1, 0);
+    ASSERT_LT((*opened)->bytes_used(), (*opened)->bytes());
+    EXPECT_TRUE((*opened)->take(4096));
+}
+
 TEST(Journal, ARingThatFindsNoRoomToGrowAsksAgainAfterACheckpoint) {
     SimDisk disk({.bytes_max = first_bytes + (1u << 20)});
     BufferPool pool;
