@@ -26,6 +26,7 @@ constexpr size_t connections_max = 10'000;
 constexpr size_t requests_in_flight_max = 100;               // of one connection, answers not yet sent
 constexpr size_t connection_output_bytes_max = 16u << 20;    // answers that a peer does not fetch
 constexpr uint64_t request_memory_bytes_max = 256ull << 20;  // of all frames that came or are coming
+constexpr size_t frame_bytes_small = 1u << 20;               // what producers send unless told otherwise
 constexpr int64_t frame_time_ms_max = 30'000;                // until a frame is whole, or as long as
 constexpr int64_t frame_bytes_per_second_min = 64 * 1024;    // it comes at this rate
 constexpr int64_t connection_idle_ms_max = 600'000;

@@ -241,51 +241,69 @@ bool Server::begin_frame(Connection& connection) {
         return false;
     }
     connection.frame_size = static_cast<size_t>(length);
-    if (memory_waiters_.empty() && has_memory_for(connection)) {
+    Lane& lane = lane_of(connection);
+    if (lane.waiters.empty() && in_share(connection) && has_room(connection)) {
         take_memory(connection);
         return true;
     }
     connection.waits_for_memory = true;
-    memory_waiters_.push_back(connection.peer.connection);
+    lane.waiters.push_back(connection.peer.connection);
     return false;
 }
 
+Server::Lane& Server::lane_of(const Connection& connection) {
+    return connection.frame_size <= frame_bytes_small ? small_frames_ : large_frames_;
+}
+
 // A frame that is larger than a connection's share is let in when the connection holds nothing else.
-bool Server::has_memory_for(const Connection& connection) const {
+bool Server::in_share(const Connection& connection) const {
+    return *connection.held == 0 || *connection.held + connection.frame_size <= limits_.frames_bytes_max / 4;
+}
+
+// One that is larger than all there is comes in alone. Large frames leave half to the small ones; these leave the other
+// half once a large one waits for it, or it would wait for ever.
+bool Server::has_room(const Connection& connection) const {
     const uint64_t size = connection.frame_size;
-    const bool in_share = *connection.held == 0 || *connection.held + size <= limits_.frames_bytes_max / 4;
-    return in_share && (*frames_bytes_ == 0 || *frames_bytes_ + size <= limits_.frames_bytes_max);
+    const uint64_t half = limits_.frames_bytes_max / 2;
+    if (frames_bytes() != 0 && frames_bytes() + size > limits_.frames_bytes_max) { return false; }
+    if (size > frame_bytes_small) { return *large_frames_.bytes == 0 || *large_frames_.bytes + size <= half; }
+    return large_frames_.waiters.empty() || *small_frames_.bytes == 0 || *small_frames_.bytes + size <= half;
 }
 
 void Server::take_memory(Connection& connection) {
-    connection.frame = std::make_shared<Frame>(frames_bytes_, connection.held, connection.frame_size);
+    connection.frame = std::make_shared<Frame>(lane_of(connection).bytes, connection.held, connection.frame_size);
     connection.frame_bytes = 0;
 }
 
-// First come, first served: one that waits for its own frames to go must not stop the others, though.
+// First come, first served in each lane: one that waits for its own frames to go must not stop the others, though.
 void Server::wake_memory_waiters() {
-    for (size_t i = 0; i < memory_waiters_.size();) {
-        Connection* connection = find(memory_waiters_[i]);
-        if (connection != nullptr && !has_memory_for(*connection)) {
-            if (*frames_bytes_ + connection->frame_size > limits_.frames_bytes_max) { return; }
-            ++i;
-            continue;
+    for (Lane* lane : {&large_frames_, &small_frames_}) {
+        for (size_t i = 0; i < lane->waiters.size();) {
+            Connection* connection = find(lane->waiters[i]);
+            if (connection != nullptr && !has_room(*connection)) { break; }
+            if (connection != nullptr && !in_share(*connection)) {
+                ++i;
+                continue;
+            }
+            lane->waiters.erase(lane->waiters.begin() + static_cast<std::ptrdiff_t>(i));
+            if (connection == nullptr) { continue; }
+            connection->waits_for_memory = false;
+            connection->frame_began_ms = now_ms();  // the wait was ours
+            take_memory(*connection);
+            touch(*connection);
         }
-        memory_waiters_.erase(memory_waiters_.begin() + static_cast<std::ptrdiff_t>(i));
-        if (connection == nullptr) { continue; }
-        connection->waits_for_memory = false;
-        connection->frame_began_ms = now_ms();  // the wait was ours
-        take_memory(*connection);
-        touch(*connection);
     }
 }
 
 // What was let go since the last round is for them now, not after a wait.
 bool Server::a_waiter_has_memory() const {
-    for (const ConnectionId id : memory_waiters_) {
-        const auto found = connections_.find(id);
-        if (found == connections_.end() || found->second->dropped || has_memory_for(*found->second)) { return true; }
-        if (*frames_bytes_ + found->second->frame_size > limits_.frames_bytes_max) { return false; }
+    for (const Lane* lane : {&large_frames_, &small_frames_}) {
+        for (const ConnectionId id : lane->waiters) {
+            const auto found = connections_.find(id);
+            if (found == connections_.end() || found->second->dropped) { return true; }
+            if (!has_room(*found->second)) { break; }
+            if (in_share(*found->second)) { return true; }
+        }
     }
     return false;
 }

@@ -4,7 +4,8 @@
 // Bounded (storage/limits.h): connections, the length of a frame, frames of one connection that wait for their answer,
 // bytes that a peer does not fetch, memory of all frames together, and the time a frame may take to arrive. A frame's
 // memory is reserved whole before its body is read, first come first served; until there is room nothing is read from
-// that connection. A peer that ends its side is answered what it asked before, for as long as a frame may take to arrive.
+// that connection. Large frames have half of the memory at most, and get it: who claims some and sends nothing keeps small
+// ones from nobody. A peer that ends its side is answered what it asked before, for as long as a frame may take to arrive.
 // Every connection that is closed by us is counted by its reason.
 //
 // Threads: one, in which the handler is called too. A Frame may be let go in that thread only.
@@ -73,16 +74,16 @@ struct AnswerSlot {
 class Frame {
 public:
     using Count = std::shared_ptr<uint64_t>;  // owners: who bounds it, and the frames, which may go later
-    Frame(Count all, Count of_connection, size_t size)
-        : all_(std::move(all)),
+    Frame(Count of_lane, Count of_connection, size_t size)
+        : of_lane_(std::move(of_lane)),
           of_connection_(std::move(of_connection)),
           size_(size),
           bytes_(std::make_unique_for_overwrite<std::byte[]>(size)) {
-        *all_ += size;
+        *of_lane_ += size;
         *of_connection_ += size;
     }
     ~Frame() {
-        *all_ -= size_;
+        *of_lane_ -= size_;
         *of_connection_ -= size_;
     }
     Frame(const Frame&) = delete;
@@ -91,7 +92,7 @@ public:
 
 private:
     friend class Server;
-    Count all_;
+    Count of_lane_;
     Count of_connection_;
     size_t size_;
     std::unique_ptr<std::byte[]> bytes_;
@@ -151,7 +152,7 @@ public:
     void close_all(CloseReason reason);
 
     size_t connection_count() const { return connections_.size(); }
-    uint64_t frames_bytes() const { return *frames_bytes_; }
+    uint64_t frames_bytes() const { return *small_frames_.bytes + *large_frames_.bytes; }
     bool idle() const;  // no frame waits for its answer and no answer to be sent
     const ServerCounts& counts() const { return counts_; }
 
@@ -197,6 +198,12 @@ private:
         CloseReason close_reason = CloseReason::peer;
     };
 
+    // Frames of one kind: what they hold, and who waits for room, first come first served.
+    struct Lane {
+        Frame::Count bytes = std::make_shared<uint64_t>(0);
+        std::deque<ConnectionId> waiters{};
+    };
+
     Connection* find(ConnectionId id);
     void touch(Connection& connection);
     void accept_all(ListenerId listener);
@@ -205,8 +212,10 @@ private:
     void read_some(Connection& connection);
     void take_bytes(Connection& connection, Bytes& bytes);
     bool begin_frame(Connection& connection);
+    Lane& lane_of(const Connection& connection);
     void take_memory(Connection& connection);
-    bool has_memory_for(const Connection& connection) const;
+    bool in_share(const Connection& connection) const;
+    bool has_room(const Connection& connection) const;
     bool a_waiter_has_memory() const;
     void end_frame(Connection& connection);
     void queue_ready(Connection& connection);
@@ -224,11 +233,11 @@ private:
     ServerLimits limits_;
     std::vector<ListenerId> listeners_;
     std::vector<ListenerId> listeners_waiting_;  // that had no descriptor for who comes next
-    Frame::Count frames_bytes_ = std::make_shared<uint64_t>(0);
+    Lane small_frames_;                          // up to frame_bytes_small
+    Lane large_frames_;
     std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
     std::vector<ConnectionId> touched_;
     std::vector<ConnectionId> dropped_;
-    std::deque<ConnectionId> memory_waiters_;
     std::vector<std::byte> read_buffer_;
     int64_t times_looked_ms_ = 0;
     bool held_ = false;

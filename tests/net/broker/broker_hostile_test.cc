@@ -1,7 +1,9 @@
 // What strangers send to a broker: each ends in an answer that Kafka's protocol has, or in a connection that is closed
 // and counted; and nothing of it stays in memory.
 #include <algorithm>
+#include <memory>
 #include <set>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -151,6 +153,74 @@ TEST_F(BrokerHostileTest, BatchesThatGrowTooMuchWhenUnpackedAreRefusedBeforeTheM
         EXPECT_LT(bytes_allocated - before, decompressed_batch_bytes_max * 5 / 2);
     }
     EXPECT_EQ(put(client, batch({})), ErrorCode::none) << "the connection goes on";
+}
+
+TEST_F(BrokerHostileTest, ClaimsOf100MiBKeepNobodyWaiting) {
+    start();
+    Client other(*this);
+    make(other, "t");
+    std::vector<std::byte> claim(100);
+    store_be<int32_t>(claim.data(), static_cast<int32_t>(frame_bytes_max));
+    std::vector<std::unique_ptr<Client>> claimers;
+    for (int i = 0; i < 10; ++i) {
+        claimers.push_back(std::make_unique<Client>(*this));
+        claimers.back()->send_bytes(claim);
+    }
+    settle();
+    EXPECT_LE(broker_->server().frames_bytes(), request_memory_bytes_max / 2);
+    const auto before_ms = clock_.wall_ms();
+    EXPECT_EQ(put(other, batch({})), ErrorCode::none);
+    EXPECT_LT(clock_.wall_ms() - before_ms, 1'000);
+    other.hang_up();
+    for (auto& claimer : claimers) { claimer->hang_up(); }
+    for (size_t i = 0; i < claimers.size(); ++i) {
+        settle();
+    }  // each learns that its peer is gone once it has its turn
+    expect_nothing_left();
+}
+
+TEST_F(BrokerHostileTest, AWholeFrameOf100MiBBeforeAnyValidOneIsReadAndClosesItsConnection) {
+    start();
+    Client other(*this);
+    make(other, "t");
+    Client client(*this);
+    std::vector<std::byte> frame(4 + frame_bytes_max);
+    store_be<int32_t>(frame.data(), static_cast<int32_t>(frame_bytes_max));
+    store_be<int16_t>(frame.data() + 4, 3);  // Metadata of version 0, of topics that are not there
+    store_be<int32_t>(frame.data() + 14, INT32_MAX);
+    client.send_bytes(Bytes(frame).first(frame.size() - 1));
+    EXPECT_FALSE(client.closed());
+    EXPECT_LE(broker_->server().frames_bytes(), frame_bytes_max + (1u << 20));
+    EXPECT_EQ(put(other, batch({})), ErrorCode::none) << "others are served meanwhile";
+    const uint64_t before = bytes_allocated;
+    client.send_bytes(Bytes(frame).last(1));
+    EXPECT_FALSE(client.receive(0));
+    EXPECT_LT(bytes_allocated - before, 4u << 20) << "nothing is made of it";
+    EXPECT_TRUE(client.closed());
+    EXPECT_EQ(closed(CloseReason::bad_request), 1u);
+    other.hang_up();
+    settle();
+    expect_nothing_left();
+}
+
+TEST_F(BrokerHostileTest, OfMoreThan10000ConnectionsAtOnceSoManyAreServedAndTheRestIsClosed) {
+    constexpr size_t too_many = 50;
+    start();
+    std::vector<std::unique_ptr<Client>> clients;
+    for (size_t i = 0; i < connections_max + too_many; ++i) { clients.push_back(std::make_unique<Client>(*this)); }
+    const uint64_t before = bytes_allocated;
+    settle();
+    EXPECT_LT(bytes_allocated - before, connections_max * (8u << 10));
+    EXPECT_EQ(broker_->server().connection_count(), connections_max);
+    EXPECT_EQ(closed(CloseReason::connections), too_many);
+    const kafka::ApiVersionsRequest request;
+    for (const size_t i : {size_t{0}, connections_max / 2, connections_max - 1}) {
+        EXPECT_EQ(clients[i]->ask<kafka::ApiVersionsResponse>(request, 2).error_code, ErrorCode::none);
+    }
+    EXPECT_TRUE(clients.back()->closed());
+    for (auto& client : clients) { client->hang_up(); }
+    settle();
+    expect_nothing_left();
 }
 
 // --- peers that go -------------------------------------------------------------------------------------------------------
