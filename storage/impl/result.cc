@@ -1,5 +1,6 @@
 #include <flowstone/result.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -77,8 +78,7 @@ Error Error::with_detail(std::string_view text) const {
     Error copy = *this;
     constexpr size_t room = sizeof copy.detail - 1;
     if (text.size() <= room) {
-        std::memcpy(copy.detail, text.data(), text.size());
-        copy.detail[text.size()] = '\0';
+        *std::ranges::copy(text, copy.detail).out = '\0';  // an empty text may point nowhere
         return copy;
     }
     // The ends say most: the head names the root, the tail the file.
