@@ -91,7 +91,7 @@ Result<Adopted> Adoption::run() {
         }
     }
     // What was decided about transactions must be known before their partitions are looked at.
-    std::ranges::stable_partition(partitions, [](const auto& one) { return one.topic == transactions_name; });
+    std::ranges::partition(partitions, [](const auto& one) { return one.topic == transactions_name; });
     for (const TopicPartition& partition : partitions) { TRY_VOID(enter_partition(partition)); }
     enter_unknown_topics();
     if (options_.write) {
