@@ -490,9 +490,8 @@ Result<void> Store::close(int64_t timeout_ms) {
         result = write_kafka_partition_files(*partition);
         partition->hooks.epochs_unwritten = false;
     }
-    if (result) {
-        result = checkpoint({.exact = true, .clean = true});
-    }  // both slots say the same: neither needs the ring
+    // Both slots say the same then: neither needs the ring.
+    if (result) { result = checkpoint({.exact = true, .clean = true}); }
     for (auto& shard : shards_) {
         if (result) { result = shard->journal().abandon_growth(); }
     }
