@@ -45,6 +45,7 @@ TEST_P(GuestTest, AfterClosingEveryCallAnswersClosed) {
     EXPECT_EQ(log->flush().error().code, Code::closed);
     EXPECT_EQ(log->create_topic("other").error().code, Code::closed);
     EXPECT_EQ(log->checkpoint().error().code, Code::closed);
+    { const Reader ended = std::move(*reader); }  // which must not outlive its log
     Log moved = std::move(*log);
     EXPECT_EQ(log->flush().error().code, Code::closed);
 }
