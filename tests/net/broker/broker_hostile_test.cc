@@ -18,7 +18,6 @@ namespace flowstone {
 namespace {
 
 using kafka::ErrorCode;
-using testing::SizeIs;
 
 constexpr int16_t produce_version = 12;
 
