@@ -11,8 +11,9 @@ namespace flowstone {
 namespace {
 
 constexpr size_t read_buffer_bytes = 64u << 10;
-constexpr size_t direct_read_bytes_min = 16u << 10;  // less is read together with what follows it
-constexpr size_t bytes_per_turn_max = 1u << 20;      // of one connection, then it is another's turn
+constexpr size_t direct_read_bytes_min = 16u << 10;    // less is read together with what follows it
+constexpr size_t bytes_per_turn_max = 1u << 20;        // of one connection, then it is another's turn
+constexpr size_t bytes_sent_at_once_max = 256u << 10;  // the same: a peer that fetches fast takes all there is
 constexpr size_t pieces_per_write_max = 64;
 constexpr int64_t look_every_ms = 1'000;
 
@@ -97,11 +98,11 @@ void Server::flush() {
     for (const ConnectionId id : touched_) {
         if (Connection* connection = find(id)) { send(*connection); }
     }
-    // Only who has more for us needs another turn.
+    // Only who has more for us, or takes more from us, needs another turn.
     std::erase_if(touched_, [&](ConnectionId id) {
         Connection* connection = find(id);
         if (connection == nullptr) { return true; }
-        connection->touched = may_read(*connection) && (connection->readable || !connection->ahead.empty());
+        connection->touched = wants_turn(*connection);
         return !connection->touched;
     });
     forget_dropped();
@@ -160,6 +161,12 @@ bool Server::may_read(const Connection& connection) const {
            connection.output_bytes < limits_.output_bytes_max;
 }
 
+bool Server::wants_turn(const Connection& connection) const {
+    if (connection.dropped) { return false; }
+    const bool reads = may_read(connection) && (connection.readable || !connection.ahead.empty());
+    return reads || (connection.writable && !connection.output.empty());
+}
+
 void Server::serve(Connection& connection) {
     const uint64_t turn_end = counts_.bytes_in + bytes_per_turn_max;
     while (may_read(connection)) {
@@ -179,7 +186,7 @@ void Server::serve(Connection& connection) {
     }
     send(connection);
     // Sending may have made the room that reading stopped for, and what is there already makes no event any more.
-    if (may_read(connection) && (connection.readable || !connection.ahead.empty())) { touch(connection); }
+    if (wants_turn(connection)) { touch(connection); }
 }
 
 void Server::read_some(Connection& connection) {
@@ -395,16 +402,17 @@ void Server::queue_ready(Connection& connection) {
 }
 
 void Server::send(Connection& connection) {
-    while (!connection.output.empty() && connection.writable && !connection.dropped) {
+    size_t budget = bytes_sent_at_once_max;
+    while (!connection.output.empty() && connection.writable && !connection.dropped && budget > 0) {
         std::array<Bytes, pieces_per_write_max> pieces;
         size_t count = 0;
         size_t bytes = 0;
         for (const Outgoing& out : connection.output) {
-            for (size_t i = out.next_piece; i < out.pieces.size() && count < pieces.size(); ++i) {
-                pieces[count++] = out.pieces[i];
-                bytes += out.pieces[i].size();
+            for (size_t i = out.next_piece; i < out.pieces.size() && count < pieces.size() && bytes < budget; ++i) {
+                pieces[count] = out.pieces[i].first(std::min(out.pieces[i].size(), budget - bytes));
+                bytes += pieces[count++].size();
             }
-            if (count == pieces.size()) { break; }
+            if (count == pieces.size() || bytes == budget) { break; }
         }
         const auto put = network_.write(connection.peer.connection, std::span(pieces).first(count));
         if (!put) { return drop(connection, CloseReason::peer); }
@@ -412,6 +420,7 @@ void Server::send(Connection& connection) {
         connection.output_bytes -= *put;
         connection.active_ms = now_ms();
         if (*put < bytes) { connection.writable = false; }
+        budget -= *put;
         size_t left = *put;
         while (left > 0) {
             Outgoing& out = connection.output.front();

@@ -209,6 +209,7 @@ private:
     void accept_all(ListenerId listener);
     void serve(Connection& connection);
     bool may_read(const Connection& connection) const;
+    bool wants_turn(const Connection& connection) const;
     void read_some(Connection& connection);
     void take_bytes(Connection& connection, Bytes& bytes);
     bool begin_frame(Connection& connection);

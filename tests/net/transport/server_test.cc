@@ -315,6 +315,24 @@ TEST_F(ServerTest, APeerThatFetchesAtLastIsReadFromAgain) {
     }
 }
 
+TEST_F(ServerTest, APeerThatTakesALotAtOnceLeavesTheOthersTheirTurn) {
+    start({}, {.cut = false, .buffer_bytes = 64u << 20});
+    const SocketId reader = connect();
+    const SocketId other = connect();
+    send(reader, frame_of("all"));
+    const uint64_t before = server_->counts().bytes_out;
+    const std::string large(8u << 20, 'x');
+    answer_first(large);
+    const auto question = frame_of("little");
+    ASSERT_EQ(network_->send(other, question), question.size());
+    for (int i = 0; i < 5 && keeper_.frames.empty(); ++i) { round(0); }
+    EXPECT_THAT(keeper_.texts(), ElementsAre("little"));
+    EXPECT_GT(server_->counts().bytes_out, before) << "the answer has begun";
+    EXPECT_LT(server_->counts().bytes_out - before, large.size() / 2) << "and waits for its next turn";
+    EXPECT_EQ(server_->quiet_ns(), 0) << "for which nobody sleeps";
+    EXPECT_THAT(received(reader), ElementsAre(large));
+}
+
 TEST_F(ServerTest, TheTimeOfAFrameDoesNotPassWhileNothingIsReadFromItsPeer) {
     start({.output_bytes_max = 1'000, .frame_time_ms = 30'000}, {.cut = false, .buffer_bytes = 1'000});
     const SocketId socket = connect();
