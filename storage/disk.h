@@ -5,7 +5,8 @@
 //
 // Calls block the calling thread until the work has ended: no request outlives the call that made it, because the
 // kernel may fail a request whose thread exits (liburing#1595). What runs beside what is the caller's choice:
-// run() takes many requests at once, and any number of threads may call at the same time.
+// run() takes many requests at once, and any number of threads may call at the same time. The one exception is a read in
+// the background, which is done again when the kernel failed it.
 #pragma once
 
 #include <sys/uio.h>
@@ -73,6 +74,15 @@ public:
     virtual ~DirectoryLock() = default;
 };
 
+// A read that goes on while its caller does other things. May change threads, one at a time. The destructor returns once
+// the kernel has let go of the memory.
+class BackgroundRead {
+public:
+    virtual ~BackgroundRead() = default;
+    // Waits for it: the bytes read, fewer than asked only at the end of the file. To be called once.
+    virtual Result<uint64_t> end() = 0;
+};
+
 class Disk {
 public:
     virtual ~Disk() = default;
@@ -89,6 +99,14 @@ public:
     // Short transfers, EINTR and EAGAIN are dealt with inside. Requests of one call must not overlap; a sync says nothing
     // about writes of the same call. A direct request that is not aligned, or one with too many pieces, ends with EINVAL.
     virtual void run(std::span<Io> requests) = 0;
+
+    // Begins to read what is at `at` into `into`, which must stay until the read is destroyed; so must the disk. Null where
+    // a read cannot go on by itself (plain calls), or where enough of them do already: nothing has begun then. What is
+    // written to these bytes meanwhile may or may not be read.
+    virtual std::unique_ptr<BackgroundRead> begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) {
+        (void)file, (void)at, (void)into;
+        return nullptr;
+    }
 
     virtual Result<uint64_t> size(File& file) = 0;
     virtual Result<void> truncate(File& file, uint64_t bytes) = 0;

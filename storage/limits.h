@@ -13,6 +13,7 @@ constexpr uint32_t io_attempts_max = 10'000;         // of one request without p
 constexpr uint32_t ring_entries = 64;                // requests of one io_uring in flight; a run() may have more
 constexpr uint32_t rings_max = 256;                  // run() calls at once; further ones take the plain way
 constexpr uint32_t rings_idle_max = 8;               // kept open between calls
+constexpr uint32_t background_reads_max = 32;        // at once, each with a ring and a buffer of its own
 
 constexpr size_t topic_name_bytes_max = 249;  // Kafka's: leaves room for "-<partition>" in a file name
 constexpr size_t kafka_string_bytes_max = 32 * 1024 - 1;

@@ -1,4 +1,5 @@
-// The POSIX room: plain calls, one request after the other. Also the base of the io_uring room, which differs in run() only.
+// The POSIX room: plain calls, one request after the other. Also the base of the io_uring room, which differs in run() and
+// begin_read() only.
 //
 // What failure leaves behind:
 //   write          any part of it may be in the file; `done` bytes at the front are.

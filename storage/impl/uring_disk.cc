@@ -54,6 +54,7 @@ public:
         io_uring_sqe_set_data64(entry, slot);
     }
     int submit_and_wait() override { return io_uring_submit_and_wait(&ring_, 1); }
+    int submit() override { return io_uring_submit(&ring_); }
     int wait() override {
         io_uring_cqe* completion = nullptr;
         return io_uring_wait_cqe(&ring_, &completion);
@@ -187,6 +188,61 @@ private:
     bool broken_ = false;
 };
 
+class UringDisk::Ahead final : public BackgroundRead {
+public:
+    Ahead(UringDisk& disk, std::unique_ptr<Rig> rig, std::shared_ptr<File> file, BytePos at, MutableBytes into)
+        : disk_(disk), rig_(std::move(rig)), file_(std::move(file)), piece_{into.data(), into.size()} {
+        io_ = {.kind = Io::Kind::read, .file = file_.get(), .at = at, .pieces = {&piece_, 1}};
+        disk_.background_reads_.fetch_add(1, std::memory_order_relaxed);
+        const PosixFile& real = posix(*file_);
+        transfer_.emplace(io_, real.alignment());
+        if (transfer_->next() == Transfer::Next::ended) { return; }
+        rig_->ring->prepare(0, {io_.kind, real.fd(), transfer_->remaining(), transfer_->position()});
+        in_kernel_ = rig_->ring->submit() == 1;
+        sound_ = in_kernel_;  // else the request is still queued there
+    }
+    ~Ahead() override {
+        if (::getpid() == disk_.owner_) {
+            (void)wait();
+            disk_.give_back(sound_ ? std::move(rig_) : nullptr);
+        } else {
+            (void)rig_.release();  // after a fork it is the parent's
+        }
+        disk_.background_reads_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    Ahead(const Ahead&) = delete;
+    Ahead& operator=(const Ahead&) = delete;
+
+    Result<uint64_t> end() override {
+        if (const auto result = wait()) { transfer_->result(*result); }
+        disk_.finish(
+            *transfer_);  // what is left: all of it if its thread has gone, and the request with it (ECANCELED)
+        if (io_.os_errno != 0) { return fail_errno(io_.os_errno, "disk.read", file_->path()); }
+        return io_.done;
+    }
+
+private:
+    // What the kernel said, if it has it.
+    std::optional<int32_t> wait() {
+        if (!in_kernel_ || ::getpid() != disk_.owner_) { return std::nullopt; }
+        in_kernel_ = false;
+        for (;;) {
+            if (const auto completion = rig_->ring->reap()) { return completion->result; }
+            const int failed = rig_->ring->wait();
+            CHECK(failed == 0 || failed == -EINTR || failed == -EAGAIN || failed == -EBUSY);
+        }
+    }
+
+    UringDisk& disk_;
+    std::unique_ptr<Rig> rig_;
+    std::shared_ptr<File> file_;
+    iovec piece_;
+    Io io_;
+    std::optional<Transfer> transfer_;
+    bool in_kernel_ = false;
+    bool sound_ = true;
+};
+
 UringDisk::UringDisk(RingFactory factory, const SystemCalls& calls)
     : PosixDisk(calls), factory_(std::move(factory)), owner_(::getpid()) {}
 
@@ -230,6 +286,15 @@ void UringDisk::run(std::span<Io> requests) {
     if (rig == nullptr) { return PosixDisk::run(requests); }
     const bool sound = Batch(*this, *rig, requests).run();
     give_back(sound ? std::move(rig) : nullptr);
+}
+
+std::unique_ptr<BackgroundRead> UringDisk::begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) {
+    if (::getpid() != owner_ || background_reads_.load(std::memory_order_relaxed) >= background_reads_max) {
+        return nullptr;
+    }
+    auto rig = acquire();
+    if (rig == nullptr) { return nullptr; }
+    return std::make_unique<Ahead>(*this, std::move(rig), std::move(file), at, into);
 }
 
 std::unique_ptr<Disk> open_best_disk() {

@@ -6,7 +6,8 @@
 // rings_max calls at once) or fails, and in the child after a fork, which must not touch its parent's rings.
 //
 // A thread submits and reaps its own requests, and rings change hands under a lock, so no order between threads is left
-// to the kernel alone and ThreadSanitizer needs no annotation.
+// to the kernel alone and ThreadSanitizer needs no annotation. A read in the background keeps its ring until it has ended;
+// whoever hands it to another thread orders the two.
 #pragma once
 
 #include <functional>
@@ -36,6 +37,8 @@ public:
     // Hands what is queued to the kernel and blocks until something has completed. Returns how many of the queue it took,
     // in order, or a negative errno; then it took none.
     virtual int submit_and_wait() = 0;
+    // Hands what is queued to the kernel and returns. As submit_and_wait() else.
+    virtual int submit() = 0;
     // Blocks until something has completed; submits nothing. Returns 0 or a negative errno.
     virtual int wait() = 0;
     // The next completion, if there is one.
@@ -54,6 +57,7 @@ public:
     ~UringDisk() override;
     const char* room() const override { return "io_uring"; }
     void run(std::span<Io> requests) override;
+    std::unique_ptr<BackgroundRead> begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) override;
     // Whether a ring can be had now; it is kept for the first call.
     bool has_ring();
 
@@ -61,6 +65,7 @@ private:
     // A ring and the places of its requests, kept together so that a call allocates nothing.
     struct Rig;
     class Batch;
+    class Ahead;
     std::unique_ptr<Rig> acquire();
     void give_back(std::unique_ptr<Rig> rig);
 
@@ -69,6 +74,7 @@ private:
     std::mutex rigs_lock_;
     std::vector<std::unique_ptr<Rig>> idle_;
     uint32_t in_use_ = 0;
+    std::atomic<uint32_t> background_reads_ = 0;
 };
 
 }  // namespace flowstone

@@ -13,6 +13,7 @@
 
 #include "storage/impl/uring_disk.h"
 #include "storage/limits.h"
+#include "storage/try.h"
 #include "tests/sim/world/sim_random.h"
 #include "tests/storage/value_of.h"
 
@@ -103,6 +104,13 @@ public:
 
     void prepare(uint32_t slot, const Request& request) override { queued_.push_back({slot, request}); }
     int submit_and_wait() override {
+        const int taken = submit();
+        if (taken >= 0 && queued_.empty()) {
+            end_last();
+        }  // a kernel that could not take everything does not wait either
+        return taken;
+    }
+    int submit() override {
         auto limit = static_cast<int>(queued_.size());
         if (!submissions_.results.empty()) {
             const int wanted = submissions_.results.front();
@@ -117,7 +125,6 @@ public:
         taken_.insert(taken_.end(), queued_.begin(), queued_.begin() + limit);
         queued_.erase(queued_.begin(), queued_.begin() + limit);
         submissions_.in_kernel_most = std::max(submissions_.in_kernel_most, static_cast<uint32_t>(taken_.size()));
-        if (queued_.empty()) { end_last(); }  // a kernel that could not take everything does not wait either
         return limit;
     }
     int wait() override {
@@ -475,6 +482,43 @@ TEST_F(RingFaults, OneRequestAloneNeedsNoRing) {
     ASSERT_TRUE(write_at(*disk_, *file_, BytePos{0}, as_bytes("x")));
     ASSERT_TRUE(sync(*disk_, *file_));
     EXPECT_EQ(submissions_.rings, 0);
+}
+
+TEST_F(RingFaults, ReadsInTheBackgroundAreDoneAgainWhenTheyCameToNothing) {
+    const std::shared_ptr<File> file = std::move(file_);
+    ASSERT_TRUE(write_at(*disk_, *file, BytePos{0}, as_bytes("0123456789")));
+    char into[10];
+    const auto read = [&]() -> Result<std::string> {
+        auto begun = disk_->begin_read(file, BytePos{0}, std::as_writable_bytes(std::span(into)));
+        TRY(const uint64_t bytes, begun->end());
+        return std::string(into, bytes);
+    };
+    for (const int64_t trouble : {int64_t{-ECANCELED}, int64_t{-EAGAIN}, int64_t{-EINTR}, int64_t{3}}) {
+        script_.moves = {trouble, normal};
+        EXPECT_EQ(value_of(read()), "0123456789") << trouble;
+    }
+    EXPECT_EQ(submissions_.rings, 1) << "one ring did them all";
+    submissions_.results = {-EAGAIN};
+    script_.moves.clear();
+    EXPECT_EQ(value_of(read()), "0123456789") << "a ring that takes nothing";
+    submissions_.results.clear();
+    EXPECT_EQ(value_of(read()), "0123456789");
+    EXPECT_EQ(submissions_.rings, 2) << "it is not used again: the request is still queued there";
+    script_.moves = {-EIO};
+    EXPECT_EQ(read().error().os_errno, EIO);
+}
+
+TEST_F(RingFaults, ReadsInTheBackgroundAreBoundedInNumber) {
+    const std::shared_ptr<File> file = std::move(file_);
+    std::array<char, background_reads_max + 1> into{};
+    std::vector<std::unique_ptr<BackgroundRead>> reads;
+    for (char& one : into) {
+        reads.push_back(disk_->begin_read(file, BytePos{0}, std::as_writable_bytes(std::span(&one, 1))));
+    }
+    EXPECT_EQ(std::ranges::count_if(reads, [](const auto& read) { return read == nullptr; }), 1);
+    EXPECT_EQ(reads.back(), nullptr);
+    reads.front().reset();
+    EXPECT_NE(disk_->begin_read(file, BytePos{0}, std::as_writable_bytes(std::span(into).first(1))), nullptr);
 }
 
 // Every request meets every kind of trouble, by seed; whatever happens, the bytes are right.

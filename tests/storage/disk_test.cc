@@ -281,6 +281,51 @@ TEST_P(DiskContract, AnyNumberOfThreadsMayCallAtTheSameTime) {
     EXPECT_EQ(failures, 0);
 }
 
+TEST_P(DiskContract, AReadGoesOnInTheBackgroundWhereItCan) {
+    const std::shared_ptr<File> file = file_with("a", "0123456789");
+    char first[4] = {};
+    char second[8] = {};
+    const auto begin = [&](BytePos at, std::span<char> into) {
+        return disk_->begin_read(file, at, std::as_writable_bytes(into));
+    };
+    auto read = begin(BytePos{2}, first);
+    if (std::string(GetParam().name) == "posix") {
+        EXPECT_EQ(read, nullptr);
+        return;
+    }
+    ASSERT_NE(read, nullptr);
+    auto behind = begin(BytePos{7}, second);
+    ASSERT_NE(behind, nullptr) << "two at once";
+    char third[8] = {};
+    { const auto forgotten = begin(BytePos{0}, third); }
+    EXPECT_EQ(content("a"), "0123456789") << "other calls go on beside it";
+    EXPECT_EQ(value_of(behind->end()), 3u) << "short at the end of the file";
+    EXPECT_EQ(std::string_view(second, 3), "789");
+    EXPECT_EQ(value_of(read->end()), 4u);
+    EXPECT_EQ(std::string_view(first, 4), "2345");
+}
+
+TEST_P(DiskContract, AReadInTheBackgroundOutlivesTheThreadThatBeganIt) {
+    const std::shared_ptr<File> file = file_with("a", std::string(1 << 20, 'x'));
+    std::vector<std::byte> into(1 << 20);
+    std::unique_ptr<BackgroundRead> read;
+    std::thread([&] { read = disk_->begin_read(file, BytePos{0}, into); }).join();
+    if (read == nullptr) { GTEST_SKIP() << "this room reads nothing in the background"; }
+    EXPECT_EQ(value_of(read->end()), into.size());
+    EXPECT_TRUE(std::ranges::all_of(into, [](std::byte b) { return b == std::byte{'x'}; }));
+}
+
+TEST_P(DiskContract, ABadReadInTheBackgroundSaysSoWhenItEnds) {
+    const std::shared_ptr<File> file = open("a", {.write = true, .create = true, .direct = true});
+    if (!file->direct()) { GTEST_SKIP() << "no O_DIRECT here"; }
+    alignas(4096) static std::byte into[8192];
+    auto read = disk_->begin_read(file, BytePos{0}, MutableBytes(into).subspan(1, 4096));
+    if (read == nullptr) { GTEST_SKIP() << "this room reads nothing in the background"; }
+    const auto ended = read->end();
+    ASSERT_FALSE(ended);
+    EXPECT_EQ(ended.error().os_errno, EINVAL);
+}
+
 TEST_P(DiskContract, OpenRefusesByCode) {
     EXPECT_EQ(code_of(disk_->open(path("none"), {})), Code::not_found);
     EXPECT_EQ(code_of(disk_->open(path("none"), {.write = true})), Code::not_found);

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,23 @@ struct CrashPoint {
     std::string to_string() const;  // "before 17, prefix 12"; enough to repeat it
 };
 
+// A read in the background whose bytes are those of its beginning, or of its end.
+class SimRead final : public BackgroundRead {
+public:
+    SimRead(Disk& disk, std::shared_ptr<File> file, BytePos at, MutableBytes into, bool at_once)
+        : disk_(disk), file_(std::move(file)), at_(at), into_(into) {
+        if (at_once) { done_ = read_at(disk_, *file_, at_, into_); }
+    }
+    Result<uint64_t> end() override { return done_ ? std::move(*done_) : read_at(disk_, *file_, at_, into_); }
+
+private:
+    Disk& disk_;
+    std::shared_ptr<File> file_;
+    BytePos at_;
+    MutableBytes into_;
+    std::optional<Result<uint64_t>> done_;
+};
+
 class SimDisk final : public Disk {
 public:
     struct Options {
@@ -64,6 +82,7 @@ public:
     Result<uint32_t> block_bytes(const std::string& directory) override;
     Result<std::unique_ptr<File>> open(const std::string& path, OpenOptions options) override;
     void run(std::span<Io> requests) override;
+    std::unique_ptr<BackgroundRead> begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) override;
     Result<uint64_t> size(File& file) override;
     Result<void> truncate(File& file, uint64_t bytes) override;
     Result<void> allocate(File& file, BytePos begin, BytePos end, bool keep_size) override;
