@@ -33,6 +33,7 @@
 
 namespace flowstone {
 
+class KeptCursors;
 class Partition;
 class Store;
 struct TopicTable;
@@ -180,6 +181,7 @@ public:
 
 private:
     Store& store_;
+    std::unique_ptr<KeptCursors> cursors_;
 };
 
 }  // namespace flowstone

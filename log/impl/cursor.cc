@@ -41,14 +41,15 @@ Result<void> Cursor::begin_again() {
     TRY(const bool hint, index_position(offset, place));
     place_ = place;
     next_offset_ = place.segment_base;
-    buffer_base_ = Offset{-1};
+    forget_buffer();
+    loads_ = 0;
     if (hint && place.at > 0) {
         // An index may be bad: what it names must be a batch, and end at or before the offset.
         const auto batch = next();
         if (!batch && batch.error().code != Code::corrupt) { return std::unexpected(batch.error()); }
         if (!batch || !*batch || (*batch)->last_offset() > offset) {
             place.at = 0;
-            buffer_base_ = Offset{-1};
+            forget_buffer();
         }
         place_ = place;
         next_offset_ = place.segment_base;
@@ -59,17 +60,17 @@ Result<void> Cursor::begin_again() {
 // Walks to the batch that holds the offset, or the first one behind it.
 Result<void> Cursor::walk_to(Offset offset) {
     for (;;) {
-        const Place before = place_;
-        const Offset before_offset = next_offset_;
         TRY(const auto batch, next());
         if (!batch) { return {}; }
-        if (batch->next_offset() > offset) {
-            place_ = before;
-            next_offset_ = before_offset;
-            if (place_.segment_base != buffer_base_) { buffer_base_ = Offset{-1}; }
-            return {};
-        }
+        if (batch->next_offset() <= offset) { continue; }
+        step_back();
+        return {};
     }
+}
+
+void Cursor::step_back() {
+    place_ = place_before_;
+    next_offset_ = next_offset_before_;
 }
 
 // Where to begin looking for `offset`: chunk, index or the segment's front. True when an index said so, unchecked.
@@ -134,8 +135,6 @@ Result<Cursor::TimePlace> Cursor::seek_time(int64_t timestamp_ms) {
     TRY_VOID(seek(start));
     std::vector<std::byte> scratch;
     for (;;) {
-        const Place before = place_;
-        const Offset before_offset = next_offset_;
         TRY(const auto batch, next());
         if (!batch) { return TimePlace{next_offset_, std::nullopt}; }
         if (batch->max_timestamp_ms() < timestamp_ms) { continue; }
@@ -144,9 +143,7 @@ Result<Cursor::TimePlace> Cursor::seek_time(int64_t timestamp_ms) {
             TRY(const auto record, records.next());
             if (!record) { break; }
             if (record->timestamp_ms < timestamp_ms || record->offset < start) { continue; }
-            place_ = before;
-            next_offset_ = before_offset;
-            buffer_base_ = Offset{-1};
+            step_back();
             return TimePlace{record->offset, record->timestamp_ms};
         }
     }
@@ -158,6 +155,8 @@ Result<std::optional<BatchView>> Cursor::next() {
             if (!*ready) { return std::unexpected(ready->error()); }
             return std::optional(**ready);
         }
+        if (continue_ahead()) { continue; }
+        forget_buffer();
         Bytes batch;
         std::shared_ptr<File> file;
         uint64_t file_end = 0;
@@ -185,13 +184,14 @@ Result<std::optional<BatchView>> Cursor::next() {
                 if (loaded) { loaded = load_cold(*file, file_end); }
                 // What was read, or not found, may be of another file than the place speaks of.
                 if (file_replaced()) {
-                    buffer_base_ = Offset{-1};
+                    forget_buffer();
                     continue;
                 }
                 if (!loaded) {
-                    buffer_base_ = Offset{-1};  // it was made for bytes that never came
+                    forget_buffer();  // it was made for bytes that never came
                     return std::unexpected(loaded.error());
                 }
+                if (++loads_ > 1) { read_ahead(file); }
             }
         }
     }
@@ -241,16 +241,11 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
         const uint64_t end = std::min(segment->end.value_or(visible), visible);
         const uint64_t filled = std::min(end, partition_.filled_from(at));
         file = segment->file;
-        const uint64_t want = std::max(wanted_, cold_read_bytes);
-        const uint64_t until = std::min(end, at + want);
-        file_end = std::min(filled, until) - segment->begin;
         const uint64_t block = store_.engine().block_bytes;
         const uint64_t aligned = align_down(place_.at, block);
-        buffer_ = store_.engine().pool.take(align_up(until - segment->begin, block) - aligned);
-        buffer_skip_ = place_.at - aligned;
-        buffer_at_ = place_.at;
-        buffer_end_ = until - segment->begin;
-        buffer_base_ = segment->base;
+        take_buffer(segment->base, end - segment->begin, align_down(filled - segment->begin, block));
+        const uint64_t until = segment->begin + buffer_end_;
+        file_end = std::min(filled, until) - segment->begin;
         if (filled < until) {
             std::vector<Bytes> pieces;
             std::vector<BufferRef> pins;
@@ -276,17 +271,59 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
                           : Place{partition_.closed_segments[i + 1].base, 0, partition_.closed_segments[i + 1].version};
             return Step::again;
         }
-        const uint64_t block = store_.engine().block_bytes;
-        const uint64_t aligned = align_down(place_.at, block);
-        file_end = std::min(segment.bytes, place_.at + std::max(wanted_, cold_read_bytes));
-        buffer_ = store_.engine().pool.take(align_up(file_end, block) - aligned);
-        buffer_skip_ = place_.at - aligned;
-        buffer_at_ = place_.at;
-        buffer_end_ = file_end;
-        buffer_base_ = segment.base;
+        take_buffer(segment.base, segment.bytes, segment.bytes);
+        file_end = buffer_end_;
         return Step::cold;
     }
     return Step::moved;
+}
+
+// A buffer for what is at the place, of a segment that ends at `end`; `whole` of it is in the file. What ends before the
+// segment does ends on a block, where the next piece begins.
+void Cursor::take_buffer(Offset base, uint64_t end, uint64_t whole) {
+    ahead_.reset();
+    const uint64_t block = store_.engine().block_bytes;
+    const uint64_t begin = align_down(place_.at, block);
+    buffer_end_ = std::min(end, begin + align_up(std::max(place_.at - begin + wanted_, cold_read_bytes), block));
+    buffer_ = store_.engine().pool.take(align_up(buffer_end_, block) - begin);
+    buffer_skip_ = place_.at - begin;
+    buffer_at_ = place_.at;
+    buffer_base_ = base;
+    file_bytes_ = whole;
+}
+
+// Has the next piece of the file read while this one is walked through.
+void Cursor::read_ahead(const std::shared_ptr<File>& file) {
+    const uint64_t block = store_.engine().block_bytes;
+    if (buffer_end_ >= file_bytes_ || buffer_end_ % block != 0) { return; }
+    const uint64_t end = std::min(file_bytes_, buffer_end_ + cold_read_bytes);
+    BufferRef buffer = store_.engine().pool.take(cold_buffer_bytes);
+    auto read = store_.disk().begin_read(
+        file, BytePos{static_cast<int64_t>(buffer_end_)},
+        MutableBytes(buffer->data() + cold_headroom_bytes, align_up(end, block) - buffer_end_));
+    if (read) { ahead_ = {file, std::move(buffer), end, std::move(read)}; }
+}
+
+// Goes on in what was read ahead. False when it is of no use: then the file is read again, and what is wrong found there.
+// Should the file have been replaced since it was opened: it holds what it held, to its end.
+bool Cursor::continue_ahead() {
+    const bool in_buffer = buffer_base_ == place_.segment_base && place_.at >= buffer_at_ && place_.at <= buffer_end_;
+    if (!ahead_ || !in_buffer) { return false; }
+    Ahead ahead = std::move(*ahead_);
+    ahead_.reset();
+    const auto got = ahead.read->end();
+    ahead.read.reset();
+    const uint64_t rest = buffer_end_ - place_.at;
+    const uint64_t more = ahead.end - buffer_end_;
+    if (!got || *got < more || rest > cold_headroom_bytes || wanted_ > rest + more) { return false; }
+    std::memcpy(ahead.buffer->data() + cold_headroom_bytes - rest,
+                buffer_->data() + buffer_skip_ + (place_.at - buffer_at_), rest);
+    buffer_ = std::move(ahead.buffer);
+    buffer_skip_ = cold_headroom_bytes - rest;
+    buffer_at_ = place_.at;
+    buffer_end_ = ahead.end;
+    read_ahead(ahead.file);
+    return true;
 }
 
 // Whether the segment of the place was removed or replaced since look().
@@ -327,13 +364,12 @@ std::optional<Result<BatchView>> Cursor::buffered() {
     }
     const Bytes bytes(buffer_->data() + buffer_skip_ + (place_.at - buffer_at_), buffer_end_ - place_.at);
     const auto bad = [&](const char* what) -> Result<BatchView> {
-        buffer_base_ = Offset{-1};
+        forget_buffer();
         return damaged(place_.at, what);
     };
     if (bytes.size() < batch_header_bytes) {
         if (wanted_ >= batch_header_bytes && buffer_at_ == place_.at) { return bad("a batch is cut short"); }
         wanted_ = std::max<uint64_t>(wanted_, batch_header_bytes);
-        buffer_base_ = Offset{-1};
         return std::nullopt;
     }
     const auto size = BatchView::measure(bytes);
@@ -343,7 +379,6 @@ std::optional<Result<BatchView>> Cursor::buffered() {
     if (*size > bytes.size()) {
         if (buffer_at_ == place_.at && wanted_ >= *size) { return bad("a batch is cut short"); }
         wanted_ = *size;
-        buffer_base_ = Offset{-1};
         return std::nullopt;
     }
     const auto batch = BatchView::parse(bytes);
@@ -383,6 +418,8 @@ Result<BatchView> Cursor::accept(BatchView batch) {
         return damaged(place_.at, fmt::format("a batch of offsets [{}, {}) does not follow", batch.base_offset().value,
                                               batch.next_offset().value));
     }
+    place_before_ = place_;
+    next_offset_before_ = next_offset_;
     place_.at += batch.size();
     place_.known = true;
     next_offset_ = batch.next_offset();

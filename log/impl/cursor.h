@@ -1,7 +1,8 @@
 // Walks a partition's batches forwards: from the chunks in memory where it can, else from the segment files.
 //
 // A place is a segment and a position in its file, which stays right when a segment is finished or its chunks go. The
-// view it returns pins one buffer: a chunk, or the cursor's own read buffer. One thread at a time.
+// view it returns pins one buffer: a chunk, or the cursor's own read buffer. Who reads on in a file has the next piece of
+// it read meanwhile, into a second buffer. One thread at a time.
 #pragma once
 
 #include <memory>
@@ -17,8 +18,10 @@
 
 namespace flowstone {
 
-constexpr uint64_t cold_read_bytes = 1u << 20;           // alone
-constexpr uint64_t cold_read_bytes_shared = 256u << 10;  // while commits wait (JOURNAL 8)
+constexpr uint64_t cold_buffer_bytes = 1u << 20;
+constexpr uint64_t cold_headroom_bytes = 256u
+                                         << 10;  // in front of a piece, for a batch that began in the one before it
+constexpr uint64_t cold_read_bytes = cold_buffer_bytes - cold_headroom_bytes;
 
 class Cursor {
 public:
@@ -39,6 +42,8 @@ public:
     Result<std::optional<BatchView>> next();
     const BufferRef& pin() const { return pin_; }        // what keeps the batch that next() returned last
     Offset next_offset() const { return next_offset_; }  // base offset that the next batch must reach or pass
+    // To before the batch that next() returned last, as if it had not. Once after each.
+    void step_back();
 
 private:
     struct Place {
@@ -51,7 +56,10 @@ private:
     enum class Step : uint8_t { batch, end, again, cold, moved, swapping };
     Result<void> still_there() const;
     Result<Step> look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end);
+    void take_buffer(Offset base, uint64_t end, uint64_t whole);
     Result<void> load_cold(File& file, uint64_t file_end);
+    void read_ahead(const std::shared_ptr<File>& file);
+    bool continue_ahead();
     std::optional<Result<BatchView>> buffered();
     Result<BatchView> accept(BatchView batch);
     bool belongs_here(BatchView batch) const;
@@ -65,6 +73,8 @@ private:
     Partition& partition_;
     Place place_;
     Offset next_offset_{0};
+    Place place_before_;  // and what they were in front of the last batch
+    Offset next_offset_before_{0};
     Offset wanted_offset_{0};  // of the last seek: what lies before it in its batch is nobody's wish
     uint32_t swap_seen_ = 0;   // swap_word when the place was looked up
     BufferRef pin_;
@@ -75,7 +85,22 @@ private:
     uint64_t buffer_at_ = 0;
     uint64_t buffer_end_ = 0;
     Offset buffer_base_{-1};
-    uint64_t wanted_ = 0;  // a batch larger than the buffer
+    uint64_t file_bytes_ = 0;  // of that file, as far as it is whole
+    uint64_t wanted_ = 0;      // a batch larger than the buffer
+    uint32_t loads_ = 0;       // since the last seek
+
+    // The bytes of the same file behind the buffer: [buffer_end_, end).
+    struct Ahead {
+        std::shared_ptr<File> file;
+        BufferRef buffer;
+        uint64_t end;
+        std::unique_ptr<BackgroundRead> read;
+    };
+    std::optional<Ahead> ahead_;
+    void forget_buffer() {
+        buffer_base_ = Offset{-1};
+        ahead_.reset();
+    }
 };
 
 }  // namespace flowstone

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "log/impl/cursor.h"
+#include "log/impl/kept_cursors.h"
 #include "log/impl/log_access.h"
 #include "log/impl/put.h"
 #include "log/impl/store.h"
@@ -20,7 +20,7 @@ const Uuid& ServedTopic::id() const { return table_->id; }
 int32_t ServedTopic::partitions() const { return table_->count; }
 bool ServedTopic::internal() const { return table_->internal; }
 
-ServedLog::ServedLog(Log& log) : store_(LogAccess::store(log)) {}
+ServedLog::ServedLog(Log& log) : store_(LogAccess::store(log)), cursors_(std::make_unique<KeptCursors>()) {}
 ServedLog::~ServedLog() {
     set_notice({});
     set_commit_notice({});
@@ -259,14 +259,22 @@ Result<StoredBatches> ServedLog::read(ServedPartition served, Offset from, const
             return out;
         }
     }
-    Cursor cursor(store_, partition);
-    TRY_VOID(cursor.seek(from));
+    auto cursor = cursors_->take(partition, from);
+    if (!cursor) {
+        cursor = std::make_unique<Cursor>(store_, partition);
+        TRY_VOID(cursor->seek(from));
+    }
     for (;;) {
-        auto batch = cursor.next();
+        auto batch = cursor->next();
         if (!batch && out.bytes > 0) { break; }  // what is whole is served; the next read begins at what is not
         if (!batch) { return std::unexpected(batch.error()); }
-        if (!*batch || !fits(out, (*batch)->size(), limits)) { break; }
-        take(out, (*batch)->bytes(), cursor.pin());
+        if (!*batch) { break; }
+        if (!fits(out, (*batch)->size(), limits)) {
+            cursor->step_back();
+            cursors_->keep(partition, out.next_offset, std::move(cursor));
+            break;
+        }
+        take(out, (*batch)->bytes(), cursor->pin());
         out.next_offset = (*batch)->next_offset();
     }
     return out;
