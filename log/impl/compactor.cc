@@ -351,9 +351,9 @@ Result<void> Compactor::seal_output(Output& output) {
         }
         seal.chain = std::move(chain);
     }
-    TRY_VOID(replace_file(store_.disk(), join_path(directory, output.swap.cleaned_name(SegmentFile::seal)),
-                          encode_seal(seal)));
-    return store_.disk().sync_directory(directory);
+    // Syncs the directory too: the segment that is to be swapped in has its name.
+    return replace_file(store_.disk(), join_path(directory, output.swap.cleaned_name(SegmentFile::seal)),
+                        encode_seal(seal));
 }
 
 Result<void> Compactor::swap(Output& output) {

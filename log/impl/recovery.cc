@@ -149,8 +149,7 @@ Result<void> Recovery::make_directory() {
         TRY(const auto journal, Journal::create(disk(), journal_options(shard), store_.random_.uuid()));
         first.rings.push_back({journal->ring(), shard, 1, 0, false});
     }
-    TRY_VOID(write_checkpoint(disk(), path, first));
-    TRY_VOID(disk().sync_directory(path));
+    TRY_VOID(write_checkpoint(disk(), path, first));  // syncs the names, those of the rings too
     MetaProperties properties;
     properties.cluster_id = first.cluster.to_string();
     properties.node_id = 1;
