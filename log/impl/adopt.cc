@@ -12,6 +12,7 @@
 #include "log/transactions.h"
 #include "storage/check.h"
 #include "storage/limits.h"
+#include "storage/mutants.h"
 #include "storage/record.h"
 #include "storage/segment_files.h"
 #include "storage/segment_index.h"
@@ -328,7 +329,7 @@ Result<void> Adoption::cut(const std::string& file_path, BytePos end, uint64_t b
                     bytes - static_cast<uint64_t>(end.value)));
     TRY(auto file, disk_.open(file_path, {.write = true}));
     TRY_VOID(disk_.truncate(*file, static_cast<uint64_t>(end.value)));
-    return sync(disk_, *file);
+    return mutated(Mutant::adopted_cut) ? Result<void>{} : sync(disk_, *file);
 }
 
 // Topics that only their directories tell of, and topics whose retention is not on record: nothing of them is deleted.
@@ -390,9 +391,11 @@ Result<void> Adoption::write_metadata() {
     const std::string name = join_path(directory, segment_file_name(end.segment_base, SegmentFile::log));
     TRY(auto file, disk_.open(name, {.write = true, .create = true}));
     TRY_VOID(write_at(disk_, *file, BytePos{static_cast<int64_t>(end.synced_bytes)}, batch.bytes()));
-    TRY_VOID(sync(disk_, *file));
-    TRY_VOID(disk_.sync_directory(directory));
-    TRY_VOID(disk_.sync_directory(options_.directory));
+    if (!mutated(Mutant::adopted_sync)) { TRY_VOID(sync(disk_, *file)); }
+    if (!mutated(Mutant::adopted_names)) {
+        TRY_VOID(disk_.sync_directory(directory));
+        TRY_VOID(disk_.sync_directory(options_.directory));
+    }
     end.synced_bytes += batch.size();
     end.boundary = end.synced_bytes;
     end.boundary_offset = batch.next_offset();

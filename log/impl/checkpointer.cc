@@ -9,6 +9,7 @@
 
 #include "log/impl/store.h"
 #include "storage/check.h"
+#include "storage/mutants.h"
 #include "storage/segment_files.h"
 #include "storage/try.h"
 
@@ -118,7 +119,7 @@ Result<void> Store::finish_rolled(Partition& partition) {
         const uint64_t bytes = *segment->end - segment->begin;
         TRY(const auto file, segment_file(partition, *segment));
         TRY_VOID(disk().truncate(*file, bytes));
-        TRY_VOID(sync(disk(), *file));
+        if (!mutated(Mutant::rolled_sync)) { TRY_VOID(sync(disk(), *file)); }
         if (!segment->seal) {  // recovered: its bytes were not hashed as they came
             segment->seal = std::make_unique<SealBuilder>(partition.seal_place(segment->base));
             TRY_VOID(read_back(partition, *segment, 0, bytes, [&](Bytes part) { segment->seal->update(part); }));
@@ -131,7 +132,7 @@ Result<void> Store::finish_rolled(Partition& partition) {
             segment->index->close();
         }
         TRY_VOID(flush_index(partition, *segment, true));
-        TRY_VOID(sync_names(partition, *segment));
+        if (!mutated(Mutant::rolled_names)) { TRY_VOID(sync_names(partition, *segment)); }
         TRY_VOID(know_closed_segments(partition));
         Guard guard(partition.shard().lock());
         partition.closed_segments.push_back(
@@ -182,9 +183,12 @@ Result<void> Store::sync_partitions(std::vector<Touched>& touched) {
             TRY_VOID(flush_index(partition, *segment, true));
             if (segment->index_names_unsynced) { segment->names_unsynced = true; }
             segment->index_names_unsynced = false;
-            if (segment->names_unsynced) { TRY_VOID(sync_names(partition, *segment)); }
+            if (segment->names_unsynced && !mutated(Mutant::segment_names)) {
+                TRY_VOID(sync_names(partition, *segment));
+            }
         }
     }
+    if (mutated(Mutant::segment_sync)) { return {}; }
     for (size_t i = 0; i < files.size(); i += syncs_at_once) {
         TRY_VOID(in_time());
         std::vector<Io> requests;
@@ -205,7 +209,7 @@ Result<void> Store::flush_index(Partition& partition, OpenSegment& segment, bool
     SegmentIndex copy = *segment.index;
     guard.unlock();
     TRY_VOID(copy.flush(disk()));
-    if (and_sync) { TRY_VOID(copy.sync(disk())); }
+    if (and_sync && !mutated(Mutant::index_sync)) { TRY_VOID(copy.sync(disk())); }
     guard.lock();
     segment.index->forget_flushed(copy);
     return {};
@@ -394,7 +398,8 @@ Result<void> Store::checkpoint_steps(CheckpointScope scope) {
     for (size_t i = 0; i < shards_.size(); ++i) {
         Guard guard(shards_[i]->lock());
         // Either slot may be the one that survives: the older one's need counts.
-        shards_[i]->journal().release(std::min(first_needed[i], last_first_needed_[i]));
+        shards_[i]->journal().release(mutated(Mutant::older_slot) ? first_needed[i]
+                                                                  : std::min(first_needed[i], last_first_needed_[i]));
         last_first_needed_[i] = first_needed[i];
     }
     close_idle_files(touched, scope.exact);

@@ -7,6 +7,7 @@
 
 #include "storage/check.h"
 #include "storage/lock.h"
+#include "storage/mutants.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scan.h"
 #include "storage/transaction_index.h"
@@ -53,7 +54,7 @@ Result<void> put_in_place(Disk& disk, const std::string& directory, const Segmen
     if (there) {
         TRY_VOID(merge_transaction_indexes(disk, directory, swap));
         for (const SegmentFile kind : rebuilt_kinds) { TRY_VOID(remove_if_there(disk, in_place(kind))); }
-        TRY_VOID(disk.sync_directory(directory));
+        if (!mutated(Mutant::compaction_index_gone)) { TRY_VOID(disk.sync_directory(directory)); }
         TRY_VOID(disk.rename(cleaned, in_place(SegmentFile::log)));
     }
     return rename_if_there(disk, join_path(directory, swap.cleaned_name(SegmentFile::seal)),
@@ -61,13 +62,13 @@ Result<void> put_in_place(Disk& disk, const std::string& directory, const Segmen
 }
 
 Result<void> remove_replaced(Disk& disk, const std::string& directory, const SegmentSwap& swap) {
-    TRY_VOID(disk.sync_directory(directory));
+    if (!mutated(Mutant::compaction_swap)) { TRY_VOID(disk.sync_directory(directory)); }
     for (size_t i = 1; i < swap.bases.size(); ++i) {
         for (const SegmentFile kind : segment_file_kinds) {
             TRY_VOID(remove_if_there(disk, join_path(directory, segment_file_name(swap.bases[i], kind))));
         }
     }
-    return disk.sync_directory(directory);
+    return mutated(Mutant::compaction_gone) ? Result<void>{} : disk.sync_directory(directory);
 }
 
 // None for a segment that is damaged meanwhile: readers do without, and say what they find.
@@ -329,7 +330,7 @@ Result<void> Compactor::finish_output(Output& output) {
         return {};
     }
     TRY_VOID(write_out(output));
-    TRY_VOID(sync(store_.disk(), *output.file));
+    if (!mutated(Mutant::compaction_sync)) { TRY_VOID(sync(store_.disk(), *output.file)); }
     TRY_VOID(seal_output(output));
     TRY_VOID(swap(output));
     output = Output();

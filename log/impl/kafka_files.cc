@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "log/impl/store.h"
+#include "storage/mutants.h"
 #include "storage/producer_snapshot.h"
 #include "storage/segment_files.h"
 #include "storage/try.h"
@@ -75,7 +76,7 @@ Result<bool> Store::kafka_closed_it() {
 Result<void> Store::remove_kafka_clean_shutdown() {
     auto removed = disk().remove(join_path(path(), clean_shutdown_file_name));
     if (!removed) { return removed.error().code == Code::not_found ? Result<void>{} : removed; }
-    return disk().sync_directory(path());
+    return mutated(Mutant::kafka_clean_gone) ? Result<void>{} : disk().sync_directory(path());
 }
 
 }  // namespace flowstone

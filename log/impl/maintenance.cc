@@ -8,6 +8,7 @@
 #include "log/retention.h"
 #include "storage/check.h"
 #include "storage/lock.h"
+#include "storage/mutants.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scan.h"
 #include "storage/try.h"
@@ -319,7 +320,7 @@ Result<void> Maintenance::remove_segments(Target& target) {
                                       named(segment, SegmentFile::log) + deleted_file_suffix));
     }
     // Before what belongs to them goes: no crash leaves a segment without its seal and index.
-    TRY_VOID(store_.disk().sync_directory(directory));
+    if (!mutated(Mutant::retention_renamed)) { TRY_VOID(store_.disk().sync_directory(directory)); }
     for (const ClosedSegment& segment : target.gone) {
         for (const SegmentFile kind : segment_file_kinds) {
             if (kind == SegmentFile::log) { continue; }
@@ -330,7 +331,7 @@ Result<void> Maintenance::remove_segments(Target& target) {
         }
         TRY_VOID(store_.remove_file(named(segment, SegmentFile::log) + deleted_file_suffix));
     }
-    return store_.disk().sync_directory(directory);
+    return mutated(Mutant::retention_gone) ? Result<void>{} : store_.disk().sync_directory(directory);
 }
 
 // What a crash left of removed or half-cleaned segments. Looked for once after each opening.
@@ -364,7 +365,7 @@ Result<std::vector<std::string>> Store::set_aside(const TopicTable& topic) {
         if (!there) { continue; }
         TRY(aside.emplace_back(), rename_aside({topic.name, i}));
     }
-    TRY_VOID(disk().sync_directory(path()));
+    if (!mutated(Mutant::deletion_renamed)) { TRY_VOID(disk().sync_directory(path())); }
     return aside;
 }
 
@@ -403,7 +404,7 @@ Result<void> Maintenance::remove_leftovers() {
         }
         any = true;
     }
-    return any ? store_.disk().sync_directory(store_.path()) : Result<void>{};
+    return any && !mutated(Mutant::leftovers_gone) ? store_.disk().sync_directory(store_.path()) : Result<void>{};
 }
 
 Result<void> Store::remove_directory(const std::string& name) {

@@ -14,6 +14,7 @@
 #include "log/impl/maintenance.h"
 #include "storage/check.h"
 #include "storage/meta_files.h"
+#include "storage/mutants.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scan.h"
 #include "storage/try.h"
@@ -111,7 +112,7 @@ Result<void> Recovery::enter_directory() {
             return std::unexpected(info.error());
         }
         TRY_VOID(disk().make_directory(path));
-        TRY_VOID(disk().sync_directory(parent_path(path)));
+        if (!mutated(Mutant::new_log_directory)) { TRY_VOID(disk().sync_directory(parent_path(path))); }
     } else if (!info->directory) {
         return fail(Code::invalid, "log.open", fmt::format("{} is not a directory", path));
     }
@@ -354,7 +355,7 @@ Result<std::vector<std::byte>> Recovery::read_direct(Partition& partition, const
     TRY_VOID(read_range(*file, static_cast<uint64_t>(entry.head.position.value), bytes));
     const Bytes tail = entry.payload.subspan(direct_payload_bytes);
     bytes.insert(bytes.end(), tail.begin(), tail.end());
-    if (direct_sum(bytes, true) != direct->sum) {
+    if (direct_sum(bytes, true) != direct->sum && !mutated(Mutant::direct_sum)) {
         return fail(
             Code::corrupt, "log.open",
             fmt::format("{}: bytes {} to {} are not what was acknowledged", file->path(), entry.head.position.value,
@@ -549,7 +550,7 @@ Result<void> Recovery::set_aside(Partition& partition) {
         }
         any = true;
     }
-    return any ? disk().sync_directory(directory) : Result<void>{};
+    return any && !mutated(Mutant::stray_directory) ? disk().sync_directory(directory) : Result<void>{};
 }
 
 Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpoint& said) {
@@ -648,7 +649,7 @@ Result<void> Recovery::begin_writing() {
         if (ring == rings_.end()) {
             same_shards = false;
             TRY(auto journal, Journal::create(disk(), journal_options(shard), store_.random_.uuid()));
-            TRY_VOID(disk().sync_directory(store_.path()));
+            if (!mutated(Mutant::new_ring_directory)) { TRY_VOID(disk().sync_directory(store_.path())); }
             journal->resume({}, store_.generation_, 1, 0);
             store_.shards_[shard]->set_journal(std::move(journal));
             store_.last_first_needed_.push_back(1);
@@ -671,7 +672,8 @@ Result<void> Recovery::begin_writing() {
     // What was kept or cut without the journal knowing must be in both slots: either may be the one that survives. And
     // whoever finds a slot that says "clean" passes over the journal: it is written over, so that losing the newest one
     // does not lose what comes now.
-    if (!same_shards || loss_ || !unproven_.empty() || checkpoint_.clean) { TRY_VOID(store_.checkpoint(scope)); }
+    const bool both = !same_shards || loss_ || !unproven_.empty() || checkpoint_.clean;
+    if (both && !mutated(Mutant::both_slots)) { TRY_VOID(store_.checkpoint(scope)); }
     // Only now: while it is there and Kafka's, our older checkpoints do not count.
     TRY_VOID(store_.remove_kafka_clean_shutdown());
     TRY_VOID(Maintenance(store_).remove_leftovers());
@@ -689,7 +691,7 @@ Result<void> Recovery::remove_ring(uint32_t shard) {
     for (const DirectoryEntry& entry : entries) {
         if (entry.name.starts_with(prefix)) { TRY_VOID(disk().remove(join_path(store_.path(), entry.name))); }
     }
-    return disk().sync_directory(store_.path());
+    return mutated(Mutant::ring_gone) ? Result<void>{} : disk().sync_directory(store_.path());
 }
 
 }  // namespace flowstone

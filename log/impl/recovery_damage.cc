@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "log/impl/recovery.h"
+#include "storage/mutants.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scan.h"
 #include "storage/try.h"
@@ -189,9 +190,11 @@ Result<void> Recovery::put_aside(Partition& partition, const Entry& entry) {
 Result<void> Recovery::finish_asides() {
     for (const auto& [partition, aside] : asides_) {
         if (!aside.file) { continue; }
-        TRY_VOID(sync(disk(), *aside.file));
-        TRY_VOID(disk().sync_directory(partition->identity().directory));
-        TRY_VOID(disk().sync_directory(store_.path()));
+        if (!mutated(Mutant::aside_sync)) { TRY_VOID(sync(disk(), *aside.file)); }
+        if (!mutated(Mutant::aside_names)) {
+            TRY_VOID(disk().sync_directory(partition->identity().directory));
+            TRY_VOID(disk().sync_directory(store_.path()));
+        }
         store_.log(fmt::format("{}: {} bytes behind what is lost are set aside as {}", partition->identity().directory,
                                aside.bytes, aside.name));
     }
@@ -214,7 +217,7 @@ Result<void> Recovery::accept_loss(Partition& partition) {
     TRY(const bool there, exists(disk(), log + aside_suffix));
     if (there) {
         TRY_VOID(disk().rename(log + aside_suffix, log));
-        TRY_VOID(disk().sync_directory(directory));
+        if (!mutated(Mutant::accept_directory)) { TRY_VOID(disk().sync_directory(directory)); }
     }
     partition.restored(lost.end);
     partition.active().rolled = true;

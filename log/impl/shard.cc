@@ -8,6 +8,7 @@
 
 #include "storage/check.h"
 #include "storage/limits.h"
+#include "storage/mutants.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -309,6 +310,7 @@ Result<void> Shard::wait_for(Guard& guard, Partition& partition, Offset next) {
                         fmt::format("nothing was appended to {}-{} at offset {} yet", partition.identity().topic,
                                     partition.identity().number, next.value - 1));
         }
+        if (mutated(Mutant::answer_early)) { return true; }
         if (partition.durability() == Durability::memory) { return true; }  // appended is all it promises
         if (failure()) { return lost(*failure()); }
         if (partition.hooks.deleted) { return lost(deleted_error(partition)); }
@@ -697,13 +699,15 @@ Result<void> Shard::write_segments(Plan& now, bool direct) {
     TRY_VOID(run_writes(writes));
     // Replay of a direct write takes all before it from the file: what a fill brought there must be as durable.
     for (const Run& run : now.runs) {
-        if (!direct || !run.sync_first) { continue; }
+        if (!direct || !run.sync_first || mutated(Mutant::direct_fill_sync)) { continue; }
         TRY(const auto file, engine_.segment_file(*run.range.partition, *run.segment));
         TRY_VOID(sync(engine_.disk, *file));
     }
     // The journal is about to speak of these files: their names must be as durable as their bytes.
     for (const Write& write : writes) {
-        if (direct && write.segment->names_unsynced) { TRY_VOID(engine_.sync_names(*write.partition, *write.segment)); }
+        if (direct && write.segment->names_unsynced && !mutated(Mutant::direct_names)) {
+            TRY_VOID(engine_.sync_names(*write.partition, *write.segment));
+        }
     }
     return {};
 }
@@ -744,7 +748,8 @@ Result<void> Shard::run_writes(std::vector<Write>& writes) {
             Progress& progress = under_way[i];
             const auto now = progress.pieces.first(std::min(progress.pieces.size(), io_pieces_max));
             if (now.empty()) { continue; }
-            requests.push_back({.kind = writes[i].durable ? Io::Kind::write_durable : Io::Kind::write,
+            requests.push_back({.kind = writes[i].durable && !mutated(Mutant::direct_dsync) ? Io::Kind::write_durable
+                                                                                            : Io::Kind::write,
                                 .file = progress.file.get(),
                                 .at = progress.at,
                                 .pieces = now});
@@ -793,7 +798,7 @@ Result<void> Shard::write_commit(Plan& now) {
                        run.position,
                        range.base_offset,
                        range.next_offset};
-        if (run.carry) {
+        if (run.carry && !mutated(Mutant::carry)) {
             EntryHead carry = head;
             carry.kind = EntryKind::carry;
             carry.position = segment.in_file(run.carry_begin);
@@ -881,6 +886,7 @@ void Shard::note_rewritten(Partition& partition, uint64_t begin, uint64_t sequen
 
 uint64_t Shard::fill_limit(const Partition& partition) const {
     if (partition.carry_queued) { return partition.carry_begin(); }
+    if (mutated(Mutant::fill_early)) { return partition.closed().at; }
     return partition.durability() == Durability::memory ? partition.closed().at : partition.visible().at;
 }
 

@@ -8,6 +8,7 @@
 #include "log/impl/maintenance.h"
 #include "storage/check.h"
 #include "storage/fork_guard.h"
+#include "storage/mutants.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scan.h"
 #include "storage/try.h"
@@ -201,7 +202,7 @@ Result<void> Store::delete_topic(std::string_view name) {
     }
     std::lock_guard one(maintain_lock_);
     for (const std::string& directory : aside) { TRY_VOID(remove_directory(directory)); }
-    auto synced = disk().sync_directory(path());
+    auto synced = mutated(Mutant::deletion_gone) ? Result<void>{} : disk().sync_directory(path());
     note_loss(synced);
     return synced;
 }
@@ -527,10 +528,10 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
 }
 
 Result<void> Store::sync_names(Partition& partition, OpenSegment& segment) {
-    TRY_VOID(disk().sync_directory(partition.identity().directory));
+    if (!mutated(Mutant::partition_directory)) { TRY_VOID(disk().sync_directory(partition.identity().directory)); }
     const uint64_t made = directories_made_.load();
     if (directories_synced_.load() < made) {
-        TRY_VOID(disk().sync_directory(path()));
+        if (!mutated(Mutant::root_directory)) { TRY_VOID(disk().sync_directory(path())); }
         uint64_t synced = directories_synced_.load();
         while (synced < made && !directories_synced_.compare_exchange_weak(synced, made)) {}
     }

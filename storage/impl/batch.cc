@@ -8,6 +8,7 @@
 #include "storage/check.h"
 #include "storage/checksum.h"
 #include "storage/compression.h"
+#include "storage/mutants.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -89,7 +90,9 @@ Result<BatchView> BatchView::parse(Bytes bytes) {
     return BatchView(bytes.first(size));
 }
 
-bool BatchView::crc_matches() const { return crc32c(bytes_.subspan(batch_crc_begin)) == crc(); }
+bool BatchView::crc_matches() const {
+    return crc32c(bytes_.subspan(batch_crc_begin)) == crc() || mutated(Mutant::batch_crc);
+}
 
 Result<void> BatchView::check_header() const {
     if (codec_id() > static_cast<uint8_t>(Codec::zstd)) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "storage/mutants.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -23,7 +24,7 @@ Result<void> write_whole(Disk& disk, const std::string& path, Bytes content) {
     TRY(auto file, disk.open(path, {.write = true, .create = true}));
     TRY_VOID(disk.truncate(*file, 0));  // a crash may have left one of that name
     if (!content.empty()) { TRY_VOID(write_at(disk, *file, BytePos{0}, content)); }
-    return sync(disk, *file);
+    return mutated(Mutant::replace_sync) ? Result<void>{} : sync(disk, *file);
 }
 
 }  // namespace
@@ -86,7 +87,7 @@ Result<void> replace_file(Disk& disk, const std::string& path, Bytes content) {
         return written;
     }
     TRY_VOID(disk.rename(temporary, path));
-    return disk.sync_directory(parent_path(path));
+    return mutated(Mutant::replace_directory) ? Result<void>{} : disk.sync_directory(parent_path(path));
 }
 
 std::string join_path(const std::string& directory, const std::string& name) {

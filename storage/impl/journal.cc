@@ -8,6 +8,7 @@
 #include "storage/check.h"
 #include "storage/impl/journal_file.h"
 #include "storage/limits.h"
+#include "storage/mutants.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -67,10 +68,12 @@ Result<bool> Journal::write_file(BufferPool& pool, uint64_t bytes) {
         file.written += fill_bytes;
     }
     if (file.written < file.bytes) { return false; }
-    TRY_VOID(sync(disk_, *file.file));
+    if (!mutated(Mutant::journal_fill_sync)) { TRY_VOID(sync(disk_, *file.file)); }
     encode_journal_file({ring_, options_.shard, file.number, file.bytes, options_.block_bytes}, buffer->data());
     iovec piece{buffer->data(), options_.block_bytes};
-    Io header{.kind = Io::Kind::write_durable, .file = file.file.get(), .pieces = {&piece, 1}};
+    Io header{.kind = mutated(Mutant::journal_header_dsync) ? Io::Kind::write : Io::Kind::write_durable,
+              .file = file.file.get(),
+              .pieces = {&piece, 1}};
     disk_.run({&header, 1});
     if (header.os_errno != 0) { return fail_errno(header.os_errno, "journal.grow", file.file->path()); }
     return true;
@@ -349,7 +352,7 @@ std::optional<CommitPlace> Journal::take(uint64_t bytes) {
 Result<void> Journal::write(const CommitPlace& place, Bytes commit) {
     File& file = *file_;
     iovec piece{const_cast<std::byte*>(commit.data()), commit.size()};
-    Io request{.kind = Io::Kind::write_durable,
+    Io request{.kind = mutated(Mutant::journal_dsync) ? Io::Kind::write : Io::Kind::write_durable,
                .file = &file,
                .at = BytePos{int64_t{place.block} * options_.block_bytes},
                .pieces = {&piece, 1}};
@@ -384,7 +387,7 @@ Result<bool> Journal::grow(BufferPool& pool, uint64_t bytes) {
     }
     const auto whole = write_file(pool, bytes);
     if (!whole) { return refused(whole.error()); }
-    if (*whole) {
+    if (*whole && !mutated(Mutant::journal_directory)) {
         if (auto named = disk_.sync_directory(options_.directory); !named) { return refused(named.error()); }
     }
     return *whole;

@@ -1,6 +1,7 @@
 #include "storage/journal_chain.h"
 
 #include "storage/check.h"
+#include "storage/mutants.h"
 
 namespace flowstone {
 
@@ -13,7 +14,7 @@ JournalChain judge_chain(uint64_t first_sequence, std::span<const ChainLink> lin
         if (link.sequence > chain.next_sequence) {
             chain.damages.push_back(
                 {chain.next_sequence, link.sequence, i, std::vector<EntryPlace>(link.prior.begin(), link.prior.end())});
-        } else if (i > 0 && link.prior_sum != chain.last_sum && !chain.impostor) {
+        } else if (i > 0 && link.prior_sum != chain.last_sum && !chain.impostor && !mutated(Mutant::prior_sum)) {
             chain.impostor = link.sequence;
         }
         chain.next_sequence = link.sequence + 1;

@@ -5,6 +5,7 @@
 #include "storage/batch.h"
 #include "storage/check.h"
 #include "storage/checksum.h"
+#include "storage/mutants.h"
 
 namespace flowstone {
 namespace {
@@ -198,7 +199,7 @@ CommitFault parse_commit(Bytes bytes, const Uuid& ring, uint32_t file, uint32_t 
     std::memcpy(unsummed, header, commit_header_bytes);
     store_le<uint64_t>(unsummed + sum_at, 0);
     const auto sum = sum_body(bytes.first(out.bytes), prior_count, crc64(unsummed, out.place.prior_sum), true);
-    return sum == out.sum ? CommitFault::none : CommitFault::damaged;
+    return sum == out.sum || mutated(Mutant::commit_sum) ? CommitFault::none : CommitFault::damaged;
 }
 
 std::optional<DirectPayload> parse_direct(Bytes payload) {
