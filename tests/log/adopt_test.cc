@@ -22,12 +22,14 @@ namespace {
 
 class AdoptTest : public testing::Test {
 protected:
-    Result<Log> try_open(Options options = {}) {
+    Result<Log> try_open(Options options = {}) { return try_open_on(disk_, std::move(options)); }
+    Result<Log> try_open_on(Disk& disk, Options options) {
         options.on_log = [this](std::string_view line) { lines_.emplace_back(line); };
-        return open_log({&disk_, &clock_, &random_}, "data", std::move(options));
+        return open_log({&disk, &clock_, &random_}, "data", std::move(options));
     }
-    Log open(Options options = {}) {
-        auto log = try_open(std::move(options));
+    Log open(Options options = {}) { return open_on(disk_, std::move(options)); }
+    Log open_on(Disk& disk, Options options = {}) {
+        auto log = try_open_on(disk, std::move(options));
         EXPECT_TRUE(log) << log.error().message();
         return std::move(*log);
     }
@@ -169,6 +171,19 @@ TEST_F(AdoptTest, TopicsThatOnlyTheirDirectoriesTellOfKeepTheirRecordsForEver) {
     EXPECT_EQ(values(log, "few").size(), 20u);
     EXPECT_THAT(value_of(log.describe("few")).configs, testing::Contains(testing::Pair("retention.ms", "-1")));
     EXPECT_EQ(value_of(log.describe("many")).partitions, 2);
+}
+
+// Also when the metadata is made up for it.
+TEST_F(AdoptTest, WhatWasAdoptedSurvivesPowerLoss) {
+    write_as_kafka();
+    remove_directory("data/__cluster_metadata-0");
+    const auto disk = disk_.crash({.keep = Crash::Keep::everything});
+    { Log log = open_on(*disk, {.adopt = true}); }
+    const auto after = disk->crash({.keep = Crash::Keep::nothing});
+    Log log = open_on(*after);
+    EXPECT_EQ(values(log, "many", 0).size(), 150u);
+    EXPECT_EQ(values(log, "many", 1).size(), 150u);
+    EXPECT_EQ(values(log, "few").size(), 20u);
 }
 
 TEST_F(AdoptTest, OnlyAnUnfinishedLastBatchIsCutAndOnlyForWriting) {

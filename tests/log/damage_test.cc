@@ -177,6 +177,28 @@ TEST_F(JournalDamageTest, StaysNamedOverOpeningsUntilItIsAccepted) {
     expect_reads(events, expected);
 }
 
+// Also when nothing lies before it, and its directory is as new as what is set aside.
+TEST_F(JournalDamageTest, WhatIsBehindItOutlivesPowerLossSetAsideAndBroughtBack) {
+    for (const int which : {0, 2}) {
+        const auto disk = damaged(which);
+        { ASSERT_TRUE(try_open(*disk)); }  // sets it aside, and lets go of the journal
+        const auto aside = disk->crash({.keep = Crash::Keep::nothing});
+        std::vector<std::string> expected = values(0, which);
+        for (const std::string& value : values(which + 1, 6)) { expected.push_back(value); }
+        {
+            auto opened = try_open(*aside, {.accept_loss = true});
+            ASSERT_TRUE(opened) << opened.error().message();
+            Topic events = value_of(opened->topic("events"));
+            expect_reads(events, expected);
+        }
+        const auto back = aside->crash({.keep = Crash::Keep::nothing});
+        auto opened = try_open(*back);
+        ASSERT_TRUE(opened) << opened.error().message();
+        Topic events = value_of(opened->topic("events"));
+        expect_reads(events, expected);
+    }
+}
+
 TEST_F(JournalDamageTest, NothingIsDoubtedWhenTheSegmentHasWhatTheCommitHeld) {
     SimDisk disk;
     int64_t at = 0;
