@@ -1,6 +1,7 @@
 // What damage to a directory's files does to the log in it: named, fenced to what it hit, and never passed over.
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "storage/bytes.h"
 #include "tests/log/log_world.h"
@@ -69,6 +70,52 @@ TEST_F(DamageTest, AfterACleanCloseEitherSlotAloneTellsThatNothingIsMissing) {
         Topic found = value_of(again->topic("events"));
         EXPECT_EQ(read(found), expected);
     }
+}
+
+// The first commit that is written over another one writes over what nobody needs: neither the newest slot, nor the one before it.
+TEST_F(DamageTest, WhenTheRingBeginsAnewEitherSlotAloneTellsThatNothingIsMissing) {
+    SimDisk disk({.record = true});
+    Log log = open_on(disk, {.journal_bytes_max = 16u << 20});
+    Topic topic = make(log, "events");
+    std::set<std::string> commits;  // by their place
+    uint64_t written = 0;
+    for (int count = 0; written == 0; ++count) {
+        ASSERT_LT(count, 5'000);
+        const uint64_t begun = disk.operations();
+        fill(topic, count, count + 1);
+        for (uint64_t i = begun; i < disk.operations(); ++i) {
+            const std::string done = disk.describe(i);
+            if (done.contains("write_durable") && done.contains(ring) && !commits.insert(done).second) {
+                written = i + 1;
+            }
+        }
+    }
+    const auto expected = read(topic);
+    const auto before = disk.crash_state({.operation = written, .crash = {.keep = Crash::Keep::everything}});
+    for (const std::string slot : {"flowstone-checkpoint-0", "flowstone-checkpoint-1"}) {
+        const auto after = before->crash({.keep = Crash::Keep::everything});
+        flip(*after, slot, 40);
+        auto again = try_open(*after);
+        ASSERT_TRUE(again) << slot << ": " << again.error().message();
+        Topic found = value_of(again->topic("events"));
+        EXPECT_EQ(read(found), expected) << slot;
+    }
+}
+
+// The journal keeps place and sum of a large write only: the segment is all there is of it.
+TEST_F(DamageTest, ALargeWriteThatIsNotWhatTheJournalSummedKeepsTheLogFromOpening) {
+    {
+        Log log = open();
+        Topic topic = make(log, "events");
+        ASSERT_TRUE(topic.append(record(std::string(100'000, 'x'))));
+    }
+    const std::string segment = "events-0/00000000000000000000.log";
+    const auto disk = copy();
+    flip(*disk, segment, 50'000);
+    const auto opened = try_open(*disk);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Code::corrupt);
+    EXPECT_THAT(opened.error().message(), HasSubstr(segment));
 }
 
 // Ten records of two topics, one commit each. The commit of record `damaged` of "events" does not hold any more.
