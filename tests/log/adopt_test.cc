@@ -173,10 +173,12 @@ TEST_F(AdoptTest, TopicsThatOnlyTheirDirectoriesTellOfKeepTheirRecordsForEver) {
     EXPECT_EQ(value_of(log.describe("many")).partitions, 2);
 }
 
-// Also when the metadata is made up for it.
+// Also when its metadata is made up, and an unfinished batch was cut.
 TEST_F(AdoptTest, WhatWasAdoptedSurvivesPowerLoss) {
     write_as_kafka();
     remove_directory("data/__cluster_metadata-0");
+    const auto bytes = read(few_log);
+    write(few_log, Bytes(bytes).first(value_of(BatchView::parse(bytes)).size() / 2));
     const auto disk = disk_.crash({.keep = Crash::Keep::everything});
     { Log log = open_on(*disk, {.adopt = true}); }
     const auto after = disk->crash({.keep = Crash::Keep::nothing});

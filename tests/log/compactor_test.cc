@@ -182,6 +182,37 @@ TEST_F(CompactorTest, ATombstoneGoesAfterItsHorizonAndItsKeyWithIt) {
     EXPECT_GT(read(topic).front().first, 1);
 }
 
+TEST_F(CompactorTest, PowerLossAtAnyPointLosesNoLastRecordAndBringsNoFileBack) {
+    SimDisk disk({.record = true});
+    uint64_t begun = 0;
+    {
+        Log log = open_on(disk);
+        Topic topic = make(
+            log, "state",
+            {{"cleanup.policy", "compact"}, {"internal.segment.bytes", "9000"}, {"min.cleanable.dirty.ratio", "0.01"}});
+        for (int i = 0; i < 5; ++i) { fill(topic, 0, 6); }
+        begun = disk.operations();
+        maintain(log);
+    }
+    EXPECT_EQ(files_on(*disk.crash({.keep = Crash::Keep::nothing}), "data/state-0"), files_on(disk, "data/state-0"));
+    for (const CrashPoint& point : disk.sample_crashes(100, 1, begun)) {
+        const auto after = disk.crash_state(point);
+        Log log = open_on(*after);
+        EXPECT_EQ(files_on(*after->crash({.keep = Crash::Keep::nothing}), "data/state-0"),
+                  files_on(*after, "data/state-0"))
+            << point.to_string();
+        Topic topic = value_of(log.topic("state"));
+        const auto all = read(topic);
+        ASSERT_GE(all.size(), 6u) << point.to_string();
+        for (int i = 0; i < 6; ++i) {
+            EXPECT_EQ(all[all.size() - 6 + static_cast<size_t>(i)], std::pair(int64_t{24} + i, numbered(i)))
+                << point.to_string();
+        }
+        close(log);
+        expect_verified(*after);
+    }
+}
+
 TEST_F(CompactorTest, ACrashBetweenTheJournalAndTheFilesIsFinishedAtOpening) {
     // Every call of the disk after the swap is on record fails, one opening for each.
     for (uint64_t n = 0; n < 12; ++n) {

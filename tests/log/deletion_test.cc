@@ -51,6 +51,33 @@ TEST_F(DeletionTest, ATopicOfTheSameNameBeginsEmptyAndStaysApart) {
     EXPECT_EQ(read(topic).size(), 3u);
 }
 
+TEST_F(DeletionTest, PowerLossLeavesNothingOfItToATopicOfTheSameName) {
+    SimDisk disk({.record = true});
+    uint64_t begun = 0;
+    {
+        Log log = open_on(disk);
+        Topic topic = make(log, "events");
+        fill(topic, 0, 5);
+        ASSERT_TRUE(log.checkpoint());
+        begun = disk.operations();
+        ASSERT_TRUE(log.delete_topic("events"));
+    }
+    EXPECT_THAT(files_on(*disk.crash({.keep = Crash::Keep::nothing}), "data"), Not(Contains(StartsWith("events-"))));
+    for (const CrashPoint& point : disk.sample_crashes(60, 1, begun)) {
+        const auto after = disk.crash_state(point);
+        {
+            Log log = open_on(*after);
+            if (log.topic("events")) { ASSERT_TRUE(log.delete_topic("events")); }
+            EXPECT_THAT(files_on(*after, "data"), Not(Contains(StartsWith("events-")))) << point.to_string();
+            Topic topic = make(log, "events");
+            fill(topic, 0, 2);
+        }
+        Log log = open_on(*after);
+        Topic topic = value_of(log.topic("events"));
+        EXPECT_EQ(read(topic).size(), 2u) << point.to_string();
+    }
+}
+
 TEST_F(DeletionTest, DirectoriesThatACrashLeftAreRemovedAtOpening) {
     {
         FaultyDisk disk(disk_);
@@ -69,6 +96,7 @@ TEST_F(DeletionTest, DirectoriesThatACrashLeftAreRemovedAtOpening) {
     }
     Log log = open();
     EXPECT_THAT(files("data"), Not(Contains(StartsWith("events-"))));
+    EXPECT_THAT(files_on(*disk_.crash({.keep = Crash::Keep::nothing}), "data"), Not(Contains(StartsWith("events-"))));
     Topic others = value_of(log.topic("others"));
     EXPECT_EQ(read(others).size(), 1u);
     EXPECT_EQ(log.topic("events").error().code, Code::not_found);

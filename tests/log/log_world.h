@@ -74,9 +74,10 @@ protected:
         auto closed = log.close();
         ASSERT_TRUE(closed) << closed.error().message();
     }
-    std::vector<std::string> files(const std::string& directory) {
+    std::vector<std::string> files(const std::string& directory) { return files_on(disk_, directory); }
+    static std::vector<std::string> files_on(Disk& disk, const std::string& directory) {
         std::vector<std::string> names;
-        auto entries = disk_.list(directory);
+        auto entries = disk.list(directory);
         if (!entries) { return names; }
         for (const auto& entry : *entries) { names.push_back(entry.name); }
         return names;

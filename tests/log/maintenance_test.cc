@@ -1,6 +1,8 @@
 // What happens to old data on a whole log: the decisions themselves are tested in retention_test.cc.
 #include "tests/log/log_world.h"
 
+#include <algorithm>
+
 #include "tests/sim/world/faulty_disk.h"
 #include "tests/storage/value_of.h"
 
@@ -193,6 +195,34 @@ TEST_F(MaintenanceTest, DeletedRecordsAreUnreadableAtOnceAndTheirSegmentsGoLater
     EXPECT_EQ(read(topic).size(), 1'000u);
     EXPECT_EQ(topic.delete_records(0, Offset{3'001}).error().code, Code::out_of_range);
     EXPECT_EQ(value_of(topic.delete_records(0, Offset{5})), Offset{2'000}) << "the log start never goes back";
+}
+
+TEST_F(MaintenanceTest, PowerLossLeavesNoSegmentWithoutItsSealAndBringsNoneBack) {
+    SimDisk disk({.record = true});
+    Log log = open_on(disk);
+    Topic topic = make(log, "events", {{"internal.segment.bytes", "4000"}, {"retention.bytes", "8000"}});
+    fill(topic, 0, 20);
+    maintain(log);
+    fill(topic, 20, 40);
+    const uint64_t begun = disk.operations();
+    maintain(log);
+    const auto left = files_on(disk, "data/events-0");
+    EXPECT_EQ(files_on(*disk.crash({.keep = Crash::Keep::nothing}), "data/events-0"), left);
+    int removed = 0;
+    for (uint64_t operation = begun; operation < disk.operations(); ++operation) {
+        if (!disk.describe(operation).starts_with("remove data/events-0")) { continue; }
+        ++removed;
+        for (uint64_t seed = 0; seed < 10; ++seed) {
+            const auto after = disk.crash_state({.operation = operation + 1, .crash = {.seed = seed}});
+            const auto names = files_on(*after, "data/events-0");
+            for (const std::string& name : names) {
+                if (!name.ends_with(".log") || std::ranges::find(left, name) != left.end()) { continue; }
+                const std::string seal = name.substr(0, name.size() - 3) + "seal";
+                EXPECT_THAT(names, Contains(seal)) << "operation " << operation << " seed " << seed;
+            }
+        }
+    }
+    EXPECT_GT(removed, 0);
 }
 
 TEST_F(MaintenanceTest, AFileThatACrashLeftHalfRemovedGoesAtTheNextRound) {
