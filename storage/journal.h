@@ -60,9 +60,12 @@ public:
         bool read_only = false;
     };
 
-    // Makes a ring of one file. Durable, its names too, once the directory is synced (the caller does).
+    // Makes a ring of one file. What there is of another one of this shard goes: power loss may have kept a file of a ring
+    // that was removed. Durable, its names too, once the directory is synced (the caller does).
     // Errors: no_space, io.
     static Result<std::unique_ptr<Journal>> create(Disk& disk, const Options& options, const Uuid& ring);
+    // Removes every file of the shard's ring. Durable once the directory is synced (the caller does).
+    static Result<void> remove(Disk& disk, const Options& options);
     // Opens the files of an existing ring. Errors: not_found (there is none), corrupt (no readable header), io.
     static Result<std::unique_ptr<Journal>> open(Disk& disk, const Options& options);
     // Shards that have ring files in this directory, whatever the shard count is now.

@@ -686,11 +686,7 @@ Result<void> Recovery::begin_writing() {
 
 Result<void> Recovery::remove_ring(uint32_t shard) {
     TRY_VOID(store_.checkpoint({.exact = true}));  // so that neither slot speaks of it
-    TRY(const auto entries, disk().list(store_.path()));
-    const std::string prefix = fmt::format("flowstone-journal-{}.", shard);
-    for (const DirectoryEntry& entry : entries) {
-        if (entry.name.starts_with(prefix)) { TRY_VOID(disk().remove(join_path(store_.path(), entry.name))); }
-    }
+    TRY_VOID(Journal::remove(disk(), journal_options(shard)));
     return mutated(Mutant::ring_gone) ? Result<void>{} : disk().sync_directory(store_.path());
 }
 

@@ -90,7 +90,20 @@ std::vector<Journal::Extent> Journal::extents_of(size_t file_index) const {
     return extents;
 }
 
+Result<void> Journal::remove(Disk& disk, const Options& options) {
+    TRY(const auto entries, disk.list(options.directory));
+    for (const DirectoryEntry& entry : entries) {
+        uint32_t shard = 0;
+        uint32_t number = 0;
+        if (!entry.directory && parse_journal_file_name(entry.name, shard, number) && shard == options.shard) {
+            TRY_VOID(disk.remove(join_path(options.directory, entry.name)));
+        }
+    }
+    return {};
+}
+
 Result<std::unique_ptr<Journal>> Journal::create(Disk& disk, const Options& options, const Uuid& ring) {
+    TRY_VOID(remove(disk, options));
     std::unique_ptr<Journal> journal(new Journal(disk, options));
     journal->ring_ = ring;
     const uint64_t bytes =

@@ -152,6 +152,23 @@ TEST(Journal, ACrashAtAnyStepOfGrowingLosesNoCommit) {
     }
 }
 
+// Its removal is several, and power loss keeps any of them.
+TEST(Journal, FilesOfARingThatIsNoMoreAreNoneOfTheNextOnes) {
+    SimDisk disk;
+    BufferPool pool;
+    ASSERT_TRUE(disk.make_directory("d"));
+    auto old = Journal::create(disk, ring_options(), Uuid{});
+    ASSERT_TRUE(old);
+    ASSERT_TRUE(grown(**old, pool, UINT64_MAX));
+    ASSERT_TRUE(disk.remove("d/flowstone-journal-0.0000"));
+    ASSERT_TRUE(disk.info("d/flowstone-journal-0.0001"));
+    ASSERT_TRUE(Journal::create(disk, ring_options(), ring_id()));
+    const auto opened = Journal::open(disk, ring_options());
+    ASSERT_TRUE(opened) << opened.error().message();
+    EXPECT_EQ((*opened)->ring(), ring_id());
+    EXPECT_EQ((*opened)->bytes(), first_bytes);
+}
+
 TEST(Journal, AReaderBesideTheWriterSeesAFileOnceItIsWhole) {
     SimDisk disk;
     BufferPool pool;
