@@ -266,12 +266,13 @@ void FetchHandler::answer(WaitId id, Waiting& waiting, Looked looked) {
     stop_waiting(id, waiting);
     std::vector<FetchOutcome> outcomes;
     outcomes.reserve(looked.found.size());
-    for (const Found& found : looked.found) {
+    for (Found& found : looked.found) {
+        if (found.data.aborted_transactions && found.batches.bytes > 0) { tell_aborted(found); }
         outcomes.push_back({key_of(*found.asked), found.data.error_code, found.data.high_watermark,
                             found.data.log_start_offset, found.batches.bytes > 0,
                             found.data.diverging_epoch.epoch >= 0});
     }
-    // The names that outcomes and found point to may go with the session.
+    // What outcomes and found point to may go with the session.
     std::vector<std::pair<std::string, Uuid>> topics;
     topics.reserve(looked.found.size());
     for (const Found& found : looked.found) { topics.emplace_back(found.asked->topic, found.asked->topic_id); }
@@ -290,7 +291,6 @@ void FetchHandler::answer(WaitId id, Waiting& waiting, Looked looked) {
             fresh.topic_id = topic_id;
         }
         context_.metrics.fetched(found.batches.bytes);
-        if (found.data.aborted_transactions && found.batches.bytes > 0) { tell_aborted(found); }
         found.data.records.pieces = std::move(found.batches.pieces);
         std::ranges::move(found.batches.pins, std::back_inserter(pins));
         response.responses.back().partitions.push_back(std::move(found.data));
