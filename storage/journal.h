@@ -7,6 +7,7 @@
 // Not locked: the shard calls take()/wrote()/release() under its lock and write() without it, one at a time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -108,7 +109,7 @@ public:
     // `bytes` more, in pieces of 1 MiB, and touches nothing that take() uses; true when the file is whole and durable, its
     // name too. Then join() puts it behind the extent being written. Until then the file has no header: after a crash it
     // is no part of the ring, and the next growth begins it anew. Errors: no_space, io, busy (the ring may not grow); after
-    // one can_grow() says no until the next release().
+    // one can_grow() says no until the next release(). One thread at a time calls these four and can_grow().
     Result<bool> grow(BufferPool& pool, uint64_t bytes);
     // What grow() should write now: a piece, or nothing yet. The file is whole when commits have taken half of the room
     // that there was at the first call.
@@ -165,7 +166,7 @@ private:
     uint64_t growth_begun_at_ = 0;     // of committed_bytes_
     uint64_t growth_room_ = 0;         // what may be committed until it is whole; 0: not begun
     bool unfinished_ = false;          // a file of that number is there, from a growth that a crash ended
-    bool growth_refused_ = false;
+    std::atomic<bool> growth_refused_ = false;
     // What scan() saw last: the newest commit that holds, and the place behind it.
     uint64_t scanned_sequence_ = 0;
     size_t scanned_extent_ = 0;

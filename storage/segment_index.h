@@ -98,8 +98,10 @@ public:
     // Writes pending entries; both files are cut to what belongs to them. Not synced. After an error nothing is
     // forgotten, but what the files hold is unknown until the next successful flush.
     Result<void> flush(Disk& disk);
-    // Syncs both files: at roll and at a checkpoint whose state speaks of them.
-    Result<void> sync(Disk& disk);
+    // What must be synced at roll, and before a checkpoint's state speaks of it: both files, or none when synced() was
+    // told of all that was flushed.
+    Result<std::vector<std::unique_ptr<File>>> unsynced_files(Disk& disk) const;
+    void synced() { unsynced_ = false; }
     // The first flush of an index made anew, into files that take the place of those there are: after power loss each is
     // as it was or whole. Durable when it returns. Requires that nothing was flushed.
     Result<void> replace(Disk& disk);
@@ -138,7 +140,8 @@ private:
     State state_;  // entries and time_entries count flushed ones, the rest speaks of all
     std::vector<Entry> pending_;
     std::vector<Entry> pending_times_;
-    bool cut_ = true;  // the files may hold more than state_ counts
+    bool cut_ = true;       // the files may hold more than state_ counts
+    bool unsynced_ = true;  // what was flushed may be in the page cache alone
 };
 
 // Makes both index files of a segment again from its batches in [0, end), as closed when it is `rolled`. By replace():

@@ -156,6 +156,8 @@ private:
     int64_t time_left() const;
     Result<void> relieve_ring(Shard& shard, bool must);
     Result<void> relieve_now(Shard& shard, bool must);
+    bool ring_wants_room(Shard& shard, bool must);
+    bool grew_ring(Shard& shard, bool must);
     Result<void> grow_ring(Shard& shard, bool must);
     void take_reserve();
     bool give_up_reserve();
@@ -184,15 +186,29 @@ private:
         Partition* partition;
         uint64_t synced = 0;  // stream position: everything below it was in files when these were synced
     };
+    // One on its way: whoever commits with `threads = 0` takes it a piece at a time.
+    struct CheckpointPass {
+        CheckpointScope scope;
+        std::vector<Partition*> partitions{};  // that may need it
+        size_t looked = 0;                     // so many of them were looked at,
+        std::vector<Touched> touched{};        // and these are in their files
+        std::vector<uint64_t> first_needed{};  // per shard: what is committed since it began
+        std::vector<uint64_t> begun_at{};      // per shard: of all committed bytes
+        std::vector<uint64_t> room{};          // per shard: bytes that may be committed until it ends
+    };
+    Result<CheckpointPass> begin_checkpoint(CheckpointScope scope);
+    Result<void> go_on(CheckpointPass& pass, size_t until);
+    Result<void> end_checkpoint(CheckpointPass& pass);
     Result<void> checkpoint_steps(CheckpointScope scope);
+    Result<void> checkpoint_some(Shard& shard);
     void note_loss(const Result<void>& done);
-    Result<void> fill_journaled(Shard& shard, CheckpointScope scope, std::vector<Touched>& touched);
     bool ends_on_record(const Partition& partition);
     Result<void> finish_rolled(Partition& partition);
-    Result<void> sync_partitions(std::vector<Touched>& touched);
-    Result<void> carry_fragments(Shard& shard, uint64_t below);
-    Result<void> cut_files(const std::vector<Touched>& touched);
-    Result<void> flush_index(Partition& partition, OpenSegment& segment, bool and_sync);
+    Result<void> sync_partitions(std::span<Touched> touched);
+    Result<void> carry_fragments(Shard& shard, uint64_t below, std::span<const Touched> touched);
+    Result<void> cut_file(Partition& partition);
+    Result<void> sync_files(std::span<const std::shared_ptr<File>> files);
+    Result<void> flush_index(Partition& partition, OpenSegment& segment, std::vector<std::shared_ptr<File>>& files);
     Result<void> chain_seal(Partition& partition, File& file, Seal& seal);
     std::optional<uint64_t> needed_still(Partition& partition, bool described);
     void close_idle_files(const std::vector<Touched>& touched, bool exact);
@@ -228,7 +244,9 @@ private:
     std::mutex files_lock_;
     std::mutex offsets_lock_;
 
-    std::timed_mutex checkpoint_lock_;  // one checkpoint at a time; before all other locks but meta_lock_
+    std::timed_mutex growth_lock_;        // a ring grows, one at a time; before the shards' locks
+    std::timed_mutex checkpoint_lock_;    // one checkpoint at a time; before all other locks but meta_lock_
+    std::optional<CheckpointPass> pass_;  // that was begun and left; under checkpoint_lock_
     std::atomic<uint64_t> checkpoint_number_{0};
     std::mutex persisted_lock_;                              // the innermost of all locks
     std::map<PartitionKey, PartitionCheckpoint> persisted_;  // what the newest slot says

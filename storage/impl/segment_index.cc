@@ -144,6 +144,7 @@ SegmentIndex SegmentIndex::flushed_part() const { return SegmentIndex(directory_
 Result<void> SegmentIndex::flush(Disk& disk) {
     if (pending_.empty() && pending_times_.empty() && !cut_) { return {}; }
     cut_ = true;  // until both are written
+    unsynced_ = true;
     TRY_VOID(flush_column(disk, Column::offsets, pending_, state_.entries));
     TRY_VOID(flush_column(disk, Column::times, pending_times_, state_.time_entries));
     flushed();
@@ -175,6 +176,7 @@ void SegmentIndex::forget_flushed(const SegmentIndex& flushed_copy) {
     state_.entries = theirs.entries;
     state_.time_entries = theirs.time_entries;
     cut_ = flushed_copy.cut_;
+    unsynced_ = flushed_copy.unsynced_;
 }
 
 Result<void> SegmentIndex::flush_column(Disk& disk, const Column& column, std::span<const Entry> pending,
@@ -195,12 +197,14 @@ std::vector<std::byte> SegmentIndex::bytes_of(const Column& column, std::span<co
     return bytes;
 }
 
-Result<void> SegmentIndex::sync(Disk& disk) {
+Result<std::vector<std::unique_ptr<File>>> SegmentIndex::unsynced_files(Disk& disk) const {
+    std::vector<std::unique_ptr<File>> files;
+    if (!unsynced_) { return files; }
     for (const Column* column : {&Column::offsets, &Column::times}) {
-        TRY(const auto file, disk.open(path(*column), {.write = true}));
-        TRY_VOID(flowstone::sync(disk, *file));
+        TRY(auto file, disk.open(path(*column), {.write = true}));
+        files.push_back(std::move(file));
     }
-    return {};
+    return files;
 }
 
 Result<void> SegmentIndex::truncate(Disk& disk, SegmentEnd end) {

@@ -1,0 +1,95 @@
+// Room in the ring of the journal: it grows while it may, and then a checkpoint gives back what it need not hold.
+#include <algorithm>
+
+#include "log/impl/store.h"
+#include "storage/try.h"
+
+namespace flowstone {
+
+Result<void> Store::relieve_ring(Shard& shard, bool must) {
+    if (!must && engine_.options.threads > 0) {
+        relief_due_ = true;
+        wake_filler();
+        return {};
+    }
+    return relieve_now(shard, must);
+}
+
+// The ring is half full, or full: it grows while it may, and a checkpoint gives back what is not needed.
+Result<void> Store::relieve_now(Shard& shard, bool must) {
+    if (grew_ring(shard, must)) { return {}; }
+    std::unique_lock one(checkpoint_lock_, std::defer_lock);
+    if (must) {
+        one.lock();
+    } else if (!one.try_lock()) {
+        return {};  // somebody is at it
+    }
+    if (!ring_wants_room(shard, must)) { return {}; }
+    const bool in_pieces = !must && engine_.options.threads == 0;
+    auto done = in_pieces ? checkpoint_some(shard) : checkpoint_locked({.exact = must});
+    // The fragments did not fit into what is left of the ring: exact files need none of it.
+    if (!done && done.error().code == Code::busy) { done = checkpoint_locked({.exact = true}); }
+    return done;
+}
+
+// As much of a checkpoint as is due: it ends when commits have taken half of the room that there was when it began.
+Result<void> Store::checkpoint_some(Shard& shard) {
+    const auto advance = [&]() -> Result<void> {
+        if (!pass_) { TRY(pass_, begin_checkpoint({})); }
+        CheckpointPass& pass = *pass_;
+        uint64_t committed = 0;
+        {
+            Guard guard(shard.lock());
+            committed = shard.journal().committed_bytes() - pass.begun_at[shard.number()];
+        }
+        const uint64_t room = pass.room[shard.number()];
+        TRY_VOID(go_on(pass, pass.partitions.size() * std::min(committed, room) / room));
+        if (pass.looked < pass.partitions.size()) { return {}; }
+        TRY_VOID(end_checkpoint(pass));
+        pass_.reset();
+        return {};
+    };
+    auto done = advance();
+    if (!done) { pass_.reset(); }
+    note_loss(done);
+    return done;
+}
+
+bool Store::ring_wants_room(Shard& shard, bool must) {
+    Guard guard(shard.lock());
+    const Journal& journal = shard.journal();
+    return must ? journal.bytes_used() >= journal.bytes() : journal.bytes_used() * 2 > journal.bytes();
+}
+
+// Whether the ring needs no checkpoint for now: it is large enough, or grows. Beside a checkpoint, which may take long.
+bool Store::grew_ring(Shard& shard, bool must) {
+    std::unique_lock one(growth_lock_, std::defer_lock);
+    if (must) {
+        one.lock();
+    } else if (!one.try_lock()) {
+        return true;  // somebody is at it
+    }
+    if (!ring_wants_room(shard, must)) { return true; }
+    if (closed_ || !shard.journal().can_grow()) { return false; }
+    const auto grown = grow_ring(shard, must);
+    if (!grown) { log(grown.error().message()); }  // the ring as it is must do
+    return grown.has_value();
+}
+
+// A piece at a time, unless the ring is full: whoever commits waits for no more than a commit takes.
+Result<void> Store::grow_ring(Shard& shard, bool must) {
+    Journal& journal = shard.journal();
+    uint64_t bytes = UINT64_MAX;
+    if (!must) {
+        Guard guard(shard.lock());
+        bytes = journal.growth_due();
+    }
+    if (bytes == 0) { return {}; }
+    TRY(const bool whole, journal.grow(pool_, bytes));
+    if (!whole) { return {}; }
+    Guard guard(shard.lock());
+    journal.join();
+    return {};
+}
+
+}  // namespace flowstone

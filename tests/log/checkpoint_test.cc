@@ -1,0 +1,111 @@
+// What a checkpoint does beside the commits, and what it does not do again.
+#include <gtest/gtest.h>
+
+#include "tests/log/log_world.h"
+#include "tests/sim/world/faulty_disk.h"
+#include "tests/storage/value_of.h"
+
+namespace flowstone {
+namespace {
+
+using CheckpointTest = LogWorld;
+
+// With a ring that waited for the checkpoint to end this would never end.
+TEST_F(CheckpointTest, TheRingGrowsBesideIt) {
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk, {.journal_bytes_max = 128u << 20});
+    Topic topic = make(log, "events");
+    fill(topic, 0, 1);
+    const std::string large(40'000, 'v');
+    constexpr int count = 1'000;  // more than the ring begins with
+    int appended = 0;
+    disk.only_paths_with(".log");
+    disk.interrupt(FaultyDisk::Call::sync, [&] {
+        for (; appended < count; ++appended) { ASSERT_TRUE(topic.append(record(large))); }
+    });
+    ASSERT_TRUE(log.checkpoint());
+    ASSERT_EQ(appended, count);
+    close(log);
+    Log again = open();
+    Topic found = value_of(again.topic("events"));
+    EXPECT_EQ(info(found).log_end, Offset{1 + count});
+}
+
+// With `threads = 0` it is taken in pieces by those that commit: none of them pays for all partitions.
+TEST_F(CheckpointTest, WhoCommitsTakesNoMoreOfItThanHisShare) {
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk, {.threads = 0, .journal_bytes_max = 16u << 20});
+    constexpr int32_t partitions = 200;
+    Topic many = make(log, "many", {}, partitions);
+    Topic busy = make(log, "busy");
+    const std::string large(40'000, 'v');
+    uint64_t most = 0;
+    uint64_t syncs = 0;
+    const auto append = [&](Topic& topic, std::string_view value, int32_t partition) {
+        const uint64_t before = disk.calls(FaultyDisk::Call::sync);
+        ASSERT_TRUE(topic.append(record(value), {.partition = partition}));
+        const uint64_t own = disk.calls(FaultyDisk::Call::sync) - before;
+        most = std::max(most, own);
+        syncs += own;
+    };
+    for (int i = 0; i < 2'000; ++i) {
+        append(many, std::string_view(large).substr(0, 5'000),
+               i % partitions);  // more than a block, which is carried instead
+        append(busy, large, 0);
+    }
+    EXPECT_GT(syncs, 2u * partitions) << "the ring came round several times";
+    EXPECT_LT(most, partitions / 4);
+    close(log);
+    Log again = open();
+    busy = value_of(again.topic("busy"));
+    many = value_of(again.topic("many"));
+    EXPECT_EQ(info(busy).log_end, Offset{2'000});
+    for (int32_t i = 0; i < partitions; ++i) { EXPECT_EQ(info(many, i).log_end, Offset{10}); }
+}
+
+// Then only the journal holds it durably, whatever is repeated of the block behind it.
+TEST_F(CheckpointTest, WhatWasFilledSinceItsFileWasSyncedIsStillNeeded) {
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk, {.threads = 0, .dirty_bytes_max = 1u << 20});
+    Topic topic = make(log, "events");
+    Topic others = make(log, "others", {}, 20);  // more than are synced together
+    fill(topic, 0, 10);
+    const std::string large(40'000, 'v');
+    for (int32_t i = 0; i < 20; ++i) { ASSERT_TRUE(others.append(record(large), {.partition = i})); }
+    disk.only_paths_with("others-19/0000");
+    disk.interrupt(FaultyDisk::Call::sync, [&] {
+        fill(topic, 10, 20);
+        for (int i = 0; i < 30; ++i) { ASSERT_TRUE(others.append(record(large), {.partition = 0})); }
+    });
+    ASSERT_TRUE(log.checkpoint());
+    ASSERT_EQ(info(topic).log_end, Offset{20}) << "they came meanwhile";
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    Log again = open_on(*crashed);
+    Topic found = value_of(again.topic("events"));
+    EXPECT_EQ(read(found).size(), 20u);
+}
+
+TEST_F(CheckpointTest, AnIndexIsSyncedOnceForWhatWasWrittenToIt) {
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk);
+    Topic topic = make(log, "events");
+    disk.only_paths_with("events-0/0000");
+    const auto syncs = [&](int from, int to) {
+        fill(topic, from, to);
+        const uint64_t before = disk.calls(FaultyDisk::Call::sync);
+        EXPECT_TRUE(log.checkpoint());
+        return disk.calls(FaultyDisk::Call::sync) - before;
+    };
+    EXPECT_EQ(syncs(0, 10), 3u) << "records, index of offsets, index of times";
+    EXPECT_EQ(syncs(10, 11), 1u) << "within the same 4 KiB nothing is noted";
+    EXPECT_EQ(syncs(11, 20), 3u);
+    close(log);
+    // The page cache is gone; the checkpoint speaks of entries that must be there.
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    Log again = open_on(*crashed);
+    Topic found = value_of(again.topic("events"));
+    EXPECT_EQ(read(found, From(Offset{15})).size(), 5u);
+}
+
+}  // namespace
+}  // namespace flowstone
