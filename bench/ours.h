@@ -29,8 +29,9 @@ public:
         return disk_->open(path, options);
     }
     void run(std::span<Io> requests) override;
-    std::unique_ptr<BackgroundRead> begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) override {
-        return disk_->begin_read(std::move(file), at, into);
+    std::unique_ptr<BackgroundRead> begin_read(const std::shared_ptr<File>& file, BytePos at,
+                                               MutableBytes into) override {
+        return disk_->begin_read(file, at, into);
     }
     Result<uint64_t> size(File& file) override { return disk_->size(file); }
     Result<void> truncate(File& file, uint64_t bytes) override { return disk_->truncate(file, bytes); }

@@ -103,7 +103,7 @@ public:
     // Begins to read what is at `at` into `into`, which must stay until the read is destroyed; so must the disk. Null where
     // a read cannot go on by itself (plain calls), or where enough of them do already: nothing has begun then. What is
     // written to these bytes meanwhile may or may not be read.
-    virtual std::unique_ptr<BackgroundRead> begin_read(std::shared_ptr<File> /*file*/, BytePos /*at*/,
+    virtual std::unique_ptr<BackgroundRead> begin_read(const std::shared_ptr<File>& /*file*/, BytePos /*at*/,
                                                        MutableBytes /*into*/) {
         return nullptr;
     }

@@ -95,7 +95,7 @@ Result<void> Store::finish_rolled(Partition& partition) {
         Seal seal = segment->seal->finish(segment->lost_from.value_or(segment->end_offset), SealOrigin::append);
         if (partition.config().seal == SealKind::sha256) { TRY_VOID(chain_seal(partition, *file, seal)); }
         // A seal that survives names a file that does.
-        if (segment->names_unsynced) { TRY_VOID(sync_names(partition, *segment)); }
+        if (segment->names_unsynced && !mutated(Mutant::rolled_names)) { TRY_VOID(sync_names(partition, *segment)); }
         TRY_VOID(write_seal(disk(), partition.identity().directory, seal));
         {
             Guard guard(partition.shard().lock());

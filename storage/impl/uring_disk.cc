@@ -288,13 +288,14 @@ void UringDisk::run(std::span<Io> requests) {
     give_back(sound ? std::move(rig) : nullptr);
 }
 
-std::unique_ptr<BackgroundRead> UringDisk::begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) {
+std::unique_ptr<BackgroundRead> UringDisk::begin_read(const std::shared_ptr<File>& file, BytePos at,
+                                                      MutableBytes into) {
     if (::getpid() != owner_ || background_reads_.load(std::memory_order_relaxed) >= background_reads_max) {
         return nullptr;
     }
     auto rig = acquire();
     if (rig == nullptr) { return nullptr; }
-    return std::make_unique<Ahead>(*this, std::move(rig), std::move(file), at, into);
+    return std::make_unique<Ahead>(*this, std::move(rig), file, at, into);
 }
 
 std::unique_ptr<Disk> open_best_disk() {

@@ -57,7 +57,8 @@ public:
     ~UringDisk() override;
     const char* room() const override { return "io_uring"; }
     void run(std::span<Io> requests) override;
-    std::unique_ptr<BackgroundRead> begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) override;
+    std::unique_ptr<BackgroundRead> begin_read(const std::shared_ptr<File>& file, BytePos at,
+                                               MutableBytes into) override;
     // Whether a ring can be had now; it is kept for the first call.
     bool has_ring();
 

@@ -146,8 +146,9 @@ void FaultyDisk::run(std::span<Io> requests) {
     }
 }
 
-std::unique_ptr<BackgroundRead> FaultyDisk::begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) {
-    return std::make_unique<SimRead>(*this, std::move(file), at, into, false);
+std::unique_ptr<BackgroundRead> FaultyDisk::begin_read(const std::shared_ptr<File>& file, BytePos at,
+                                                       MutableBytes into) {
+    return std::make_unique<SimRead>(*this, file, at, into, false);
 }
 
 Result<uint32_t> FaultyDisk::block_bytes(const std::string& directory) {

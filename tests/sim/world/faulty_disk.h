@@ -81,7 +81,8 @@ public:
     Result<std::unique_ptr<File>> open(const std::string& path, OpenOptions options) override;
     void run(std::span<Io> requests) override;
     // One read among the calls, when it ends.
-    std::unique_ptr<BackgroundRead> begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) override;
+    std::unique_ptr<BackgroundRead> begin_read(const std::shared_ptr<File>& file, BytePos at,
+                                               MutableBytes into) override;
     Result<uint64_t> size(File& file) override;
     Result<void> truncate(File& file, uint64_t bytes) override;
     Result<void> allocate(File& file, BytePos begin, BytePos end, bool keep_size) override;

@@ -426,8 +426,8 @@ Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenOptions
 
 void SimDisk::run(std::span<Io> requests) { core_->run(requests, 0); }
 
-std::unique_ptr<BackgroundRead> SimDisk::begin_read(std::shared_ptr<File> file, BytePos at, MutableBytes into) {
-    return std::make_unique<SimRead>(*this, std::move(file), at, into, operations() % 2 == 0);
+std::unique_ptr<BackgroundRead> SimDisk::begin_read(const std::shared_ptr<File>& file, BytePos at, MutableBytes into) {
+    return std::make_unique<SimRead>(*this, file, at, into, operations() % 2 == 0);
 }
 
 void SimDisk::run_failing(std::span<Io> requests, int32_t os_errno) {
