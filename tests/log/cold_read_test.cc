@@ -162,10 +162,12 @@ TEST_F(ColdReadTest, CompactionBesideAReaderTakesNothingFromHimThatItKeeps) {
     ASSERT_LT(kept.size(), hashes_.size()) << "something was compacted";
     const auto in_order = [](const std::vector<uint32_t>& some, const std::vector<uint32_t>& all) {
         auto from = all.begin();
-        return std::ranges::all_of(some, [&](uint32_t sum) {
+        for (const uint32_t sum : some) {
             from = std::find(from, all.end(), sum);
-            return from != all.end() && from++ != all.end();
-        });
+            if (from == all.end()) { return false; }
+            ++from;
+        }
+        return true;
     };
     EXPECT_TRUE(in_order(kept, sums));
     EXPECT_TRUE(in_order(sums, hashes_));
