@@ -88,6 +88,16 @@ struct Position {
     friend bool operator==(const Position&, const Position&) = default;
 };
 
+// Acknowledged records that are gone. Their partition refuses appends, and reads past them, until an opening accepts the
+// loss (Options::accept_loss).
+struct Loss {
+    std::string topic;
+    int32_t partition = 0;
+    Offset begin;  // the first that is lost
+    Offset end;    // where the partition goes on once it is accepted
+    friend bool operator==(const Loss&, const Loss&) = default;
+};
+
 struct PartitionInfo {
     Offset log_start;       // the first offset that can be read
     Offset high_watermark;  // readers see up to here, exclusive: it has reached the topic's level
@@ -270,6 +280,7 @@ public:
     Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset = {});
     std::vector<TopicInfo> topics() const;
     Result<TopicInfo> describe(std::string_view name) const;
+    std::vector<Loss> losses() const;  // known and not accepted, by topic and partition
 
     // Several topics, partitions and consumer offsets: durable and visible together or not at all.
     Result<Pending> append_atomic(std::span<const AtomicPart> parts, std::string_view group = {},

@@ -541,6 +541,12 @@ std::vector<TopicInfo> Log::topics() const {
     return (snapshot ? *snapshot : *impl_->store).topics();
 }
 
+std::vector<Loss> Log::losses() const {
+    if (!usable(impl_.get(), "log.losses")) { return {}; }
+    const auto snapshot = impl_->store->newest();
+    return (snapshot ? *snapshot : *impl_->store).losses();
+}
+
 Result<TopicInfo> Log::describe(std::string_view name) const {
     TRY_VOID(usable(impl_.get(), "log.describe"));
     for (TopicInfo& info : topics()) {

@@ -44,7 +44,7 @@ Error Partition::lost_error(const char* operation) const {
         text = fmt::format("{}/{}: {} are lost, from byte {} on", identity_.directory,
                            segment_file_name(lost->segment_base, SegmentFile::log), range, lost->position.value);
     }
-    return fail(Code::corrupt, operation, text + "; accept_loss goes on behind them").error();
+    return fail(Code::corrupt, operation, text + "; accept_loss (`flowstone repair`) goes on behind them").error();
 }
 
 void Partition::start_epoch(Epoch epoch) {

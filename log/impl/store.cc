@@ -300,6 +300,26 @@ std::vector<TopicInfo> Store::topics() {
     return out;
 }
 
+std::vector<Loss> Store::losses() {
+    std::vector<Loss> out;
+    for (const TopicInfo& topic : topics()) {
+        const auto table = find_topic(topic.id);
+        for (int32_t number = 0; table != nullptr && number < topic.partitions; ++number) {
+            const auto lost = lost_of(*table, number);
+            if (lost) { out.push_back({topic.name, number, lost->begin, lost->end}); }
+        }
+    }
+    return out;
+}
+
+// Opening sets it and nothing changes it after; of a partition that nobody used yet, the checkpoint says it.
+std::optional<LostRange> Store::lost_of(const TopicTable& topic, int32_t number) {
+    if (const Partition* const made = topic.find(number)) { return made->lost; }
+    const std::lock_guard persisted(persisted_lock_);
+    const auto said = persisted_.find({topic.id, number});
+    return said == persisted_.end() ? std::nullopt : said->second.lost;
+}
+
 Result<int64_t> Store::new_producer_id() {
     std::lock_guard guard(meta_lock_);
     if (producer_id_next_ == producer_id_end_) {

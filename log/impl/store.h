@@ -93,6 +93,7 @@ public:
     Result<void> add_partitions(std::string_view name, int32_t total);
     Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset);
     std::vector<TopicInfo> topics();
+    std::vector<Loss> losses();
     // What topics have that do not say themselves. Errors: invalid.
     Result<void> set_topic_defaults(const ConfigMap& defaults);
     Result<int64_t> new_producer_id();
@@ -144,6 +145,7 @@ private:
     Result<void> append_metadata(const std::vector<MetadataRecord>& records);
     Epoch epoch_after(const std::vector<EpochStart>& epochs) const;  // what the first append of this opening starts
     std::shared_ptr<TopicTable> table_of(const TopicState& topic);
+    std::optional<LostRange> lost_of(const TopicTable& topic, int32_t number);
     Result<Partition*> make_partition(TopicTable& topic, int32_t number);
     Shard& shard_of(const Uuid& topic, int32_t partition);
     void start_threads();

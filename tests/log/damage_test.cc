@@ -202,6 +202,7 @@ TEST_F(JournalDamageTest, StaysNamedOverOpeningsUntilItIsAccepted) {
         ASSERT_TRUE(opened) << opened.error().message();
         Topic events = value_of(opened->topic("events"));
         expect_fenced(events);
+        EXPECT_THAT(opened->losses(), ElementsAre(Loss{"events", 0, Offset{2}, Offset{3}}));
         Topic other = value_of(opened->topic("other"));
         fill(other, 6 + opening, 7 + opening);
         if (opening % 2 == 1) { close(*opened); }
@@ -210,6 +211,7 @@ TEST_F(JournalDamageTest, StaysNamedOverOpeningsUntilItIsAccepted) {
     auto opened = try_open(*disk, {.accept_loss = true});
     ASSERT_TRUE(opened) << opened.error().message();
     EXPECT_THAT(lines_, testing::Contains(HasSubstr("the loss of offsets [2, 3) of events-0 is accepted")));
+    EXPECT_THAT(opened->losses(), testing::IsEmpty());
     Topic events = value_of(opened->topic("events"));
     std::vector<std::string> expected = values(0, 2);
     for (const std::string& value : values(3, 6)) { expected.push_back(value); }

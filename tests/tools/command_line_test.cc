@@ -77,9 +77,10 @@ TEST(CommandLine, HelpSaysWhatACommandTakesAndShowsExamples) {
 }
 
 TEST(CommandLine, EveryCommandHasHelpWithExamples) {
-    for (const char* line : {"", "topic", "topic create", "topic list", "topic describe", "topic alter", "topic delete",
-                             "produce", "consume", "group", "group list", "group describe", "group reset",
-                             "group delete", "perf", "perf append", "perf read", "completion", "manual"}) {
+    for (const char* line :
+         {"",        "topic",   "topic create", "topic list", "topic describe", "topic alter", "topic delete",
+          "produce", "consume", "group",        "group list", "group describe", "group reset", "group delete",
+          "repair",  "perf",    "perf append",  "perf read",  "completion",     "manual"}) {
         const CommandLine help = parse(std::string(line) + " --help");
         EXPECT_EQ(help.exit, Exit::done) << line;
         EXPECT_FALSE(help.run) << line;
@@ -112,6 +113,8 @@ TEST(CommandLine, TakesWhatTheHelpShows) {
           "group describe g --json",
           "group reset g --topic t --to end --partition 0",
           "group delete g",
+          "repair",
+          "repair --accept-loss --json",
           "perf append --records 10 --size 0 --batch 5 --partitions 3 --threads 2 --durability memory --rate 7 --json",
           "perf read --topic payments --records 10 --threads 2 -q",
           "-L dir:x -v topic list"}) {
@@ -190,7 +193,8 @@ TEST(CommandLine, CompletionAndManualNameEveryCommand) {
         testing::internal::CaptureStdout();
         EXPECT_EQ(parse(line).run(), Exit::done);
         const std::string text = testing::internal::GetCapturedStdout();
-        for (const char* words : {"flowstone topic create", "flowstone group reset", "flowstone perf append"}) {
+        for (const char* words :
+             {"flowstone topic create", "flowstone group reset", "flowstone repair", "flowstone perf append"}) {
             EXPECT_THAT(text, HasSubstr(words)) << line;
         }
     }

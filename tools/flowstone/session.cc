@@ -17,6 +17,7 @@ Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threa
     Options options;
     options.read_only = access == Access::read;
     options.create = access == Access::create;
+    options.accept_loss = access == Access::accept;
     options.threads = threads;
     if (invocation.verbose) {
         options.on_log = [](std::string_view line) { note(line); };

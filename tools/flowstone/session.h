@@ -16,6 +16,7 @@ enum class Access : uint8_t {
     read,    // beside a writer or alone; nothing on disk is changed
     write,   // the log must be there
     create,  // the log is made if it is not there
+    accept,  // as write, and losses that an earlier opening found are accepted
 };
 
 // Errors: those of Log::open; invalid and unsupported for the endpoint.

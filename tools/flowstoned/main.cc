@@ -34,6 +34,16 @@ bool was_said(const BrokerConfig& config, std::string_view setting) {
     return std::ranges::any_of(config.set, [&](const auto& set) { return setting == set.setting->name; });
 }
 
+// Everything else is served: only a person can decide to go on without what is gone.
+void say_losses(const Log& log) {
+    for (const Loss& loss : log.losses()) {
+        line(fmt::format(
+            "{}-{} takes no records: offsets [{}, {}) are lost; to go on behind them, stop the broker and run "
+            "flowstone repair -L dir:{} --accept-loss",
+            loss.topic, loss.partition, loss.begin.value, loss.end.value, log.path()));
+    }
+}
+
 // Until a signal asks it to end.
 Result<void> serve(const BrokerConfig& config) {
     Options options;
@@ -44,6 +54,7 @@ Result<void> serve(const BrokerConfig& config) {
     options.reserve_bytes = config.reserve_bytes;
     options.on_log = &line;
     TRY(auto log, Log::open(config.data, options));
+    say_losses(log);
     {
         TRY(const auto network, open_epoll_network());
         Broker broker(log, *network, system_clock(), system_random(), config, true, &line);
