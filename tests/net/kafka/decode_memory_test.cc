@@ -1,6 +1,7 @@
 // Decoding allocates no more than twice what was received and 1 MiB, whatever was received: counted, for every message.
 #include <gtest/gtest.h>
 
+#include "net/kafka/messages/metadata.h"
 #include "tests/counted_new.h"
 #include "tests/net/kafka/all_messages.h"
 #include "tests/net/kafka/hex.h"
