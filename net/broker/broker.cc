@@ -27,6 +27,7 @@ bool is_software_name(std::string_view text) {
 
 ServerLimits limits_of(const BrokerConfig& config) {
     return {.connections_max = config.connections_max,
+            .connections_per_address_max = config.connections_per_address_max,
             .frame_bytes_max = config.frame_bytes_max,
             .requests_in_flight_max = config.requests_in_flight_max,
             .output_bytes_max = config.connection_output_bytes_max,

@@ -65,6 +65,7 @@ struct BrokerConfig {
 
     // --- limits of connections (DESIGN section 9) ---
     size_t connections_max = flowstone::connections_max;
+    size_t connections_per_address_max = INT32_MAX;  // [max.connections.per.ip]
     size_t connection_output_bytes_max = flowstone::connection_output_bytes_max;
     int64_t connection_idle_ms_max = flowstone::connection_idle_ms_max;
     size_t requests_in_flight_max = flowstone::requests_in_flight_max;

@@ -29,6 +29,7 @@ const char* name(CloseReason reason) {
         case CloseReason::unsupported: return "unsupported";
         case CloseReason::acks_none: return "acks_none";
         case CloseReason::connections: return "connections";
+        case CloseReason::connections_of_address: return "connections_of_address";
         case CloseReason::shutdown: return "shutdown";
         case CloseReason::count: break;
     }
@@ -126,9 +127,9 @@ void Server::accept_all(ListenerId listener) {
         if (!*accepted) { return; }
         const Accepted& peer = **accepted;
         ++counts_.accepted;
-        if (connections_.size() >= limits_.connections_max) {
+        if (const auto reason = refusal(peer.peer)) {
             network_.close(peer.id);
-            ++counts_.closed[static_cast<size_t>(CloseReason::connections)];
+            ++counts_.closed[static_cast<size_t>(*reason)];
             continue;
         }
         auto connection = std::make_unique<Connection>();
@@ -137,9 +138,17 @@ void Server::accept_all(ListenerId listener) {
         connection->readable = true;  // what came before we asked for events
         Connection& made = *connection;
         connections_.emplace(peer.id, std::move(connection));
+        ++connections_of_[peer.peer.host];
         handler_.on_open(made.peer);
         touch(made);
     }
+}
+
+std::optional<CloseReason> Server::refusal(const HostPort& peer) const {
+    if (connections_.size() >= limits_.connections_max) { return CloseReason::connections; }
+    const auto same = connections_of_.find(peer.host);
+    if (same == connections_of_.end() || same->second < limits_.connections_per_address_max) { return std::nullopt; }
+    return CloseReason::connections_of_address;
 }
 
 Server::Connection* Server::find(ConnectionId id) {
@@ -441,6 +450,9 @@ void Server::send(Connection& connection) {
 void Server::drop(Connection& connection, CloseReason reason) {
     CHECK(!connection.dropped);
     connection.dropped = true;
+    const auto same = connections_of_.find(connection.peer.address.host);
+    CHECK(same != connections_of_.end());
+    if (--same->second == 0) { connections_of_.erase(same); }
     ++counts_.closed[static_cast<size_t>(reason)];
     network_.close(connection.peer.connection);
     dropped_.push_back(connection.peer.connection);
@@ -450,6 +462,12 @@ void Server::drop(Connection& connection, CloseReason reason) {
 }
 
 // --- time --------------------------------------------------------------------------------------------------------------
+
+int64_t Server::frame_time_ms(const Connection& connection) const {
+    const int64_t rate = limits_.frame_bytes_per_second_min;
+    if (rate == 0) { return limits_.frame_time_ms; }
+    return std::max(limits_.frame_time_ms, static_cast<int64_t>(connection.frame_size) * 1'000 / rate);
+}
 
 void Server::look_at_times() {
     const int64_t now = now_ms();
@@ -469,9 +487,7 @@ void Server::look_at_times() {
         const bool arriving = connection.length_bytes > 0 && !connection.waits_for_memory;
         if (arriving && !may_read(connection)) { connection.frame_began_ms = now; }  // the time that passes is ours
         if (arriving && may_read(connection)) {
-            const int64_t at_rate_ms =
-                static_cast<int64_t>(connection.frame_size) * 1'000 / limits_.frame_bytes_per_second_min;
-            if (now - connection.frame_began_ms > std::max(limits_.frame_time_ms, at_rate_ms)) {
+            if (now - connection.frame_began_ms > frame_time_ms(connection)) {
                 drop(connection, CloseReason::frame_late);
             }
             continue;

@@ -1,11 +1,12 @@
 // Frames in, frames out: accepts connections, cuts what they send into frames, and sends answers in the order of the
 // frames, whenever each is ready. What a frame means is its handler's matter.
 //
-// Bounded (storage/limits.h): connections, the length of a frame, frames of one connection that wait for their answer,
-// bytes that a peer does not fetch, memory of all frames together, and the time a frame may take to arrive. A frame's
-// memory is reserved whole before its body is read, first come first served; until there is room nothing is read from
-// that connection. Large frames have half of the memory at most, and get it: who claims some and sends nothing keeps small
-// ones from nobody. A peer that ends its side is answered what it asked before, for as long as a frame may take to arrive.
+// Bounded (storage/limits.h): connections, in all and of one address, the length of a frame, frames of one connection that
+// wait for their answer, bytes that a peer does not fetch, memory of all frames together, and the time a frame may take to
+// arrive. A frame's memory is reserved whole before its body is read, first come first served; until there is room nothing
+// is read from that connection. Large frames have half of the memory at most, and get it: who claims some and sends nothing
+// keeps small ones from nobody. A peer that ends its side is answered what it asked before, for as long as a frame may take
+// to arrive.
 // Every connection that is closed by us is counted by its reason.
 //
 // Threads: one, in which the handler is called too. A Frame may be let go in that thread only.
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -32,12 +34,13 @@ namespace flowstone {
 
 struct ServerLimits {
     size_t connections_max = flowstone::connections_max;
+    size_t connections_per_address_max = SIZE_MAX;
     size_t frame_bytes_max = flowstone::frame_bytes_max;
     size_t requests_in_flight_max = flowstone::requests_in_flight_max;  // of one connection
     size_t output_bytes_max = flowstone::connection_output_bytes_max;   // of one connection
     uint64_t frames_bytes_max = flowstone::request_memory_bytes_max;    // of all connections; one has a quarter at most
     int64_t frame_time_ms = flowstone::frame_time_ms_max;
-    int64_t frame_bytes_per_second_min = flowstone::frame_bytes_per_second_min;
+    int64_t frame_bytes_per_second_min = flowstone::frame_bytes_per_second_min;  // 0: the time alone counts
     int64_t idle_time_ms = flowstone::connection_idle_ms_max;
 };
 
@@ -51,6 +54,7 @@ enum class CloseReason : uint8_t {
     unsupported,  // a key or version that is not served
     acks_none,    // a produce without an answer failed: closing is the only way to say so
     connections,  // there are too many
+    connections_of_address,
     shutdown,
     count,
 };
@@ -207,6 +211,7 @@ private:
     Connection* find(ConnectionId id);
     void touch(Connection& connection);
     void accept_all(ListenerId listener);
+    std::optional<CloseReason> refusal(const HostPort& peer) const;
     void serve(Connection& connection);
     bool may_read(const Connection& connection) const;
     bool wants_turn(const Connection& connection) const;
@@ -223,6 +228,7 @@ private:
     void send(Connection& connection);
     void drop(Connection& connection, CloseReason reason);
     void look_at_times();
+    int64_t frame_time_ms(const Connection& connection) const;
     void wake_memory_waiters();
     void forget_dropped();
     Slot* slot_of(AnswerSlot slot);
@@ -237,6 +243,7 @@ private:
     Lane small_frames_;                          // up to frame_bytes_small
     Lane large_frames_;
     std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
+    std::unordered_map<std::string, size_t> connections_of_;  // by the peer's host; no entry without a connection
     std::vector<ConnectionId> touched_;
     std::vector<ConnectionId> dropped_;
     std::vector<std::byte> read_buffer_;

@@ -63,6 +63,7 @@ TEST(BrokerConfig, EveryDefaultOfTheTableIsTheDefaultOfTheStruct) {
     EXPECT_EQ(parsed->tail_bytes_max, fresh.tail_bytes_max);
     EXPECT_EQ(parsed->reserve_bytes, fresh.reserve_bytes);
     EXPECT_EQ(parsed->connections_max, fresh.connections_max);
+    EXPECT_EQ(parsed->connections_per_address_max, fresh.connections_per_address_max);
     EXPECT_EQ(parsed->connection_output_bytes_max, fresh.connection_output_bytes_max);
     EXPECT_EQ(parsed->connection_idle_ms_max, fresh.connection_idle_ms_max);
     EXPECT_EQ(parsed->requests_in_flight_max, fresh.requests_in_flight_max);
@@ -157,6 +158,7 @@ min.cleanable.ratio = 0.25
     EXPECT_EQ(config->data, "/var/lib/flowstone");
     EXPECT_EQ(config->node_id, 7);
     EXPECT_EQ(config->connections_max, 500u);
+    EXPECT_EQ(config->connections_per_address_max, 50u);
     EXPECT_FALSE(config->delete_topics);
     EXPECT_THAT(config->topic_defaults,
                 ElementsAre(Pair("cleanup.policy", "compact,delete"), Pair("compression.type", "zstd"),

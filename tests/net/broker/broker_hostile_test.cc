@@ -222,6 +222,24 @@ TEST_F(BrokerHostileTest, OfMoreThan10000ConnectionsAtOnceSoManyAreServedAndTheR
     expect_nothing_left();
 }
 
+TEST_F(BrokerHostileTest, AnAddressWithTooManyConnectionsIsRefusedAnother) {
+    BrokerConfig config;
+    config.connections_per_address_max = 2;
+    start(config);
+    Client first(*this);
+    Client second(*this);
+    settle();
+    Client third(*this);
+    settle();
+    EXPECT_TRUE(third.closed());
+    EXPECT_EQ(closed(CloseReason::connections_of_address), 1u);
+    EXPECT_EQ(first.ask<kafka::ApiVersionsResponse>(kafka::ApiVersionsRequest(), 2).error_code, ErrorCode::none);
+    first.hang_up();
+    settle();
+    Client fourth(*this);
+    EXPECT_EQ(fourth.ask<kafka::ApiVersionsResponse>(kafka::ApiVersionsRequest(), 2).error_code, ErrorCode::none);
+}
+
 // --- peers that go -------------------------------------------------------------------------------------------------------
 
 TEST_F(BrokerHostileTest, PeersThatVanishAtAnyByteLeaveNoRequestBehind) {

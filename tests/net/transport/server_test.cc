@@ -74,8 +74,8 @@ protected:
         server_.emplace(*network_, clock_, keeper_, limits);
         address_ = value_of(server_->listen({"127.0.0.1", 9092})).address;
     }
-    SocketId connect() {
-        const SocketId socket = value_of(network_->connect(address_));
+    SocketId connect(const HostPort& from = {"127.0.0.1", 40'000}) {
+        const SocketId socket = value_of(network_->connect(address_, from));
         settle();
         return socket;
     }
@@ -333,6 +333,16 @@ TEST_F(ServerTest, APeerThatTakesALotAtOnceLeavesTheOthersTheirTurn) {
     EXPECT_THAT(received(reader), ElementsAre(large));
 }
 
+TEST_F(ServerTest, WithoutASlowestRateTheTimeOfAFrameAloneCounts) {
+    start({.frame_time_ms = 30'000, .frame_bytes_per_second_min = 0});
+    const SocketId socket = connect();
+    send(socket, Bytes(frame_of("slow")).first(5));
+    pass(29'000);
+    EXPECT_EQ(closed(CloseReason::frame_late), 0u);
+    pass(2'000);
+    EXPECT_EQ(closed(CloseReason::frame_late), 1u);
+}
+
 TEST_F(ServerTest, TheTimeOfAFrameDoesNotPassWhileNothingIsReadFromItsPeer) {
     start({.output_bytes_max = 1'000, .frame_time_ms = 30'000}, {.cut = false, .buffer_bytes = 1'000});
     const SocketId socket = connect();
@@ -364,6 +374,25 @@ TEST_F(ServerTest, AConnectionAboveTheLimitIsClosedAtOnceAndARoomThatIsFreeIsUse
     const SocketId fifth = connect();
     send(fifth, frame_of("served"));
     EXPECT_THAT(keeper_.texts(), ElementsAre("served"));
+}
+
+TEST_F(ServerTest, AnAddressHasSoManyConnectionsAndTheNextIsClosedAtOnce) {
+    start({.connections_per_address_max = 2});
+    const SocketId first = connect({"10.0.0.1", 1'000});
+    connect({"10.0.0.1", 1'001});
+    const SocketId third = connect({"10.0.0.1", 1'002});
+    EXPECT_TRUE(network_->closed_by_server(third));
+    EXPECT_EQ(closed(CloseReason::connections_of_address), 1u);
+    const SocketId neighbour = connect({"10.0.0.2", 1'000});
+    send(neighbour, frame_of("other"));
+    EXPECT_THAT(keeper_.texts(), ElementsAre("other")) << "it is not theirs to pay for";
+    network_->reset(first);
+    settle();
+    const SocketId again = connect({"10.0.0.1", 1'003});
+    send(again, frame_of("again"));
+    EXPECT_THAT(keeper_.texts(), ElementsAre("other", "again")) << "room that is free is used again";
+    EXPECT_TRUE(network_->closed_by_server(connect({"10.0.0.1", 1'004}))) << "who was refused freed nothing";
+    EXPECT_EQ(closed(CloseReason::connections_of_address), 2u);
 }
 
 TEST_F(ServerTest, WithoutDescriptorsPeersWaitUntilThereAreSome) {
