@@ -468,6 +468,7 @@ Result<void> Store::close(int64_t timeout_ms) {
         result = write_kafka_partition_files(*partition);
         partition->hooks.epochs_unwritten = false;
     }
+    if (result) { result = write_kafka_root_files(); }
     // Both slots say the same then: neither needs the ring.
     if (result) { result = checkpoint({.exact = true, .clean = true}); }
     // A growth that is still at it leaves a file that the next opening takes up.
@@ -476,7 +477,6 @@ Result<void> Store::close(int64_t timeout_ms) {
     for (auto& shard : shards_) {
         if (result && alone) { result = shard->journal().abandon_growth(); }
     }
-    if (result) { result = write_kafka_root_files(); }
     // After an error a call to the disk may still be under way: the directory stays ours until the destructor.
     if (result) { directory_lock_.reset(); }
     return result;

@@ -41,7 +41,7 @@ Result<void> Store::write_kafka_partition_files(Partition& partition) {
     return producers.empty() ? Result<void>{} : write_producer_snapshot(disk(), directory, end, producers);
 }
 
-// After the clean checkpoint, which says where every partition begins and ends.
+// After the exact checkpoint, which says where every partition begins and ends.
 Result<void> Store::write_kafka_root_files() {
     std::vector<PartitionOffset> ends;
     std::vector<PartitionOffset> starts;
@@ -65,10 +65,11 @@ Result<void> Store::write_kafka_root_files() {
     return write(clean_shutdown_file_name, clean_shutdown);
 }
 
-// A Kafka broker takes ours away when it starts and leaves its own, with its epoch, when it ends.
-Result<bool> Store::kafka_closed_it() {
+// A Kafka broker takes our mark away when it starts and leaves its own, with its epoch, when it ends in order. Ours is there
+// before a slot says that the directory was closed.
+Result<bool> Store::kafka_wrote_since(bool closed) {
     const auto text = read_file(disk(), join_path(path(), clean_shutdown_file_name), clean_shutdown_bytes_max);
-    if (!text) { return text.error().code == Code::not_found ? Result<bool>(false) : std::unexpected(text.error()); }
+    if (!text) { return text.error().code == Code::not_found ? Result<bool>(closed) : std::unexpected(text.error()); }
     return as_text(*text) != clean_shutdown;
 }
 

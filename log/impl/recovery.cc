@@ -58,12 +58,14 @@ Result<void> Recovery::run() {
     if (!slots.newest && slots.any_slot) {
         return fail(Code::corrupt, "log.open", fmt::format("neither checkpoint slot of {} holds", store_.path()));
     }
-    TRY(const bool kafka_since, store_.kafka_closed_it());
+    const bool closed = slots.newest && slots.newest->clean && slots.newest->generation > 0;  // 0: never opened
+    TRY(const bool kafka_since, store_.kafka_wrote_since(closed));
     if (!slots.newest || kafka_since) {
         if (!store_.read_only() && !store_.options().adopt) {
             return fail(Code::unsupported, "log.open",
-                        fmt::format("{} was written by Kafka{}: it can be read, or adopted for writing", store_.path(),
-                                    slots.newest ? " since it was closed" : ""));
+                        fmt::format("{} was written by Kafka{}: it can be read, or adopted for writing (flowstone "
+                                    "adopt, flowstoned --adopt)",
+                                    store_.path(), slots.newest ? " since it was closed" : ""));
         }
         TRY(auto adopted, adopt(disk(), store_.random_,
                                 {.directory = store_.path(),

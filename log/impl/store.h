@@ -180,7 +180,7 @@ private:
     Result<void> write_kafka_partition_files(Partition& partition);
     Result<void> write_kafka_root_files();
     Result<void> remove_kafka_clean_shutdown();
-    Result<bool> kafka_closed_it();  // Kafka wrote to it since we did, and ended in order
+    Result<bool> kafka_wrote_since(bool closed);  // the newest slot; `closed`: it says that we did
 
     // Steps of a checkpoint (checkpointer.cc).
     Result<void> checkpoint_locked(CheckpointScope scope);

@@ -270,8 +270,15 @@ TEST_F(AdoptTest, ACleanCloseLeavesWhatKafkaLooksFor) {
     EXPECT_FALSE(disk_.crash({.keep = Crash::Keep::nothing})->info("data/.kafka_cleanshutdown"));
 }
 
-// What a broker does to a directory that we closed: it takes our mark away, appends, and leaves its own.
-TEST_F(AdoptTest, WhatKafkaAppendedSinceWeClosedIsSeenAndNeverWrittenOver) {
+// What a broker does to a directory that we closed: it takes our mark away, appends, and leaves its own when it ends in
+// order.
+class KafkaSinceTest : public AdoptTest, public testing::WithParamInterface<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(Ends, KafkaSinceTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Killed" : "InOrder"; });
+
+TEST_P(KafkaSinceTest, WhatKafkaAppendedSinceWeClosedIsSeenAndNeverWrittenOver) {
+    const bool killed = GetParam();
     {
         Log log = open();
         auto topic = log.create_topic("few");
@@ -284,7 +291,7 @@ TEST_F(AdoptTest, WhatKafkaAppendedSinceWeClosedIsSeenAndNeverWrittenOver) {
     ASSERT_TRUE(builder.append({.key = std::nullopt, .value = "kafka's"}, 1000));
     write(few_log, builder.close().bytes());
     ASSERT_TRUE(disk_.remove("data/.kafka_cleanshutdown"));
-    write("data/.kafka_cleanshutdown", as_bytes(R"({"version":0,"brokerEpoch":12})"));
+    if (!killed) { write("data/.kafka_cleanshutdown", as_bytes(R"({"version":0,"brokerEpoch":12})")); }
 
     const std::vector<std::string> both{"ours", "kafka's"};
     { EXPECT_EQ(values(open({.read_only = true}), "few"), both); }
@@ -293,6 +300,26 @@ TEST_F(AdoptTest, WhatKafkaAppendedSinceWeClosedIsSeenAndNeverWrittenOver) {
     EXPECT_EQ(refused.error().code, Code::unsupported) << refused.error().message();
     { EXPECT_EQ(values(open({.adopt = true}), "few"), both); }
     EXPECT_EQ(values(open(), "few"), both);
+}
+
+// The mark is there before anything says that the directory was closed: who finds it missing knows that Kafka took it.
+TEST_F(AdoptTest, ACloseThatPowerLossInterruptsIsNotTakenForKafka) {
+    for (uint64_t call = 0;; ++call) {
+        SimDisk plain;
+        FaultyDisk disk(plain);
+        Log log = open_on(disk);
+        auto topic = log.create_topic("few");
+        ASSERT_TRUE(topic);
+        append(*topic, "ours", 0);
+        disk.fail_at(disk.calls() + call, EIO, true);
+        const auto closed = log.close();
+        const bool failed = disk.failed().has_value();
+        const auto crashed = plain.crash({.keep = Crash::Keep::nothing});
+        auto again = try_open_on(*crashed, {});
+        ASSERT_TRUE(again) << again.error().message() << ", call " << call << " of the close failed";
+        EXPECT_EQ(values(*again, "few"), std::vector<std::string>{"ours"});
+        if (!failed) { break; }
+    }
 }
 
 // --- refusals ------------------------------------------------------------------------------------------------------------

@@ -78,9 +78,9 @@ TEST(CommandLine, HelpSaysWhatACommandTakesAndShowsExamples) {
 
 TEST(CommandLine, EveryCommandHasHelpWithExamples) {
     for (const char* line :
-         {"",        "topic",   "topic create", "topic list", "topic describe", "topic alter", "topic delete",
-          "produce", "consume", "group",        "group list", "group describe", "group reset", "group delete",
-          "repair",  "perf",    "perf append",  "perf read",  "completion",     "manual"}) {
+         {"",        "topic",   "topic create", "topic list",  "topic describe", "topic alter", "topic delete",
+          "produce", "consume", "group",        "group list",  "group describe", "group reset", "group delete",
+          "repair",  "adopt",   "perf",         "perf append", "perf read",      "completion",  "manual"}) {
         const CommandLine help = parse(std::string(line) + " --help");
         EXPECT_EQ(help.exit, Exit::done) << line;
         EXPECT_FALSE(help.run) << line;
@@ -114,6 +114,7 @@ TEST(CommandLine, TakesWhatTheHelpShows) {
           "group reset g --topic t --to end --partition 0",
           "group delete g",
           "repair",
+          "adopt",
           "repair --accept-loss --json",
           "perf append --records 10 --size 0 --batch 5 --partitions 3 --threads 2 --durability memory --rate 7 --json",
           "perf read --topic payments --records 10 --threads 2 -q",
@@ -193,8 +194,8 @@ TEST(CommandLine, CompletionAndManualNameEveryCommand) {
         testing::internal::CaptureStdout();
         EXPECT_EQ(parse(line).run(), Exit::done);
         const std::string text = testing::internal::GetCapturedStdout();
-        for (const char* words :
-             {"flowstone topic create", "flowstone group reset", "flowstone repair", "flowstone perf append"}) {
+        for (const char* words : {"flowstone topic create", "flowstone group reset", "flowstone repair",
+                                  "flowstone adopt", "flowstone perf append"}) {
             EXPECT_THAT(text, HasSubstr(words)) << line;
         }
     }

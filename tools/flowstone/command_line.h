@@ -51,6 +51,7 @@ void add_produce_command(CLI::App& app, Invocation& invocation);
 void add_consume_command(CLI::App& app, Invocation& invocation);
 void add_group_commands(CLI::App& app, Invocation& invocation);
 void add_repair_command(CLI::App& app, Invocation& invocation);
+void add_adopt_command(CLI::App& app, Invocation& invocation);
 void add_perf_commands(CLI::App& app, Invocation& invocation);
 void add_completion_commands(CLI::App& app, Invocation& invocation);
 

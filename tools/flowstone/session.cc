@@ -18,6 +18,7 @@ Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threa
     options.read_only = access == Access::read;
     options.create = access == Access::create;
     options.accept_loss = access == Access::accept;
+    options.adopt = access == Access::adopt;
     options.threads = threads;
     if (invocation.verbose) {
         options.on_log = [](std::string_view line) { note(line); };

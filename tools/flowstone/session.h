@@ -17,6 +17,7 @@ enum class Access : uint8_t {
     write,   // the log must be there
     create,  // the log is made if it is not there
     accept,  // as write, and losses that an earlier opening found are accepted
+    adopt,   // as write, and what Kafka wrote becomes ours
 };
 
 // Errors: those of Log::open; invalid and unsupported for the endpoint.

@@ -45,8 +45,9 @@ void say_losses(const Log& log) {
 }
 
 // Until a signal asks it to end.
-Result<void> serve(const BrokerConfig& config) {
+Result<void> serve(const BrokerConfig& config, bool adopt) {
     Options options;
+    options.adopt = adopt;
     options.threads = std::max(config.threads, 1u);
     options.journal_bytes_max = config.journal_bytes_max;
     options.dirty_bytes_max = config.dirty_bytes_max;
@@ -96,6 +97,8 @@ int main(int argc, char** argv) {
     app.add_option("--listen", listen, "HOST:PORT to listen on (127.0.0.1:9092)");
     app.add_option("--config", file, "A file of settings in TOML; docs/CONFIGS.md lists them");
     app.add_option("-X,--set", settings, "NAME=VALUE: any setting, by our name or Kafka's");
+    bool adopt = false;
+    app.add_flag("--adopt", adopt, "Take over a directory that Kafka wrote; Kafka must not be running on it");
     app.set_version_flag("--version", version());
     try {
         app.parse(argc, argv);
@@ -126,6 +129,6 @@ int main(int argc, char** argv) {
     }
     const auto config = parse_broker_config(input);
     if (!config) { return complain(config.error(), wrong_usage); }
-    if (auto served = serve(*config); !served) { return complain(served.error(), could_not); }
+    if (auto served = serve(*config, adopt); !served) { return complain(served.error(), could_not); }
     return 0;
 }
