@@ -583,6 +583,8 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
             const auto noted = static_cast<uint64_t>(segment->index->last_entry_at().value);
             uint64_t told = noted;
             TRY_VOID(each_batch(partition, *segment, noted, at - segment->begin, [&](BatchView batch) {
+                // It lies below the boundary, where nobody has read yet what is there.
+                if (batch.next_offset() <= batch.base_offset()) { return false; }
                 if (batch.base_offset() < segment->base || batch.next_offset() > offset) { return false; }
                 segment->index->note(batch, BytePos{static_cast<int64_t>(told)});
                 told += batch.size();
@@ -597,7 +599,8 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
             const bool gap = batch.base_offset() > reached && batch.base_offset() < partition.compacted_end;
             const bool known_gap = partition.lost && partition.lost->inside;
             if (batch.base_offset() != reached && !gap && !known_gap) { return false; }
-            if (batch.base_offset() < reached || batch.next_offset() > partition.closed().offset) { return false; }
+            if (batch.base_offset() < reached || batch.next_offset() <= batch.base_offset()) { return false; }
+            if (batch.next_offset() > partition.closed().offset) { return false; }
             partition.restored_batch(batch, at, batch.base_offset() < said.producers_end);
             at += batch.size();
             reached = batch.next_offset();

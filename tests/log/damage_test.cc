@@ -502,5 +502,27 @@ TEST_F(ProvenDamageTest, AFileThatIsCutShortIsNamed) {
     EXPECT_THAT(error->detail, HasSubstr("offsets [4, 12) are lost"));
 }
 
+// Nobody has read what lies below the boundary when the index is brought up to date from it.
+TEST_F(ProvenDamageTest, ABatchBelowTheBoundaryWhoseHeaderDoesNotHoldIsNoReasonToDie) {
+    const auto whole = crashed();
+    const auto first = value_of(read_file(*whole, std::string("data/") + segment, 1u << 20));
+    const int64_t batch_bytes = int64_t{12} + load_be<int32_t>(first.data() + 8);
+    for (int batch = 0; batch < 12; ++batch) {
+        const auto disk = whole->crash({.keep = Crash::Keep::everything});
+        auto file = value_of(disk->open(std::string("data/") + segment, {.write = true}));
+        std::byte delta[4];
+        store_be<int32_t>(delta, INT32_MIN);
+        ASSERT_TRUE(write_at(*disk, *file, BytePos{batch * batch_bytes + 23}, delta));
+        auto opened = try_open(*disk);
+        ASSERT_TRUE(opened) << opened.error().message();
+        Topic topic = value_of(opened->topic("events"));
+        const auto [found, error] = read_on(topic);
+        EXPECT_EQ(found, values(0, batch));
+        ASSERT_TRUE(error);
+        EXPECT_EQ(error->code, Code::corrupt);
+        EXPECT_THAT(error->detail, HasSubstr(segment));
+    }
+}
+
 }  // namespace
 }  // namespace flowstone
