@@ -265,6 +265,10 @@ Result<void> Compactor::clean_segment(const ClosedSegment& segment, const KeyMap
     output.changed = output.changed || !output.old.empty();
     output.old.push_back(segment);
     output.swap.bases.push_back(segment.base);
+    // What a file lost between two batches must not be taken for compacted.
+    if (!store_.is_whole(partition_, segment.base, segment.bytes)) {
+        return std::unexpected(damaged(segment, "the file is cut short"));
+    }
     TRY(const auto file, store_.open_segment(partition_, segment.base));
     SegmentScanner scanner(store_.disk(), *file,
                            {.end = BytePos{static_cast<int64_t>(segment.bytes)},

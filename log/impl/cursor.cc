@@ -42,6 +42,7 @@ Result<void> Cursor::begin_again() {
     place_ = place;
     next_offset_ = place.segment_base;
     forget_buffer();
+    gap_base_ = Offset{-1};
     loads_ = 0;
     if (hint && place.at > 0) {
         // An index may be bad: what it names must be a batch, and end at or before the offset.
@@ -171,6 +172,7 @@ Result<std::optional<BatchView>> Cursor::next() {
             case Step::again: continue;
             case Step::moved: TRY_VOID(begin_again()); continue;
             case Step::swapping: sleep_while(partition_.hooks.swap_word, swap_seen_); continue;
+            case Step::gap: TRY_VOID(look_at_gap()); continue;
             case Step::cold: {
                 Result<void> loaded;
                 if (!file) {
@@ -266,6 +268,7 @@ Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uin
         const ClosedSegment& segment = partition_.closed_segments[i];
         if (segment.base != place_.segment_base || segment.version != place_.version) { continue; }
         if (place_.at >= segment.bytes) {
+            if (next_offset_ < segment.end && gap_base_ != segment.base) { return Step::gap; }
             const bool last = i + 1 == partition_.closed_segments.size();
             place_ = last ? Place{partition_.segments().front()->base, 0, 0}
                           : Place{partition_.closed_segments[i + 1].base, 0, partition_.closed_segments[i + 1].version};
@@ -336,6 +339,16 @@ bool Cursor::file_replaced() {
     return std::ranges::none_of(partition_.closed_segments, [&](const ClosedSegment& segment) {
         return segment.base == place_.segment_base && segment.version == place_.version;
     });
+}
+
+// Compaction and an accepted loss end the records of a segment before its offsets. A file that was cut between two batches
+// looks the same, but its seal says how long it was.
+Result<void> Cursor::look_at_gap() {
+    const bool whole = store_.is_whole(partition_, place_.segment_base, place_.at);
+    if (file_replaced()) { return {}; }
+    if (!whole) { return damaged(place_.at, "the file is cut short"); }
+    gap_base_ = place_.segment_base;
+    return {};
 }
 
 Result<void> Cursor::load_cold(File& file, uint64_t file_end) {

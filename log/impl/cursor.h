@@ -52,8 +52,9 @@ private:
         uint32_t version = 0;  // of its content: a compacted segment is another file under the same name
         bool known = false;    // next_offset_ is where the batch before this place ended
     };
-    // moved: the place is in no file any more, the offset is. swapping: files are being replaced just now.
-    enum class Step : uint8_t { batch, end, again, cold, moved, swapping };
+    // moved: the place is in no file any more, the offset is. swapping: files are being replaced just now. gap: the file
+    // ends before the offsets of its segment do.
+    enum class Step : uint8_t { batch, end, again, cold, moved, swapping, gap };
     Result<void> still_there() const;
     Result<Step> look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end);
     void take_buffer(Offset base, uint64_t end, uint64_t whole);
@@ -66,6 +67,7 @@ private:
     Result<void> walk_to(Offset offset);
     Result<bool> index_position(Offset offset, Place& place);
     bool file_replaced();
+    Result<void> look_at_gap();
     Result<void> begin_again();
     std::unexpected<Error> damaged(uint64_t at, std::string_view what) const;
 
@@ -77,6 +79,7 @@ private:
     Offset next_offset_before_{0};
     Offset wanted_offset_{0};  // of the last seek: what lies before it in its batch is nobody's wish
     uint32_t swap_seen_ = 0;   // swap_word when the place was looked up
+    Offset gap_base_{-1};      // the segment whose offsets rightly go on behind its records
     BufferRef pin_;
 
     // Bytes [buffer_at_, buffer_end_) of the file of place_.segment_base, in buffer_.

@@ -9,6 +9,7 @@
 #include "storage/check.h"
 #include "storage/fork_guard.h"
 #include "storage/mutants.h"
+#include "storage/seal.h"
 #include "storage/segment_files.h"
 #include "storage/segment_scan.h"
 #include "storage/try.h"
@@ -585,6 +586,12 @@ Result<void> Store::know_closed_segments(Partition& partition) {
     partition.closed_segments = std::move(found);
     partition.closed_segments_known = true;
     return {};
+}
+
+// Without a seal nobody can tell.
+bool Store::is_whole(const Partition& partition, Offset base, uint64_t bytes) {
+    const auto seal = read_seal(disk(), partition.identity().directory, base);
+    return !seal || seal->bytes <= bytes;
 }
 
 Result<void> Store::poll() {

@@ -124,6 +124,8 @@ public:
     // The older segments of a partition, listed from its directory on first use. Call without the shard's lock.
     Result<void> know_closed_segments(Partition& partition);
     Result<std::shared_ptr<File>> open_segment(const Partition& partition, Offset base);
+    // Whether a closed segment of so many bytes is as long as its seal says.
+    bool is_whole(const Partition& partition, Offset base, uint64_t bytes);
 
     std::mutex& offsets_lock() { return offsets_lock_; }
 

@@ -11,6 +11,7 @@
 namespace flowstone {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -522,6 +523,62 @@ TEST_F(ProvenDamageTest, ABatchBelowTheBoundaryWhoseHeaderDoesNotHoldIsNoReasonT
         EXPECT_EQ(error->code, Code::corrupt);
         EXPECT_THAT(error->detail, HasSubstr(segment));
     }
+}
+
+// --- in a finished segment -------------------------------------------------------------------------------------------
+
+// Ends between two batches like one that compaction left, but its seal knows how long it was.
+class CutSegmentTest : public JournalDamageTest {
+protected:
+    // Four finished segments; the second one holds the offsets 3 to 5.
+    void make_segments(const ConfigMap& configs) {
+        Log log = open();
+        ConfigMap all = {{"internal.segment.bytes", "3500"}};
+        all.insert(all.end(), configs.begin(), configs.end());
+        Topic topic = make(log, "events", all);
+        fill(topic, 0, 13);
+        close(log);
+    }
+    // A copy whose second segment has so many batches left.
+    std::unique_ptr<SimDisk> cut(int batches) const {
+        auto disk = copy();
+        const auto bytes = value_of(read_file(*disk, segment, 1u << 20));
+        const uint64_t batch_bytes = uint64_t{12} + load_be<uint32_t>(bytes.data() + 8);
+        auto file = value_of(disk->open(segment, {.write = true}));
+        EXPECT_TRUE(disk->truncate(*file, static_cast<uint64_t>(batches) * batch_bytes));
+        return disk;
+    }
+    static constexpr char segment[] = "data/events-0/00000000000000000003.log";
+};
+
+TEST_F(CutSegmentTest, IsNamedWhereItsRecordsEnd) {
+    make_segments({});
+    for (const int kept : {2, 1, 0}) {
+        const auto disk = cut(kept);
+        Log log = open_on(*disk);
+        Topic topic = value_of(log.topic("events"));
+        for (const int from : {0, 3, 3 + kept, 5}) {
+            const auto [found, error] = read_on(topic, Offset{from});
+            EXPECT_EQ(found, values(from, std::max(from, 3 + kept)));
+            ASSERT_TRUE(error);
+            EXPECT_EQ(error->code, Code::corrupt);
+            EXPECT_THAT(error->detail, HasSubstr(segment));
+            EXPECT_THAT(error->detail, HasSubstr("the file is cut short"));
+        }
+        EXPECT_EQ(read_on(topic, Offset{6}).first, values(6, 13));
+        close(log);
+    }
+}
+
+TEST_F(CutSegmentTest, IsNotTakenForCompacted) {
+    make_segments({{"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0.01"}});
+    const auto disk = cut(2);
+    auto log = try_open(*disk);
+    ASSERT_TRUE(log) << log.error().message();
+    maintain(*log);
+    EXPECT_THAT(lines_, ElementsAre(AllOf(HasSubstr("not compacted"), HasSubstr(segment))));
+    Topic topic = value_of(log->topic("events"));
+    EXPECT_TRUE(read_on(topic, Offset{3}).second);
 }
 
 }  // namespace
