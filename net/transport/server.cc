@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "storage/check.h"
 #include "storage/try.h"
@@ -14,8 +15,13 @@ constexpr size_t read_buffer_bytes = 64u << 10;
 constexpr size_t direct_read_bytes_min = 16u << 10;    // less is read together with what follows it
 constexpr size_t bytes_per_turn_max = 1u << 20;        // of one connection, then it is another's turn
 constexpr size_t bytes_sent_at_once_max = 256u << 10;  // the same: a peer that fetches fast takes all there is
+constexpr size_t accepts_per_turn_max = 64;            // the same: a crowd at the door
 constexpr size_t pieces_per_write_max = 64;
 constexpr int64_t look_every_ms = 1'000;
+
+void add_once(std::vector<ListenerId>& listeners, ListenerId listener) {
+    if (std::ranges::find(listeners, listener) == listeners.end()) { listeners.push_back(listener); }
+}
 
 }  // namespace
 
@@ -55,6 +61,7 @@ Result<Network::Listener> Server::listen(const HostPort& address) {
 void Server::stop_listening() {
     for (const ListenerId listener : listeners_) { network_.close(listener); }
     listeners_.clear();
+    listeners_ready_.clear();
     listeners_waiting_.clear();
 }
 
@@ -67,7 +74,7 @@ bool Server::idle() const {
 // --- a round -----------------------------------------------------------------------------------------------------------
 
 int64_t Server::quiet_ns() const {
-    if (!touched_.empty() || a_waiter_has_memory()) { return 0; }
+    if (!touched_.empty() || !listeners_ready_.empty() || a_waiter_has_memory()) { return 0; }
     return connections_.empty() && listeners_waiting_.empty() ? -1 : look_every_ms * 1'000'000;
 }
 
@@ -78,9 +85,10 @@ void Server::turn(std::span<const NetworkEvent> events) {
             connection->writable = connection->writable || event.writable;
             touch(*connection);
         } else if (std::ranges::find(listeners_, event.id) != listeners_.end()) {
-            accept_all(event.id);
+            add_once(listeners_ready_, event.id);
         }
     }
+    for (const ListenerId listener : std::exchange(listeners_ready_, {})) { accept_some(listener); }
     look_at_times();
     wake_memory_waiters();
     // Those that have more for us afterwards are touched again, for the next round.
@@ -114,15 +122,12 @@ void Server::forget_dropped() {
     dropped_.clear();
 }
 
-void Server::accept_all(ListenerId listener) {
-    for (;;) {
+void Server::accept_some(ListenerId listener) {
+    for (size_t accepted_now = 0; accepted_now < accepts_per_turn_max; ++accepted_now) {
         auto accepted = network_.accept(listener);
         if (!accepted) {
             ++counts_.accepts_refused;
-            if (std::ranges::find(listeners_waiting_, listener) == listeners_waiting_.end()) {
-                listeners_waiting_.push_back(listener);
-            }
-            return;
+            return add_once(listeners_waiting_, listener);
         }
         if (!*accepted) { return; }
         const Accepted& peer = **accepted;
@@ -142,6 +147,7 @@ void Server::accept_all(ListenerId listener) {
         handler_.on_open(made.peer);
         touch(made);
     }
+    add_once(listeners_ready_, listener);
 }
 
 std::optional<CloseReason> Server::refusal(const HostPort& peer) const {
@@ -473,9 +479,7 @@ void Server::look_at_times() {
     const int64_t now = now_ms();
     if (now - times_looked_ms_ < look_every_ms) { return; }
     times_looked_ms_ = now;
-    std::vector<ListenerId> again;
-    again.swap(listeners_waiting_);
-    for (const ListenerId listener : again) { accept_all(listener); }
+    for (const ListenerId listener : std::exchange(listeners_waiting_, {})) { accept_some(listener); }
     for (auto& [id, owned] : connections_) {
         Connection& connection = *owned;
         if (connection.dropped) { continue; }

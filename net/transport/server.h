@@ -210,7 +210,7 @@ private:
 
     Connection* find(ConnectionId id);
     void touch(Connection& connection);
-    void accept_all(ListenerId listener);
+    void accept_some(ListenerId listener);
     std::optional<CloseReason> refusal(const HostPort& peer) const;
     void serve(Connection& connection);
     bool may_read(const Connection& connection) const;
@@ -239,6 +239,7 @@ private:
     FrameHandler& handler_;
     ServerLimits limits_;
     std::vector<ListenerId> listeners_;
+    std::vector<ListenerId> listeners_ready_;    // that may have more for us
     std::vector<ListenerId> listeners_waiting_;  // that had no descriptor for who comes next
     Lane small_frames_;                          // up to frame_bytes_small
     Lane large_frames_;

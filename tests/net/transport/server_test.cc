@@ -395,6 +395,21 @@ TEST_F(ServerTest, AnAddressHasSoManyConnectionsAndTheNextIsClosedAtOnce) {
     EXPECT_EQ(closed(CloseReason::connections_of_address), 2u);
 }
 
+TEST_F(ServerTest, ACrowdAtTheDoorLeavesTheOthersTheirTurn) {
+    start();
+    const SocketId guest = connect();
+    for (int i = 0; i < 1'000; ++i) { ASSERT_TRUE(network_->connect(address_)); }
+    network_->send(guest, frame_of("served"));
+    round(0);
+    EXPECT_LT(server_->connection_count(), 200u);
+    EXPECT_EQ(server_->quiet_ns(), 0) << "nobody sleeps while some are at the door";
+    round(0);
+    EXPECT_THAT(keeper_.texts(), ElementsAre("served"));
+    EXPECT_LT(server_->connection_count(), 300u);
+    settle();
+    EXPECT_EQ(server_->connection_count(), 1'001u) << "and everybody comes in";
+}
+
 TEST_F(ServerTest, WithoutDescriptorsPeersWaitUntilThereAreSome) {
     start({}, {.descriptors = 2});
     const SocketId first = connect();
