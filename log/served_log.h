@@ -73,6 +73,12 @@ struct AppendedBatch {
     bool duplicate = false;  // was there already; these are its first places
 };
 
+// What appending a batch may cost whoever asks for it.
+struct AppendEffort {
+    bool may_wait = true;         // for room
+    bool may_unpack_much = true;  // more than a MiB, to look at its records
+};
+
 struct PartitionEnds {
     Offset log_start;
     Offset high_watermark;
@@ -135,9 +141,11 @@ public:
     // --- appending ---
     // A ready-made batch, checked before it is believed, copied before the call returns. Without `may_wait` it is refused
     // as busy while others make room for it: a loop that serves many asks again a little later, and, should that last,
-    // in the way that waits, which also knows when there is nothing to wait for.
-    // Errors: as Topic::append_batch; out_of_range is a timestamp that the topic does not take; busy.
-    Result<AppendedBatch> append(const ServedTopic& topic, int32_t number, Bytes batch, bool may_wait = true);
+    // in the way that waits, which also knows when there is nothing to wait for. Without `may_unpack_much` one that takes
+    // long is too_large; whether it is so in truth another thread finds, with all effort.
+    // Errors: as Topic::append_batch; out_of_range is a timestamp that the topic does not take; busy; too_large.
+    Result<AppendedBatch> append(const ServedTopic& topic, int32_t number, Bytes batch,
+                                 const AppendEffort& effort = {});
     // With `threads = 0` somebody must do the work: commits what is due. Else does nothing.
     Result<void> poll();
     // Why nothing is acknowledged any more, if so.

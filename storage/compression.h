@@ -20,4 +20,8 @@ Result<void> decompress(Codec codec, Bytes in, size_t bytes_max, std::vector<std
 // in independent blocks of 64 KiB. Default levels. Errors: too_large (above 2 GiB).
 Result<void> compress(Codec codec, Bytes in, std::vector<std::byte>& out);
 
+// The same batch with its records as they are, in `out`; a batch that is not compressed is returned as it is. For us to
+// look into: it has no checksum. Errors: corrupt, too_large (above `bytes_max`), unsupported.
+Result<BatchView> unpack(BatchView batch, size_t bytes_max, std::vector<std::byte>& out);
+
 }  // namespace flowstone

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "storage/check.h"
+#include "storage/compression.h"
 #include "storage/limits.h"
 #include "storage/try.h"
 
@@ -102,10 +103,10 @@ Result<void> check_batch_header(BatchView batch) {
 }
 
 // Walks every record once: a batch that lies about them would only be found by its readers. Their largest timestamp.
-Result<int64_t> check_batch_records(const Partition& partition, BatchView batch, int64_t now_ms) {
+Result<int64_t> check_batch_records(const Partition& partition, BatchView unpacked, int64_t now_ms) {
     int64_t largest_ms = -1;
     std::vector<std::byte> scratch;
-    TRY(auto records, RecordCursor::open(batch, scratch));
+    TRY(auto records, RecordCursor::open(unpacked, scratch));
     for (;;) {
         TRY(const auto record, records.next());
         if (!record) { return largest_ms; }
@@ -120,20 +121,23 @@ Result<int64_t> check_batch_records(const Partition& partition, BatchView batch,
 
 }  // namespace
 
-Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, std::vector<std::byte>& space) {
+Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, size_t unpacked_bytes_max,
+                              std::vector<std::byte>& space) {
     auto parsed = BatchView::parse(bytes);
     if (!parsed && parsed.error().code == Code::out_of_range) {  // nothing follows that could complete it
         return fail(Code::corrupt, "topic.append_batch", parsed.error().detail);
     }
     TRY(BatchView batch, std::move(parsed));
     if (batch.size() != bytes.size()) { return fail(Code::corrupt, "topic.append_batch", "bytes behind the batch"); }
-    TRY_VOID(check_batch_header(batch));
     TRY_VOID(check_batch_size(partition, batch));
-    TRY(const int64_t largest_ms, check_batch_records(partition, batch, now_ms));
+    TRY_VOID(check_batch_header(batch));
+    std::vector<std::byte> unpacked_space;
+    TRY(const BatchView unpacked, unpack(batch, unpacked_bytes_max, unpacked_space));
+    TRY(const int64_t largest_ms, check_batch_records(partition, unpacked, now_ms));
 
     const TopicConfig& config = partition.config();
     if (config.compression && static_cast<uint8_t>(*config.compression) != batch.codec_id()) {
-        TRY(batch, recompress(batch, *config.compression, space));
+        TRY(batch, recompress(unpacked, *config.compression, space));
         TRY_VOID(check_batch_size(partition, batch));
     }
     const bool ours = config.timestamp_type == TimestampType::log_append_time;
@@ -147,13 +151,14 @@ Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t n
     return BatchView::parse(space);
 }
 
-Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes, Patience patience) {
+Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes,
+                                    const AppendEffort& effort) {
     const auto refuse = [](const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); };
     auto ready = ready_partition(store, table, number);
     if (!ready) { return refuse(ready.error()); }
     Partition& partition = **ready;
     Shard& shard = partition.shard();
-    if (patience == Patience::none) {
+    if (!effort.may_wait) {
         Guard guard(shard.lock());
         if (shard.would_wait(partition)) {
             shard.hurry();
@@ -162,7 +167,8 @@ Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t num
     }
     const int64_t now = store.now_ms();
     std::vector<std::byte> space;
-    auto batch = check_batch(partition, bytes, now, space);
+    const size_t unpacked_bytes_max = effort.may_unpack_much ? decompressed_batch_bytes_max : unpacked_bytes_little;
+    auto batch = check_batch(partition, bytes, now, unpacked_bytes_max, space);
     if (!batch) { return refuse(batch.error()); }
     const bool ours = batch->timestamp_type() == TimestampType::log_append_time;
     Guard guard(shard.lock());

@@ -8,6 +8,7 @@
 #include "log/impl/partition.h"
 #include "log/impl/store.h"
 #include "log/retention.h"
+#include "log/served_log.h"
 
 namespace flowstone {
 
@@ -40,8 +41,9 @@ Result<void> check_timestamp(const Partition& partition, int64_t timestamp_ms, i
 Result<void> check_producer_batch(const Partition& partition, std::span<const Record> records);
 // A ready-made batch as it is to be stored: in the topic's codec, with the log's time where the topic wants that, with
 // the largest of its records' times as its own. In `space` when it is not stored as it came.
-// Errors: corrupt, invalid, out_of_range (a timestamp), unsupported, too_large.
-Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, std::vector<std::byte>& space);
+// Errors: corrupt, invalid, out_of_range (a timestamp), unsupported, too_large (also above `unpacked_bytes_max`).
+Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, size_t unpacked_bytes_max,
+                              std::vector<std::byte>& space);
 // What the record will say: its producer's time, or that of this append.
 inline int64_t time_of(const Partition& partition, const Record& record, int64_t now_ms) {
     const bool ours = partition.config().timestamp_type == TimestampType::log_append_time;
@@ -57,11 +59,13 @@ struct PutBatch {
     Offset log_start;
     bool duplicate = false;
 };
+// Unpacked within a millisecond or two; what producers send unless told otherwise is less.
+constexpr size_t unpacked_bytes_little = 1u << 20;
+
 // Errors: those of Topic::append_batch, all of them "not appended"; busy, only when it may not wait: there is no room just
-// now, but others make some.
-enum class Patience : uint8_t { wait, none };
+// now, but others make some; too_large, also when it unpacks to more than a little and may not.
 Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes,
-                                    Patience patience = Patience::wait);
+                                    const AppendEffort& effort = {});
 
 // Into a fresh batch. Returns the record's offset. Call with the lock held.
 Offset put_in_fresh_batch(Store& store, Partition& partition, const Record& record, int64_t now_ms);

@@ -112,9 +112,9 @@ Result<uint64_t> ServedLog::bytes(ServedPartition served) const {
 
 // --- appending -------------------------------------------------------------------------------------------------------
 
-Result<AppendedBatch> ServedLog::append(const ServedTopic& topic, int32_t number, Bytes batch, bool may_wait) {
-    TRY(const PutBatch put,
-        append_ready_batch(store_, *topic.table_, number, batch, may_wait ? Patience::wait : Patience::none));
+Result<AppendedBatch> ServedLog::append(const ServedTopic& topic, int32_t number, Bytes batch,
+                                        const AppendEffort& effort) {
+    TRY(const PutBatch put, append_ready_batch(store_, *topic.table_, number, batch, effort));
     return AppendedBatch{put.base_offset, put.next_offset, put.log_append_time_ms, put.log_start, put.duplicate};
 }
 

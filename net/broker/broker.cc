@@ -126,7 +126,7 @@ Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerC
       server_(network, clock, *this, limits_of(config_)),
       http_(network, clock, pages_),
       cluster_(config_.node_id, served_.cluster_id().to_string()),
-      context_{log, served_, clock, random, server_, worker_, cluster_, config_, metrics_},
+      context_{log, served_, clock, random, server_, worker_, unpacker_, cluster_, config_, metrics_},
       produce_(context_),
       fetch_(context_),
       topics_(context_, [this](const std::string& topic) { groups_.topic_deleted(topic); }),
@@ -136,7 +136,8 @@ Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerC
       groups_(
           context_, [this] { return topics_.offsets_topic(); }, [this](const std::string& line) { lines_(line); }),
       clock_(clock),
-      worker_(threads, [this] { network_.wake(); }) {
+      worker_("flowstone-read", threads, [this] { network_.wake(); }),
+      unpacker_("flowstone-unzip", threads, [this] { network_.wake(); }) {
     served_.set_notice([this] { network_.wake(); });
     metrics_.watch(context_, produce_, fetch_, groups_, pages_);
     // Parsed with the configuration, so it cannot fail.
@@ -184,6 +185,7 @@ Result<void> Broker::run(int64_t timeout_ms) {
 
 void Broker::work() {
     worker_.run_results();
+    unpacker_.run_results();
     for (const ServedPartition partition : served_.moved()) {
         produce_.moved(partition);
         groups_.moved(partition);

@@ -40,7 +40,7 @@ namespace flowstone {
 class Broker final : public FrameHandler {
 public:
     // `lines` takes what an operator should know, one line a call. With `threads`, files are read in a thread of their
-    // own; without, where they are asked for.
+    // own and large batches unpacked in another; without, where that is asked for.
     Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerConfig config, bool threads,
            std::function<void(std::string_view)> lines);
     ~Broker() override;
@@ -99,7 +99,8 @@ private:
     ConfigHandler configs_;
     GroupsHandler groups_;
     Clock& clock_;
-    Worker worker_;  // last: its jobs use all of the above
+    Worker worker_;  // these last: their jobs use all of the above
+    Worker unpacker_;
 };
 
 }  // namespace flowstone

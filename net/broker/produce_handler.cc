@@ -46,6 +46,13 @@ Refusal refuse(const std::optional<Bytes>& records, int16_t version) {
     return {};
 }
 
+ProduceResponse::PartitionProduceResponse refusal(int32_t partition, ErrorCode error, std::string_view why) {
+    ProduceResponse::PartitionProduceResponse answered{.index = partition, .base_offset = -1};
+    answered.error_code = error;
+    answered.error_message = why;
+    return answered;
+}
+
 }  // namespace
 
 void ProduceHandler::on(Request request, ProduceRequest produce) {
@@ -53,14 +60,33 @@ void ProduceHandler::on(Request request, ProduceRequest produce) {
     parked.waiting.request = std::move(request);
     parked.produce = std::move(produce);
     parked.since_ms = context_.now_ms();
-    if (take(parked)) { return taken(std::move(parked)); }
-    context_.server.pause(parked.waiting.request.peer.connection);
-    try_again_ms_ = parked.since_ms + 1;
+    go_on(std::move(parked));
+}
+
+void ProduceHandler::go_on(Parked parked) {
+    switch (take(parked)) {
+        case Taken::whole: return taken(std::move(parked));
+        case Taken::large: return append_elsewhere(std::move(parked));
+        case Taken::no_room: break;
+    }
+    pause(parked);
+    try_again_ms_ = context_.now_ms() + 1;
     parked_.push_back(std::move(parked));
 }
 
-// Appends what is left. False when the log has no room for the next batch.
-bool ProduceHandler::take(Parked& parked) {
+void ProduceHandler::pause(Parked& parked) {
+    parked.paused = true;
+    context_.server.pause(parked.waiting.request.peer.connection);
+}
+
+std::optional<ServedTopic> ProduceHandler::topic_of(const Parked& parked) const {
+    const auto& asked = parked.produce.topic_data[parked.topic];
+    return parked.waiting.request.version() >= ids_since ? context_.served.topic(asked.topic_id)
+                                                         : context_.served.topic(asked.name);
+}
+
+// Appends what is left, as far as that is done at once.
+ProduceHandler::Taken ProduceHandler::take(Parked& parked) {
     auto& responses = parked.waiting.response.responses;
     for (; parked.topic < parked.produce.topic_data.size(); ++parked.topic, parked.partition = 0) {
         const auto& asked = parked.produce.topic_data[parked.topic];
@@ -69,25 +95,61 @@ bool ProduceHandler::take(Parked& parked) {
             answered.name = asked.name;
             answered.topic_id = asked.topic_id;
         }
-        const auto topic = parked.waiting.request.version() >= ids_since ? context_.served.topic(asked.topic_id)
-                                                                         : context_.served.topic(asked.name);
-        for (; parked.partition < asked.partition_data.size(); ++parked.partition) {
+        const auto topic = topic_of(parked);
+        while (parked.partition < asked.partition_data.size()) {
             const size_t opened = parked.waiting.open.size();
             auto answered = append(parked, topic, asked.partition_data[parked.partition], parked.waiting.open);
-            if (!answered) { return false; }
-            parked.failed = parked.failed || answered->error_code != ErrorCode::none;
-            for (size_t i = opened; i < parked.waiting.open.size(); ++i) {
-                parked.waiting.open[i].topic = parked.topic;
-                parked.waiting.open[i].partition = parked.partition;
-            }
-            responses.back().partition_responses.push_back(std::move(*answered));
+            if (!answered) { return answered.error(); }
+            note(parked, std::move(*answered), opened);
         }
     }
-    return true;
+    return Taken::whole;
+}
+
+// The answer for the next partition; what it waits for is in `open` from `opened` on.
+void ProduceHandler::note(Parked& parked, Answered answered, size_t opened) {
+    parked.failed = parked.failed || answered.error_code != ErrorCode::none;
+    for (size_t i = opened; i < parked.waiting.open.size(); ++i) {
+        parked.waiting.open[i].topic = parked.topic;
+        parked.waiting.open[i].partition = parked.partition;
+    }
+    parked.waiting.response.responses.back().partition_responses.push_back(std::move(answered));
+    ++parked.partition;
+}
+
+// The next batch alone, by the thread for it. The frame that it lies in stays until that has ended.
+void ProduceHandler::append_elsewhere(Parked parked) {
+    const auto topic = topic_of(parked);
+    if (!topic) { return go_on(std::move(parked)); }  // deleted meanwhile, which it is told there
+    pause(parked);
+    const auto& data = parked.produce.topic_data[parked.topic].partition_data[parked.partition];
+    const WaitId id = next_id_++;
+    Worker::Job job = [this, id, topic = *topic, number = data.index,
+                       batch = *data.records]() -> std::function<void()> {
+        const auto appended = context_.served.append(topic, number, batch);
+        return [this, id, appended] { appended_elsewhere(id, appended); };
+    };
+    unpacking_.emplace(id, std::move(parked));
+    context_.unpacker.submit(std::move(job));
+}
+
+void ProduceHandler::appended_elsewhere(WaitId id, const Result<AppendedBatch>& appended) {
+    Parked parked = std::move(unpacking_.extract(id).mapped());
+    const auto& data = parked.produce.topic_data[parked.topic].partition_data[parked.partition];
+    const size_t opened = parked.waiting.open.size();
+    const auto topic = topic_of(parked);
+    const auto place = topic ? context_.served.partition(*topic, data.index) : fail(Code::not_found, "broker.produce");
+    if (place) {
+        note(parked, answered(data, *place, appended, parked.waiting.open), opened);
+    } else {  // deleted meanwhile
+        note(parked, refusal(data.index, ErrorCode::unknown_topic_or_partition, "the topic was deleted"), opened);
+    }
+    go_on(std::move(parked));
 }
 
 void ProduceHandler::taken(Parked parked) {
     Waiting& waiting = parked.waiting;
+    if (parked.paused) { context_.server.resume(waiting.request.peer.connection); }
     waiting.request.frame = nullptr;  // the log has copied what it keeps
     waiting.request.body = {};
     if (parked.produce.acks == 0) {
@@ -103,18 +165,11 @@ void ProduceHandler::taken(Parked parked) {
     waiting_.emplace(id, std::move(waiting));
 }
 
-// Empty: there is no room now.
-std::optional<ProduceHandler::Answered> ProduceHandler::append(const Parked& parked,
-                                                               const std::optional<ServedTopic>& topic,
-                                                               const ProduceRequest::PartitionProduceData& data,
-                                                               std::vector<Open>& open) {
+std::expected<ProduceHandler::Answered, ProduceHandler::Taken> ProduceHandler::append(
+    const Parked& parked, const std::optional<ServedTopic>& topic, const ProduceRequest::PartitionProduceData& data,
+    std::vector<Open>& open) {
     const int16_t version = parked.waiting.request.version();
-    Answered answered{.index = data.index, .base_offset = -1};
-    const auto refused = [&](ErrorCode error, std::string_view why) {
-        answered.error_code = error;
-        answered.error_message = why;
-        return answered;
-    };
+    const auto refused = [&](ErrorCode error, std::string_view why) { return refusal(data.index, error, why); };
     if (parked.produce.acks < -1 || parked.produce.acks > 1) {
         return refused(ErrorCode::invalid_required_acks, "acks is 0, 1 or -1");
     }
@@ -136,15 +191,23 @@ std::optional<ProduceHandler::Answered> ProduceHandler::append(const Parked& par
     const auto place = context_.served.partition(*topic, data.index);
     if (!place) { return refused(ErrorCode::unknown_topic_or_partition, "there is no such partition"); }
     const bool may_wait = context_.now_ms() - parked.since_ms >= patience_ms;
-    const auto appended = context_.served.append(*topic, data.index, *data.records, may_wait);
-    if (!appended && appended.error().code == Code::busy && !may_wait) { return std::nullopt; }
-    if (!appended) { return refused(append_error(appended.error()), appended.error().message()); }
+    const auto appended =
+        context_.served.append(*topic, data.index, *data.records, {.may_wait = may_wait, .may_unpack_much = false});
+    if (!appended && appended.error().code == Code::busy && !may_wait) { return std::unexpected(Taken::no_room); }
+    if (!appended && appended.error().code == Code::too_large) { return std::unexpected(Taken::large); }
+    return answered(data, *place, appended, open);
+}
+
+ProduceHandler::Answered ProduceHandler::answered(const ProduceRequest::PartitionProduceData& data,
+                                                  ServedPartition place, const Result<AppendedBatch>& appended,
+                                                  std::vector<Open>& open) {
+    if (!appended) { return refusal(data.index, append_error(appended.error()), appended.error().message()); }
     if (!appended->duplicate) { context_.metrics.produced(data.records->size()); }
-    answered.base_offset = appended->base_offset.value;
-    answered.log_append_time_ms = appended->log_append_time_ms;
-    answered.log_start_offset = appended->log_start.value;
-    open.push_back({0, 0, *place, appended->next_offset});
-    return answered;
+    open.push_back({0, 0, place, appended->next_offset});
+    return {.index = data.index,
+            .base_offset = appended->base_offset.value,
+            .log_append_time_ms = appended->log_append_time_ms,
+            .log_start_offset = appended->log_start.value};
 }
 
 // Takes out what is visible by now, or never will be. True when nothing is left.
@@ -189,11 +252,12 @@ void ProduceHandler::finish(std::map<WaitId, Waiting>::iterator waiting) {
 void ProduceHandler::tick(int64_t now_ms) {
     try_again_ms_ = now_ms + 1;
     // The first that finds no room ends the round: who came later does not overtake it.
-    while (!parked_.empty() && take(parked_.front())) {
+    while (!parked_.empty()) {
+        const Taken how = take(parked_.front());
+        if (how == Taken::no_room) { break; }
         Parked parked = std::move(parked_.front());
         parked_.pop_front();
-        context_.server.resume(parked.waiting.request.peer.connection);
-        taken(std::move(parked));
+        how == Taken::large ? append_elsewhere(std::move(parked)) : taken(std::move(parked));
     }
     for (const WaitId id : deadlines_.passed(now_ms)) {
         const auto waiting = waiting_.find(id);

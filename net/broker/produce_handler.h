@@ -2,7 +2,8 @@
 // level.
 //
 // When the log has no room just now, the request waits, and nothing further is read from its connection until it has been
-// taken; everybody else is served meanwhile.
+// taken; everybody else is served meanwhile. So it is while a thread of its own appends what is large without compression:
+// a few such batches from a stranger would else hold up everybody.
 //
 // SERVE.md rules 2, 17, 18, 21 to 23, 41, 43. `acks` decides only when the producer is told: 0 never, 1 and all when what
 // it sent is visible, which on one replica is the same moment.
@@ -12,6 +13,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <map>
 #include <optional>
 #include <vector>
@@ -30,7 +32,7 @@ public:
     void moved(ServedPartition partition);
     void tick(int64_t now_ms);
     int64_t next_deadline_ms() const { return parked_.empty() ? deadlines_.next_ms() : try_again_ms_; }
-    size_t waiting() const { return waiting_.size() + parked_.size(); }
+    size_t waiting() const { return waiting_.size() + parked_.size() + unpacking_.size(); }
 
 private:
     using Answered = kafka::ProduceResponse::PartitionProduceResponse;
@@ -47,26 +49,43 @@ private:
         int64_t deadline_ms;
     };
 
-    // On its way into the log, which has no room for the next partition's batch.
+    // On its way into the log, which has not taken the next partition's batch yet.
     struct Parked {
         Waiting waiting;
         kafka::ProduceRequest produce;
         size_t topic = 0;  // of the request: what comes next
         size_t partition = 0;
         bool failed = false;
+        bool paused = false;  // nothing further is read from its connection
         int64_t since_ms = 0;
     };
 
-    bool take(Parked& parked);
+    enum class Taken : uint8_t {
+        whole,
+        no_room,  // for the next batch
+        large,    // is the next batch, without compression
+    };
+
+    void go_on(Parked parked);
+    void pause(Parked& parked);
+    Taken take(Parked& parked);
     void taken(Parked parked);
-    std::optional<Answered> append(const Parked& parked, const std::optional<ServedTopic>& topic,
-                                   const kafka::ProduceRequest::PartitionProduceData& data, std::vector<Open>& open);
+    std::optional<ServedTopic> topic_of(const Parked& parked) const;
+    std::expected<Answered, Taken> append(const Parked& parked, const std::optional<ServedTopic>& topic,
+                                          const kafka::ProduceRequest::PartitionProduceData& data,
+                                          std::vector<Open>& open);
+    Answered answered(const kafka::ProduceRequest::PartitionProduceData& data, ServedPartition place,
+                      const Result<AppendedBatch>& appended, std::vector<Open>& open);
+    static void note(Parked& parked, Answered answered, size_t opened);
+    void append_elsewhere(Parked parked);
+    void appended_elsewhere(WaitId id, const Result<AppendedBatch>& appended);
     bool settle(Waiting& waiting);
     void finish(std::map<WaitId, Waiting>::iterator waiting);
 
     BrokerContext& context_;
     std::deque<Parked> parked_;  // in the order in which they came; one of a connection at most
     int64_t try_again_ms_ = 0;
+    std::map<WaitId, Parked> unpacking_;  // one of a connection at most
     std::map<WaitId, Waiting> waiting_;
     WaitId next_id_ = 0;
     PartitionWaiters by_partition_;

@@ -38,7 +38,8 @@ struct BrokerContext {
     Clock& clock;
     Random& random;
     Server& server;
-    Worker& worker;
+    Worker& worker;    // what may block on files
+    Worker& unpacker;  // batches that are large without compression
     Cluster& cluster;
     const BrokerConfig& config;
     BrokerMetrics& metrics;

@@ -4,9 +4,9 @@
 
 namespace flowstone {
 
-Worker::Worker(bool threaded, std::function<void()> wake) : wake_(std::move(wake)) {
+Worker::Worker(const char* name, bool threaded, std::function<void()> wake) : wake_(std::move(wake)) {
     if (threaded) {
-        thread_.emplace("flowstone-read", [this] { run(); });
+        thread_.emplace(name, [this] { run(); });
     }
 }
 

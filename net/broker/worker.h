@@ -1,5 +1,5 @@
-// Work that may block, such as reading files, away from the broker's thread; and what is to be done with its result,
-// back in it.
+// Work that may block or takes long, such as reading files, away from the broker's thread; and what is to be done with
+// its result, back in it.
 //
 // Jobs are done one by one in the order of their coming. Without a thread each is done at once, within submit(): so the
 // simulated world stays in one thread.
@@ -21,7 +21,8 @@ namespace flowstone {
 class Worker {
 public:
     // `wake` is called from the worker's thread whenever results are there; it may only wake somebody.
-    Worker(bool threaded, std::function<void()> wake);
+    // `name` is its thread's.
+    Worker(const char* name, bool threaded, std::function<void()> wake);
     ~Worker();  // waits for the job at hand; the others are dropped
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;

@@ -264,6 +264,19 @@ BatchView BatchBuilder::close_at(int32_t last_offset_delta) {
     return *batch;
 }
 
+Result<BatchView> unpack(BatchView batch, size_t bytes_max, std::vector<std::byte>& out) {
+    if (batch.codec_id() == 0) { return batch; }
+    std::vector<std::byte> plain;
+    TRY_VOID(decompress(static_cast<Codec>(batch.codec_id()), batch.encoded_records(), bytes_max, plain));
+    const auto header = batch.bytes().first(batch_header_bytes);
+    out.reserve(header.size() + plain.size());
+    out.assign(header.begin(), header.end());
+    out.insert(out.end(), plain.begin(), plain.end());
+    store_be<uint16_t>(&out[at_attributes], static_cast<uint16_t>(batch.attributes() & ~codec_mask));
+    store_be<int32_t>(&out[at_length], static_cast<int32_t>(out.size() - batch_length_prefix_bytes));
+    return BatchView::parse(out);
+}
+
 Result<BatchView> recompress(BatchView batch, Codec codec, std::vector<std::byte>& out) {
     TRY_VOID(batch.check_header());
     std::vector<std::byte> plain;

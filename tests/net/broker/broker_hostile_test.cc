@@ -55,23 +55,35 @@ protected:
         settle();
         return versions;
     }
+    // Under another codec, by hand: what packs so well ours would leave as it is.
+    static std::vector<std::byte> packed(Bytes plain, Codec codec) {
+        std::vector<std::byte> out(plain.begin(), plain.begin() + batch_header_bytes);
+        EXPECT_TRUE(compress(codec, plain.subspan(batch_header_bytes), out));
+        store_be<int32_t>(out.data() + 8, static_cast<int32_t>(out.size() - batch_length_prefix_bytes));
+        store_be<int16_t>(out.data() + 21, static_cast<int16_t>(codec));
+        store_be<uint32_t>(out.data() + 17, crc32c(Bytes(out).subspan(batch_crc_begin)));
+        return out;
+    }
     static const kafka::AnyMessage& request_of(int16_t key) {
         return *std::ranges::find_if(kafka::all_messages, [&](const kafka::AnyMessage& any) {
             return static_cast<int16_t>(any.type().api_key) == key &&
                    std::string_view(any.type().name).ends_with("Request");
         });
     }
-    ErrorCode put(Client& client, Bytes records) {
+    static kafka::ProduceRequest produce(Bytes records) {
         kafka::ProduceRequest request;
         request.acks = -1;
         request.timeout_ms = 1'000;
         auto& data = request.topic_data.emplace_back();
         data.name = "t";
         data.partition_data.push_back({0, records});
-        return client.ask<kafka::ProduceResponse>(request, produce_version)
-            .responses.at(0)
-            .partition_responses.at(0)
-            .error_code;
+        return request;
+    }
+    static ErrorCode error_of(const kafka::ProduceResponse& response) {
+        return response.responses.at(0).partition_responses.at(0).error_code;
+    }
+    static ErrorCode put(Client& client, Bytes records) {
+        return error_of(client.ask<kafka::ProduceResponse>(produce(records), produce_version));
     }
 };
 
@@ -134,15 +146,7 @@ TEST_F(BrokerHostileTest, BatchesThatGrowTooMuchWhenUnpackedAreRefusedBeforeTheM
     const auto plain = batch({.value_bytes = decompressed_batch_bytes_max + 1});
     for (const Codec codec : {Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
         SCOPED_TRACE(name(codec));
-        // Made by hand: ours would not pack as much.
-        const Bytes records = Bytes(plain).subspan(batch_header_bytes);
-        std::vector<std::byte> packed;
-        ASSERT_TRUE(compress(codec, records, packed));
-        std::vector<std::byte> bomb(plain.begin(), plain.begin() + batch_header_bytes);
-        bomb.insert(bomb.end(), packed.begin(), packed.end());
-        store_be<int32_t>(bomb.data() + 8, static_cast<int32_t>(bomb.size() - batch_length_prefix_bytes));
-        store_be<int16_t>(bomb.data() + 21, static_cast<int16_t>(codec));
-        store_be<uint32_t>(bomb.data() + 17, crc32c(Bytes(bomb).subspan(batch_crc_begin)));
+        const auto bomb = packed(plain, codec);
         if (bomb.size() > batch_bytes_max_default) {
             continue;
         }  // snappy and lz4 do not pack so well: too large anyway
@@ -152,6 +156,47 @@ TEST_F(BrokerHostileTest, BatchesThatGrowTooMuchWhenUnpackedAreRefusedBeforeTheM
         EXPECT_LT(bytes_allocated - before, decompressed_batch_bytes_max * 5 / 2);
     }
     EXPECT_EQ(put(client, batch({})), ErrorCode::none) << "the connection goes on";
+}
+
+TEST_F(BrokerHostileTest, WhatUnpacksToMuchKeepsNobodyWaiting) {
+    constexpr size_t bombers_count = 4;
+    start_on(faulty_, {}, {}, /*threads=*/true);
+    time_passes_ = false;
+    Client other(*this);
+    make(other, "t");
+    const auto bomb = packed(batch({.value_bytes = 60u << 20}), Codec::gzip);
+    std::vector<std::unique_ptr<Client>> bombers;
+    for (size_t i = 0; i < bombers_count; ++i) {
+        bombers.push_back(std::make_unique<Client>(*this));
+        bombers.back()->send(produce(bomb), produce_version);
+    }
+    for (auto& bomber : bombers) { bomber->send(produce(batch({})), produce_version); }
+    settle();
+    EXPECT_EQ(put(other, batch({})), ErrorCode::none);
+    EXPECT_GT(broker_->waiting(), 0u) << "the bombs are unpacked meanwhile";
+    for (auto& bomber : bombers) {
+        EXPECT_EQ(error_of(bomber->answer<kafka::ProduceResponse>(produce_version)), ErrorCode::message_too_large);
+        EXPECT_EQ(error_of(bomber->answer<kafka::ProduceResponse>(produce_version)), ErrorCode::none)
+            << "and what came behind one is taken after it";
+    }
+    EXPECT_EQ(broker_->waiting(), 0u);
+}
+
+TEST_F(BrokerHostileTest, ABatchThatIsLargeWithoutCompressionIsTakenInItsTurn) {
+    start_on(faulty_, {}, {}, /*threads=*/true);
+    time_passes_ = false;
+    Client client(*this);
+    make(client, "t");
+    const auto large = batch({.records = 3'000, .codec = Codec::lz4, .value_bytes = 1'000});
+    ASSERT_LT(large.size(), batch_bytes_max_default);
+    client.send(produce(batch({})), produce_version);
+    client.send(produce(large), produce_version);
+    client.send(produce(batch({})), produce_version);
+    for (const int64_t base : {0, 1, 3'001}) {
+        const auto answer = client.answer<kafka::ProduceResponse>(produce_version);
+        EXPECT_EQ(error_of(answer), ErrorCode::none);
+        EXPECT_EQ(answer.responses.at(0).partition_responses.at(0).base_offset, base);
+    }
 }
 
 TEST_F(BrokerHostileTest, ClaimsOf100MiBKeepNobodyWaiting) {

@@ -29,9 +29,9 @@ protected:
     void start(BrokerConfig config = {}, Options options = {}) {
         start_on(faulty_, std::move(config), std::move(options));
     }
-    void start_on(Disk& disk, BrokerConfig config, Options options) {
+    void start_on(Disk& disk, BrokerConfig config, Options options, bool threads = false) {
         log_.emplace(value_of(open_log({&disk, &clock_, &random_}, "data", std::move(options))));
-        broker_ = std::make_unique<Broker>(*log_, network_, clock_, random_, std::move(config), false,
+        broker_ = std::make_unique<Broker>(*log_, network_, clock_, random_, std::move(config), threads,
                                            [this](std::string_view line) { lines_.emplace_back(line); });
         address_ = value_of(broker_->listen({"127.0.0.1", 9092}));
     }
