@@ -1,9 +1,11 @@
 // What consumers are given. Tests of a rule of SERVE.md, section 2, name its number.
 #include <algorithm>
+#include <atomic>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/thread.h"
 #include "tests/net/broker/broker_door.h"
 
 namespace flowstone {
@@ -13,6 +15,16 @@ using kafka::ErrorCode;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
+
+int64_t end_of(Bytes batches) {
+    int64_t end = -1;
+    while (!batches.empty()) {
+        const BatchView batch = value_of(BatchView::parse(batches));
+        end = batch.next_offset().value;
+        batches = batches.subspan(batch.size());
+    }
+    return end;
+}
 
 TEST_F(BrokerTest, Rule3AFetchReturnsWholeBatchesFromTheOneThatHoldsTheOffset) {
     start();
@@ -199,6 +211,36 @@ TEST_F(BrokerTest, Rule9SpecialTimestampsHaveTheirMeaning) {
     EXPECT_EQ(at(-6).offset, -1);
     EXPECT_EQ(at(now - 250).offset, 1);
     EXPECT_EQ(at(now).offset, -1);
+}
+
+// The ends are looked at before the records are read, and what another thread appends meanwhile is among these: at this
+// level at nearly every look, for the lock's bias must be taken from that thread each time.
+TEST_F(BrokerTest, NoAnswerCarriesRecordsAboveItsWatermarkWhateverIsAppendedMeanwhile) {
+    constexpr int answers_with_records = 400;
+    constexpr int64_t lead_max = 1'000;  // of the appender: what is not fetched takes memory
+    start();
+    Client consumer(*this);
+    make(consumer, "t", 1, {{"flowstone.durability", "memory"}});
+    std::atomic<bool> stop = false;
+    std::atomic<int64_t> next = 0;
+    Thread appender("appender", [&] {
+        auto topic = value_of(log_->topic("t"));
+        for (int64_t appended = 0; !stop;) {
+            if (appended - next >= lead_max) { continue; }
+            EXPECT_TRUE(topic.append({.value = "v"}));
+            ++appended;
+        }
+    });
+    int64_t above = 0;
+    for (int answers = 0; answers < answers_with_records;) {
+        const auto fetched = get(consumer, fetch("t", next));
+        if (bases(fetched).empty()) { continue; }
+        ++answers;
+        next = end_of(fetched.records.pieces.back());
+        above += next > fetched.high_watermark ? 1 : 0;
+    }
+    stop = true;
+    EXPECT_EQ(above, 0) << "of " << answers_with_records << " answers";
 }
 
 }  // namespace
