@@ -296,6 +296,9 @@ class Partition:
         if entry.kind == 4:
             self.log_start = max(self.log_start, entry.base)
             return
+        if entry.kind == 7:
+            self.swap(*entry.payload.decode().split()[1:])
+            return
         if self.started and entry.segment < self.base:
             return  # the checkpoint is past this segment
         if not self.started:
@@ -315,6 +318,13 @@ class Partition:
             self.rolled[entry.segment] = (entry.position, entry.base)
         else:
             raise Damage("an entry of kind %d" % entry.kind)
+
+    def swap(self, token, first, *others):
+        cleaned = self.directory / ("%020d.log.%s.cleaned" % (int(first), token))
+        if cleaned.exists():
+            self.files[int(first)] = cleaned
+        for base in others:
+            self.files.pop(int(base), None)
 
     def check_direct(self, entry):
         """After replay, because a later entry may have trimmed the segment away."""
@@ -369,6 +379,9 @@ class Partition:
                     return
                 at, self.end, epoch = at + len(batch.bytes), batch.next, batch.epoch
                 yield batch
+            trimmed = following is not None and following <= self.log_start
+            if len(data) < proven and not trimmed:
+                raise Damage("segment %d ends at %d, proven to %d" % (base, len(data), proven))
             if following is None and (at != len(data) or self.end == base or self.end not in self.files):
                 return
             base, at, proven = self.end if following is None else following, 0, 0

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "storage/disk.h"
 #include "storage/random.h"
 #include "storage/sha256.h"
+#include "tests/sim/world/copy_out.h"
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
@@ -200,20 +200,6 @@ void load(const std::string& directory, uint64_t seed, bool for_ever) {
     must(log.close());
 }
 
-void copy_out(Disk& disk, const std::string& from, const std::filesystem::path& to) {
-    std::filesystem::create_directories(to);
-    for (const auto& entry : must(disk.list(from))) {
-        const std::string path = join_path(from, entry.name);
-        if (entry.directory) {
-            copy_out(disk, path, to / entry.name);
-            continue;
-        }
-        const auto bytes = must(read_file(disk, path, uint64_t{1} << 30));
-        std::ofstream file(to / entry.name, std::ios::binary);
-        file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-    }
-}
-
 void crash(const std::string& directory, uint64_t seed, uint64_t count) {
     SimDisk disk({.record = true});
     SimClock clock;
@@ -228,7 +214,7 @@ void crash(const std::string& directory, uint64_t seed, uint64_t count) {
     for (const CrashPoint& point : disk.sample_crashes(count, seed, disk.operations() / 10)) {
         const auto state = disk.crash_state(point);
         const auto to = std::filesystem::path(directory) / fmt::format("{}", written++);
-        copy_out(*state, "data", to);
+        must(copy_out(*state, "data", to));
         fmt::print("{} {}\n", to.string(), point.to_string());
     }
 }

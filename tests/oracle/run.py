@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """The library and the reader written from the pages read the same directories and must say the same.
 
-    run.py PEER [--seed N] [--crashes N] [--kills N] [DIRECTORY]
+    run.py PEER [--seed N] [--crashes N] [--kills N] [--suite SIM_TEST [--every N]] [DIRECTORY]
 
 Directories: a clean close, processes killed at work, power loss on the simulated disk, and copies with a flipped bit in
-the last commit or the newest checkpoint slot. PEER is tests/oracle/peer.cc. With DIRECTORY, what disagrees is left there.
+the last commit or the newest checkpoint slot. With SIM_TEST, which is the program of tests/sim, those of its crash suite,
+or of it every Nth. PEER is tests/oracle/peer.cc. With DIRECTORY, what disagrees is left there.
 """
 import argparse
 import contextlib
 import io
+import os
 import pathlib
 import shutil
 import signal
@@ -17,6 +19,8 @@ import sys
 import tempfile
 
 import flowstone_oracle as oracle
+
+SHAPES = "Durable Written Memory Rings RingsWritten RingWraps RingGrows".split()  # of tests/sim/crash_test.cc
 
 
 def by_the_pages(directory):
@@ -56,13 +60,13 @@ class Comparison:
         self.peer, self.root, self.keep = peer, root, keep
         self.compared = self.refused = self.lines = self.failures = 0
 
-    def compare(self, directory, what):
+    def compare(self, directory, what, may_refuse=False):
         """The library opens it for writing, so the pages come first."""
         pages = by_the_pages(directory)
         if self.keep:
             shutil.copytree(directory, str(directory) + ".as-found")
         wrong = difference(pages, by_the_library(self.peer, directory))
-        if not wrong and pages[0] is None and "damaged" not in what:
+        if not wrong and pages[0] is None and not may_refuse:
             wrong = "both refuse what only a crash has touched: " + pages[1]
         if wrong:
             self.failures += 1
@@ -120,7 +124,7 @@ def run(options, root):
     slot = comparison.copy(clean, "clean-slot")
     flip(newest_slot(slot), 40)
     comparison.compare(clean, "a clean close")
-    comparison.compare(slot, "a clean close, newest slot damaged")
+    comparison.compare(slot, "a clean close, newest slot damaged", may_refuse=True)
 
     for number in range(options.kills):
         seed = options.seed + number
@@ -130,6 +134,8 @@ def run(options, root):
 
     if options.crashes > 0:
         power_lost(comparison, options, root / "crashed")
+    if options.suite is not None:
+        crash_suite(comparison, options, root / "suite")
     print("%(compared)d directories agree, %(refused)d of them refused by both, %(lines)d lines" % vars(comparison))
     return 1 if comparison.failures or not comparison.lines else 0
 
@@ -146,16 +152,30 @@ def power_lost(comparison, options, crashed):
             comparison.compare(pathlib.Path(directory), what)
 
 
+def crash_suite(comparison, options, folder):
+    """One shape at a time, because all of their files together are many."""
+    for shape in SHAPES:
+        environment = dict(os.environ, FLOWSTONE_SIM_FILES=str(folder), FLOWSTONE_SIM_FILES_EVERY=str(options.every))
+        name = "--gtest_filter=Shapes/CrashTest.EveryPromiseHoldsAfterPowerLoss/" + shape
+        subprocess.run([options.suite, name], check=True, stdout=subprocess.DEVNULL, env=environment)
+        directories = sorted(folder.glob(shape + "-*"))
+        if not directories:
+            raise SystemExit("the crash suite has no " + shape)
+        for directory in directories:
+            # A log whose making was cut off has nothing to agree about.
+            comparison.compare(directory, "crash suite", may_refuse=True)
+
+
 def damage(comparison, directory, what):
     """Compares a directory, and copies of it with a flipped bit."""
     last = last_commit(directory)
     if last is not None:
         torn = comparison.copy(directory, directory.name + "-torn")
         flip(torn / last[0].name, last[1] + 100)
-        comparison.compare(torn, what + ", last commit damaged")
+        comparison.compare(torn, what + ", last commit damaged", may_refuse=True)
     slot = comparison.copy(directory, directory.name + "-slot")
     flip(newest_slot(slot), 40)
-    comparison.compare(slot, what + ", newest slot damaged")
+    comparison.compare(slot, what + ", newest slot damaged", may_refuse=True)
     comparison.compare(directory, what)
 
 
@@ -165,6 +185,8 @@ def main():
     parser.add_argument("directory", type=pathlib.Path, nargs="?")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--crashes", type=int, default=16)
+    parser.add_argument("--suite", type=pathlib.Path)
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--kills", type=int, default=3)
     options = parser.parse_args()
     if options.directory is not None:

@@ -1,10 +1,14 @@
 // Power is lost at any moment, the log is opened again, and every promise made before still holds.
+//
+// With FLOWSTONE_SIM_FILES=FOLDER nothing is opened: every FLOWSTONE_SIM_FILES_EVERY-th state is put there, for the reader
+// written from the pages (tests/oracle/run.py --suite).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
 #include <fmt/format.h>
 
+#include "tests/sim/world/copy_out.h"
 #include "tests/sim/world/world.h"
 
 namespace flowstone {
@@ -43,7 +47,17 @@ constexpr Shape shapes[] = {
 class CrashTest : public testing::TestWithParam<Shape> {
 protected:
     void crash_everywhere(World::Options options, uint64_t count);
+    static void leave_files(const SimDisk& disk, const std::vector<CrashPoint>& points, const std::string& prefix);
 };
+
+void CrashTest::leave_files(const SimDisk& disk, const std::vector<CrashPoint>& points, const std::string& prefix) {
+    for (size_t i = 0; i < points.size(); i += number_from("FLOWSTONE_SIM_FILES_EVERY", 1)) {
+        const auto state = disk.crash_state(points[i]);
+        if (!state->info("data")) { continue; }  // nothing of it was there yet
+        const auto done = copy_out(*state, "data", fmt::format("{}-{}-{}", prefix, i, points[i].to_string()));
+        ASSERT_TRUE(done) << done.error().message();
+    }
+}
 
 // Crashes one trace at `count` points, or at all. Some of the opened logs go on and crash again.
 void CrashTest::crash_everywhere(World::Options options, uint64_t count) {
@@ -53,6 +67,9 @@ void CrashTest::crash_everywhere(World::Options options, uint64_t count) {
     const auto repeat = fmt::format("repeat with FLOWSTONE_SIM_SEED={}", options.seed);
     ASSERT_EQ(world.fault(), "") << repeat;
     const auto points = exhaustive() ? disk.all_crashes(4) : disk.sample_crashes(count, options.seed);
+    if (const char* folder = std::getenv("FLOWSTONE_SIM_FILES")) {
+        return leave_files(disk, points, fmt::format("{}/{}-{}", folder, GetParam().name, options.seed));
+    }
     uint64_t failures = 0;
     const uint64_t only = number_from("FLOWSTONE_SIM_POINT", UINT64_MAX);
     for (size_t i = 0; i < points.size(); ++i) {
