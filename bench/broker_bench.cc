@@ -4,6 +4,7 @@
 //   produce_64x1                      one-record batches from 64 connections
 //   produce_perf_tool                 throughput by Kafka's own tool
 //   produce_half                      latency at half of Kafka's most
+//   produce_under_attack              what hostile connections do to a producer
 //   end_to_end                        from producer to consumer, 10,000 records a second
 //   consume_tail, consume_cold        the server's processor time of consuming what is new, and a backlog in files
 //   produce_beside_catch_up           what a consumer of a backlog does to a producer

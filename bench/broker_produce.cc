@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/broker_attack.h"
 #include "bench/broker_load.h"
 #include "bench/broker_workloads.h"
 #include "bench/report.h"
@@ -239,10 +240,43 @@ Workload latency_half(Fleet& fleet) {
             .prepare = prepare};
 }
 
+// The same producers alone, then among strangers who mean ill. The value is p99 among them by p99 alone; the latencies
+// shown are those among them.
+Result<Outcome> beside_attack(Fleet& fleet, const Setting& setting, BrokerServer& server) {
+    ProduceLoad load{.topic = fleet.next_topic(), .partitions = 4, .batch = {.record_bytes = 1024, .records = 10}};
+    load.batches_per_s = 500;
+    load.batches = static_cast<uint64_t>(static_cast<double>(load.batches_per_s) * setting.seconds());
+    TRY_VOID(server.create_topic(load.topic, load.partitions));
+    TRY_VOID(warm_up(server, load));
+    server.settle();
+    TRY(const Outcome alone, produce(server.port(), load));
+    const Account account(server);
+    const Attack attack(server.port(), load.topic);
+    TRY(auto outcome, produce(server.port(), load));
+    account.close(outcome);
+    if (setting.size != Size::small && !attack.bit()) {
+        return fail(Code::invalid, "bench.attack", "the attack came to nothing");
+    }
+    outcome.value = static_cast<double>(outcome.latency_ns.quantile(99, 100)) /
+                    static_cast<double>(std::max<uint64_t>(1, alone.latency_ns.quantile(99, 100)));
+    return outcome;
+}
+
+Workload under_attack(Fleet& fleet) {
+    return {.name = "produce_under_attack",
+            .about = "500 batches of 10 KiB a second among hostile connections; value: p99 by that without them",
+            .contenders = on_servers(fleet, {ours_durable(), ours_memory()},
+                                     [&fleet](const Setting& setting, BrokerServer& server) {
+                                         return beside_attack(fleet, setting, server);
+                                     }),
+            .claims = {{"durable", Measure::value, false, 2, ""}, {"memory", Measure::value, false, 2, ""}}};
+}
+
 }  // namespace
 
 std::vector<Workload> broker_produce_workloads(Fleet& fleet) {
-    return {produce_1k(fleet), produce_100(fleet), produce_64(fleet), produce_tool(fleet), latency_half(fleet)};
+    return {produce_1k(fleet),   produce_100(fleet),  produce_64(fleet),
+            produce_tool(fleet), latency_half(fleet), under_attack(fleet)};
 }
 
 }  // namespace flowstone::bench
