@@ -21,4 +21,7 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+// The calling thread works when others leave it a processor, from now on.
+void give_way();
+
 }  // namespace flowstone

@@ -137,7 +137,7 @@ Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerC
           context_, [this] { return topics_.offsets_topic(); }, [this](const std::string& line) { lines_(line); }),
       clock_(clock),
       worker_("flowstone-read", threads, [this] { network_.wake(); }),
-      unpacker_("flowstone-unzip", threads, [this] { network_.wake(); }) {
+      unpacker_("flowstone-unzip", threads, [this] { network_.wake(); }, /*gives_way=*/true) {
     served_.set_notice([this] { network_.wake(); });
     metrics_.watch(context_, produce_, fetch_, groups_, pages_);
     // Parsed with the configuration, so it cannot fail.

@@ -4,10 +4,12 @@
 
 namespace flowstone {
 
-Worker::Worker(const char* name, bool threaded, std::function<void()> wake) : wake_(std::move(wake)) {
-    if (threaded) {
-        thread_.emplace(name, [this] { run(); });
-    }
+Worker::Worker(const char* name, bool threaded, std::function<void()> wake, bool gives_way) : wake_(std::move(wake)) {
+    if (!threaded) { return; }
+    thread_.emplace(name, [this, gives_way] {
+        if (gives_way) { give_way(); }
+        run();
+    });
 }
 
 Worker::~Worker() {

@@ -21,8 +21,8 @@ namespace flowstone {
 class Worker {
 public:
     // `wake` is called from the worker's thread whenever results are there; it may only wake somebody.
-    // `name` is its thread's.
-    Worker(const char* name, bool threaded, std::function<void()> wake);
+    // `name` is its thread's, which, if it gives way, works when others leave it a processor.
+    Worker(const char* name, bool threaded, std::function<void()> wake, bool gives_way = false);
     ~Worker();  // waits for the job at hand; the others are dropped
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <thread>
 #include <utility>
@@ -25,5 +27,12 @@ Thread::Thread(const std::string& name, std::function<void()> body) : impl_(std:
 Thread::Thread(Thread&&) noexcept = default;
 Thread& Thread::operator=(Thread&&) noexcept = default;
 Thread::~Thread() = default;
+
+// Of the thread alone, whatever POSIX says of setpriority(): Linux keeps niceness for each. Where it is refused nothing is
+// lost but the courtesy.
+void give_way() {
+    constexpr int niceness = 5;
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness);
+}
 
 }  // namespace flowstone
