@@ -210,6 +210,9 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
 void FetchHandler::read_files(WaitId id, Waiting& waiting, const Looked& looked) {
     stop_waiting(id, waiting);
     waiting.reading = true;
+    // What is read from files takes memory until the peer has fetched it. Its next request waits for this answer, and
+    // then for room among the answers: a hundred requests at once would be read for somebody who fetches none of them.
+    context_.server.pause(waiting.request.peer.connection);
     struct Part {
         ServedPartition place;
         Offset from;
@@ -243,6 +246,7 @@ void FetchHandler::files_read(WaitId id, std::vector<FileRead>& reads) {
     const auto found = waiting_.find(id);
     if (found == waiting_.end()) { return; }
     Waiting& waiting = found->second;
+    context_.server.resume(waiting.request.peer.connection);
     Looked looked = look(waiting);
     for (Found& one : looked.found) {
         if (!one.batches.on_disk) { continue; }

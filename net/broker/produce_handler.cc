@@ -1,6 +1,7 @@
 #include "net/broker/produce_handler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -75,7 +76,7 @@ void ProduceHandler::go_on(Parked parked) {
 }
 
 void ProduceHandler::pause(Parked& parked) {
-    parked.paused = true;
+    if (std::exchange(parked.paused, true)) { return; }
     context_.server.pause(parked.waiting.request.peer.connection);
 }
 

@@ -171,7 +171,7 @@ void Server::touch(Connection& connection) {
 // --- what arrives ------------------------------------------------------------------------------------------------------
 
 bool Server::may_read(const Connection& connection) const {
-    return !held_ && !connection.dropped && !connection.paused && !connection.waits_for_memory &&
+    return !held_ && !connection.dropped && connection.pauses == 0 && !connection.waits_for_memory &&
            !connection.close_when_sent && connection.slots.size() < limits_.requests_in_flight_max &&
            connection.output_bytes < limits_.output_bytes_max;
 }
@@ -389,12 +389,13 @@ void Server::close_all(CloseReason reason) {
 }
 
 void Server::pause(ConnectionId id) {
-    if (Connection* connection = find(id)) { connection->paused = true; }
+    if (Connection* connection = find(id)) { ++connection->pauses; }
 }
 
 void Server::resume(ConnectionId id) {
     if (Connection* connection = find(id)) {
-        connection->paused = false;
+        CHECK(connection->pauses > 0);
+        --connection->pauses;
         touch(*connection);
     }
 }

@@ -149,7 +149,7 @@ public:
     // After what was answered before it has been sent.
     void close_after(AnswerSlot slot, CloseReason reason);
     void close(ConnectionId connection, CloseReason reason);
-    // No frame of the connection is handed over until resume(): the one before it must be done first.
+    // No frame of the connection is handed over until resume(), as many times: what came before it must be done first.
     void pause(ConnectionId connection);
     void resume(ConnectionId connection);
     void hold() { held_ = true; }  // no frame of any connection is handed over any more
@@ -178,7 +178,7 @@ private:
         bool writable = true;
         bool end = false;  // the peer sends no more
         int64_t end_ms = 0;
-        bool paused = false;
+        uint32_t pauses = 0;
         bool dropped = false;  // closed; forgotten at the end of the round
         bool waits_for_memory = false;
         bool touched = false;  // among touched_
