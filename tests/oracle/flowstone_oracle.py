@@ -355,6 +355,12 @@ class Partition:
                 at, offset = at + len(batch.bytes), batch.next
                 yield batch
 
+    @staticmethod
+    def crosses(data, at, proven):
+        """Whether a batch begins below what is proven and ends past it: its end may be gone, or anything."""
+        head = data[at:at + 12]
+        return at + 61 > proven or len(head) < 12 or at + 12 + int.from_bytes(head[8:], "big") > proven
+
     def batches(self):
         """Everything from the log's beginning to its end, which is then in `end`."""
         for entry in self.directs:
@@ -373,7 +379,7 @@ class Partition:
                     if batch.base != self.end or batch.epoch < epoch:
                         raise Damage("offset_order")
                 except Damage as fault:
-                    crosses = str(fault) == "torn_end" and not self.durable  # begun below the checkpoint, never ended
+                    crosses = not self.durable and self.crosses(data, at, proven)
                     if (at < proven and not crosses) or following is not None:
                         raise Damage("segment %d at %d, proven to %d: %s" % (base, at, proven, fault)) from fault
                     return
@@ -439,6 +445,8 @@ class Metadata:
 class Directory:
     def __init__(self, path):
         self.path, self.notes = pathlib.Path(path), []
+        if not (self.path / "meta.properties").exists():
+            raise Damage("it holds no log: the making of one was cut off")
         self.checkpoint = read_checkpoint(self.path, self.notes)
         self.entries = {}
         for ring in self.checkpoint["rings"]:
@@ -493,8 +501,10 @@ def describe(name, number, partition):
             lines.append({"topic": name, "partition": number, "offset": offset, "timestamp": timestamp,
                           "key": text(key), "value": text(value),
                           "headers": [[text(header), text(content)] for header, content in headers]})
-    head = {"topic": name, "partition": number, "start": partition.log_start,
-            "end": max(partition.end, partition.log_start), **counts, "sha256": digest.hexdigest()}
+    # Below `durable` power loss takes back what a log was trimmed to.
+    end = max(partition.end, partition.log_start) if partition.durable else partition.end
+    head = {"topic": name, "partition": number, "start": min(partition.log_start, end), "end": end, **counts,
+            "sha256": digest.hexdigest()}
     return head, lines
 
 

@@ -189,6 +189,8 @@ def main():
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--kills", type=int, default=3)
     options = parser.parse_args()
+    options.peer = options.peer.resolve()  # a name alone would be looked for elsewhere
+    options.suite = options.suite and options.suite.resolve()
     if options.directory is not None:
         options.directory.mkdir(parents=True, exist_ok=True)
         return run(options, options.directory)
