@@ -68,6 +68,8 @@ Result<Seal> decode_seal(Bytes bytes);
 
 // Errors: those of Disk; not_found; decode_seal's with the path.
 Result<Seal> read_seal(Disk& disk, const std::string& directory, Offset base);
+// The base of the last seal below `base`, whether or not its segment is still there. Errors: those of Disk::list.
+Result<std::optional<Offset>> last_seal_before(Disk& disk, const std::string& directory, Offset base);
 // Durable when it returns.
 Result<void> write_seal(Disk& disk, const std::string& directory, const Seal& seal);
 

@@ -117,16 +117,12 @@ Result<void> Store::finish_rolled(Partition& partition) {
 Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
     SealChain chain;
     TRY(chain.content, sha256_of_file(disk(), file, seal.bytes));
-    TRY_VOID(know_closed_segments(partition));
-    std::optional<Offset> last;
-    {
-        Guard guard(partition.shard().lock());
-        if (!partition.closed_segments.empty()) { last = partition.closed_segments.back().base; }
-    }
+    // The one before may be of a segment that was trimmed: its seal is still there.
+    const std::string& directory = partition.identity().directory;
+    TRY(const auto last, last_seal_before(disk(), directory, seal.place.base));
     if (last) {
-        auto before = read_seal(disk(), partition.identity().directory, *last);
-        if (!before) { return std::unexpected(before.error()); }
-        if (before->chain) { chain.previous = before->head(); }
+        TRY(const Seal before, read_seal(disk(), directory, *last));
+        if (before.chain) { chain.previous = before.head(); }
     }
     seal.chain = std::move(chain);
     return {};

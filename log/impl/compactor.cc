@@ -352,7 +352,12 @@ Result<void> Compactor::seal_output(Output& output) {
             if (!replaced) { return std::unexpected(replaced.error()); }
             if (!replaced->chain) { continue; }
             if (chain.replaced.empty()) { chain.previous = replaced->chain->previous; }
+            // What it stands in for itself, this one now does.
+            std::ranges::copy(replaced->chain->replaced, std::back_inserter(chain.replaced));
             chain.replaced.push_back(replaced->head());
+        }
+        if (chain.replaced.size() > seal_replaced_max) {  // the oldest are forgotten
+            chain.replaced.erase(chain.replaced.begin(), chain.replaced.end() - seal_replaced_max);
         }
         seal.chain = std::move(chain);
     }

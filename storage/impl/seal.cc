@@ -192,6 +192,17 @@ Result<Seal> read_seal(Disk& disk, const std::string& directory, Offset base) {
     return seal;
 }
 
+Result<std::optional<Offset>> last_seal_before(Disk& disk, const std::string& directory, Offset base) {
+    TRY(const PartitionListing listing, list_segments(disk, directory));
+    std::optional<Offset> last;
+    for (const auto* files : {&listing.segments, &listing.orphans}) {
+        for (const SegmentListing& one : *files) {
+            if (one.seal && one.base < base && (!last || *last < one.base)) { last = one.base; }
+        }
+    }
+    return last;
+}
+
 Result<void> write_seal(Disk& disk, const std::string& directory, const Seal& seal) {
     return replace_file(disk, join_path(directory, segment_file_name(seal.place.base, SegmentFile::seal)),
                         encode_seal(seal));

@@ -68,6 +68,7 @@ private:
     void check_damage(const std::string& path, const DamagedRange& range, BytePos proven);
     void check_length(const std::string& path, BytePos end, Offset offset);
     void check_seal(const SegmentListing& segment, bool active);
+    void check_trimmed_seal(Offset base);
     void check_sealed_bytes(const SegmentListing& segment, const Seal& seal);
     void check_chain(const std::string& path, const Seal& seal);
     void check_snapshot(Offset offset);
@@ -97,6 +98,10 @@ Result<VerifyCounts> Verifier::run() {
     TRY(const PartitionListing listing, list_segments(disk_, directory_));
     check_meta_files();
     bool found = false;
+    for (const SegmentListing& orphan : listing.orphans) {
+        const bool front = listing.segments.empty() || orphan.base < listing.segments.front().base;
+        if (orphan.seal && front && !options_.only) { check_trimmed_seal(orphan.base); }
+    }
     for (size_t i = 0; i < listing.segments.size(); ++i) {
         const SegmentListing& segment = listing.segments[i];
         if (options_.only && segment.base != *options_.only) { continue; }
@@ -334,6 +339,20 @@ void Verifier::check_seal(const SegmentListing& segment, bool active) {
     check_sealed_bytes(segment, *seal);
     check_chain(path, *seal);
     last_seal_ = std::move(*seal);
+    first_segment_ = false;
+}
+
+// Of a segment that is gone: a link of the chain is all it is.
+void Verifier::check_trimmed_seal(Offset base) {
+    const std::string path = path_of(base, SegmentFile::seal);
+    auto seal = read_seal(disk_, directory_, base);
+    if (!seal) {
+        report(path, "seal_corrupt", seal.error());
+        last_seal_.reset();
+    } else {
+        check_chain(path, *seal);
+        last_seal_ = std::move(*seal);
+    }
     first_segment_ = false;
 }
 

@@ -1,0 +1,98 @@
+// flowstone.seal=sha256: a history that stays provable to whoever kept a head of it, whatever is trimmed or compacted.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/seal.h"
+#include "storage/segment_files.h"
+#include "storage/segment_verify.h"
+#include "tests/log/log_world.h"
+#include "tests/storage/value_of.h"
+
+namespace flowstone {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class SealChainTest : public LogWorld {
+protected:
+    static constexpr const char* directory = "data/ledger-0";
+    static ConfigMap configs(ConfigMap more = {}) {
+        more.emplace_back("flowstone.seal", "sha256");
+        more.emplace_back("internal.segment.bytes", "9000");
+        return more;
+    }
+    Sha256 head_of(Offset base) { return value_of(read_seal(disk_, directory, base)).head(); }
+    Sha256 first_head() {
+        const auto listing = value_of(list_segments(disk_, directory));
+        return head_of(listing.segments.front().base);
+    }
+    std::vector<std::string> faults(const std::optional<Sha256>& kept = {}) {
+        std::vector<std::string> out;
+        VerifyOptions options;
+        options.seals_expected = true;
+        options.chain_head = kept;
+        EXPECT_TRUE(verify_partition(disk_, directory, options,
+                                     [&](const SegmentFault& fault) { out.emplace_back(fault.what); }));
+        return out;
+    }
+};
+
+TEST_F(SealChainTest, GoesOnBehindWhatWasTrimmed) {
+    Sha256 kept;
+    {
+        Log log = open();
+        Topic topic = make(log, "ledger", configs());
+        fill(topic, 0, 30);
+        ASSERT_TRUE(log.checkpoint());
+        kept = first_head();
+        ASSERT_TRUE(topic.delete_records(0, Offset{20}));
+        maintain(log);
+        fill(topic, 30, 40);
+        close(log);
+    }
+    EXPECT_NE(first_head(), kept);
+    EXPECT_THAT(faults(kept), IsEmpty());
+    // The seals of what is gone are links like any other.
+    ASSERT_TRUE(disk_.remove(join_path(directory, segment_file_name(Offset{8}, SegmentFile::seal))));
+    EXPECT_THAT(faults(kept), ElementsAre("chain_broken"));
+}
+
+TEST_F(SealChainTest, GoesOnWhenEverythingWasTrimmed) {
+    Sha256 kept;
+    for (int opening = 0; opening < 3; ++opening) {
+        Log log = open();
+        Topic topic = opening == 0 ? make(log, "ledger", configs()) : value_of(log.topic("ledger"));
+        fill(topic, 0, 30);
+        ASSERT_TRUE(log.checkpoint());
+        if (opening == 0) { kept = first_head(); }
+        ASSERT_TRUE(topic.delete_records(0, info(topic).log_end));
+        clock_.advance_ms(hour_ms);
+        maintain(log);
+        close(log);
+    }
+    Log log = open();
+    Topic topic = value_of(log.topic("ledger"));
+    fill(topic, 0, 30);
+    close(log);
+    EXPECT_THAT(faults(kept), IsEmpty());
+}
+
+TEST_F(SealChainTest, AHeadIsFoundHoweverOftenItsSegmentWasCompacted) {
+    Log log = open();
+    Topic topic = make(log, "ledger", configs({{"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0.01"}}));
+    std::optional<Sha256> kept;
+    for (int round = 0; round < 3; ++round) {
+        fill(topic, 0, 30);  // the same keys each time
+        ASSERT_TRUE(log.checkpoint());
+        if (!kept) { kept = first_head(); }
+        clock_.advance_ms(hour_ms);
+        maintain(log);
+    }
+    close(log);
+    EXPECT_NE(first_head(), *kept) << "it was compacted";
+    EXPECT_THAT(faults(kept), IsEmpty());
+}
+
+}  // namespace
+}  // namespace flowstone
