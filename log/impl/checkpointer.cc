@@ -132,7 +132,12 @@ Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
 Result<void> Store::sync_partitions(std::span<Touched> touched) {
     TRY_VOID(in_time());
     std::vector<std::shared_ptr<File>> files;
-    std::vector<std::pair<Partition*, OpenSegment*>> segments;
+    struct InFile {
+        Partition* partition;
+        OpenSegment* segment;
+        bool unsynced;
+    };
+    std::vector<InFile> segments;
     for (Touched& one : touched) {
         // What is filled after this moment may not be synced.
         Partition& partition = *one.partition;
@@ -142,22 +147,24 @@ Result<void> Store::sync_partitions(std::span<Touched> touched) {
         for (const auto& segment : partition.segments()) {
             const bool in_file = segment->file || partition.filled_from(segment->begin) > segment->begin;
             if (in_file && segment->end.value_or(partition.closed().at) > segment->begin) {
-                segments.emplace_back(&partition, segment.get());
+                segments.emplace_back(&partition, segment.get(), std::exchange(segment->unsynced, false));
             }
         }
     }
-    for (const auto [partition, segment] : segments) {
-        TRY(auto file, segment_file(*partition, *segment));  // recovery may have kept bytes without opening it
-        if (!mutated(Mutant::segment_sync)) { files.push_back(std::move(file)); }
+    for (const auto [partition, segment, unsynced] : segments) {
+        if (unsynced && !mutated(Mutant::segment_sync)) {
+            TRY(auto file, segment_file(*partition, *segment));
+            files.push_back(std::move(file));
+        }
         TRY_VOID(flush_index(*partition, *segment, files));
         if (segment->index_names_unsynced) { segment->names_unsynced = true; }
         segment->index_names_unsynced = false;
         if (segment->names_unsynced && !mutated(Mutant::segment_names)) { TRY_VOID(sync_names(*partition, *segment)); }
     }
     TRY_VOID(sync_files(files));
-    for (const auto [partition, segment] : segments) {
-        Guard guard(partition->shard().lock());
-        segment->index->synced();
+    for (const InFile& one : segments) {
+        Guard guard(one.partition->shard().lock());
+        one.segment->index->synced();
     }
     return {};
 }
@@ -394,6 +401,7 @@ void Store::close_idle_files(const std::vector<Touched>& touched, bool exact) {
         if (still && !busy && partition.filled_from(0) == one.synced &&
             partition.visible().at == partition.closed().at) {
             partition.active().file.reset();
+            partition.shard().shrink(partition);
         }
     }
 }
@@ -408,13 +416,24 @@ Result<void> Store::cut_file(Partition& partition) {
     Guard guard(shard.lock());
     shard.hold_file(guard, partition);  // a commit or fill that makes it longer waits
     OpenSegment& active = partition.active();
-    const std::shared_ptr<File> file = active.file;
+    std::shared_ptr<File> file = active.file;
+    if (!file && active.padded) {  // closed, to make room for another
+        guard.unlock();
+        auto opened = segment_file(partition, active);
+        guard.lock();
+        if (!opened) {
+            shard.release_file(partition);
+            return std::unexpected(opened.error());
+        }
+        file = std::move(*opened);
+    }
     Result<void> cut;
     if (file && partition.filled_from(0) == partition.visible().at && partition.closed().at == partition.visible().at) {
         const uint64_t bytes = partition.visible().at - active.begin;
         guard.unlock();
         cut = disk().truncate(*file, bytes);
         guard.lock();
+        active.unsynced = true;
         if (cut) { active.padded = false; }
     }
     shard.release_file(partition);

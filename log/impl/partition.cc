@@ -109,6 +109,7 @@ void Partition::roll() {
     const uint64_t begin = active().begin;
     const uint64_t end = closed_.at;
     begin_segment();
+    active().unsynced = false;  // it has no file
     queue_range(EntryKind::roll, begin, end, closed_.offset, closed_.offset);
 }
 
@@ -355,6 +356,20 @@ void Partition::adopt_fragment(Bytes bytes, BufferPool& pool) {
     chunks_.push_back(std::move(chunk));
     shard_.note_chunk(*this, chunks_.back());
     set_carry_due(closed_);
+}
+
+void Partition::keep_unfinished_block(BufferPool& pool) {
+    CHECK(!builder_ && chunks_.size() == 1 && chunks_.front().end == closed_.at);
+    Chunk& chunk = chunks_.front();
+    const uint64_t begin = align_down(closed_.at, block_bytes_);
+    BufferRef buffer = pool.take(std::max<size_t>(block_bytes_, chunk_bytes_first));
+    std::memcpy(buffer->data(), chunk.at(begin), closed_.at - begin);
+    chunk.buffer = std::move(buffer);
+    chunk.begin = begin;
+    chunk.filled = std::max(chunk.filled, begin);
+    chunk.first_batch = closed_.at;
+    chunk.first_offset = closed_.offset;
+    next_chunk_bytes_ = chunk_bytes_min;
 }
 
 // --- recovery ------------------------------------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ class Shard;
 class Partition;
 
 constexpr size_t batch_bytes_target = 64u << 10;  // a batch being built is closed here
-constexpr size_t chunk_bytes_min = 16u << 10;
+constexpr size_t chunk_bytes_first = 4u << 10;    // many partitions never hold more than a few records
+constexpr size_t chunk_bytes_min = 16u << 10;     // of those that follow
 constexpr size_t chunk_bytes_max = 1u << 20;
 
 struct Mark {
@@ -83,7 +84,7 @@ struct OpenSegment {
     uint64_t allocated = 0;           // file space reserved so far
     bool padded = false;              // an exact fill left zeros behind its end, which no cut has taken away yet
     std::atomic<bool> names_unsynced{false};  // the file's name is not yet known to survive
-    bool fills_unsynced = false;              // written without DSYNC since its file was last synced
+    bool unsynced = true;  // written without DSYNC, or cut, since its file was last synced; or an earlier opening's
     std::unique_ptr<SegmentIndex> index;
     bool index_names_unsynced = true;   // its files' names, likewise
     std::unique_ptr<SealBuilder> seal;  // null until the partition is loaded for appending
@@ -252,6 +253,9 @@ public:
     void restore(Bytes bytes, BufferPool& pool);
     // One of them, once all are there: what appended() would have noted, but for the queue.
     void restored_batch(BatchView batch, uint64_t at, bool known_to_producers);
+    // Idle, and all whole blocks are in its file: of its only chunk the unfinished block is kept, in memory of its size.
+    // Requires no open batch.
+    void keep_unfinished_block(BufferPool& pool);
     // Loading: the unfinished block before closed(), read from the file.
     void adopt_fragment(Bytes bytes, BufferPool& pool);
     void restored(Offset next_offset) { closed_.offset = next_offset; }
@@ -324,7 +328,7 @@ private:
     std::vector<Chunk> chunks_;
     std::array<Mark, 4> read_hints_{};  // at 0: none
     uint32_t read_hints_used_ = 0;
-    size_t next_chunk_bytes_ = chunk_bytes_min;
+    size_t next_chunk_bytes_ = chunk_bytes_first;
     std::vector<std::unique_ptr<OpenSegment>> segments_;  // owned one by one: references outlive a roll
 
     struct CommitMark {

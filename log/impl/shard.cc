@@ -108,6 +108,25 @@ size_t Shard::chunk_bytes_limit() const {
     return chunk_bytes_min;
 }
 
+void Shard::shrink(Partition& partition) {
+    const size_t least = std::max<size_t>(engine_.block_bytes, chunk_bytes_first);
+    auto& chunks = partition.chunks();
+    if (chunks.size() != 1 || chunks.front().buffer->capacity() <= least) { return; }
+    if (chunks.front().end != partition.closed().at) { return; }
+    if (chunks.front().filled < align_down(chunks.front().end, engine_.block_bytes)) { return; }
+    const uint64_t begin = chunks.front().begin;
+    tail_bytes_ -= chunks.front().buffer->capacity();
+    partition.keep_unfinished_block(engine_.pool);
+    tail_bytes_ += chunks.front().buffer->capacity();
+    if (chunks.front().begin == begin) { return; }
+    tail_.emplace_back(&partition, chunks.front().begin);
+    if (++tail_moved_ * 2 < tail_.size()) { return; }
+    tail_moved_ = 0;
+    std::erase_if(tail_, [](const auto& one) {
+        return std::ranges::find(one.first->chunks(), one.second, &Chunk::begin) == one.first->chunks().end();
+    });
+}
+
 // Lets go of the oldest chunks that the file has whole, beyond the budget for readers. One that is not filled yet, or that
 // its partition is still writing to, goes to the back: an idle partition's must not keep everybody else's.
 void Shard::trim_tail() {
@@ -567,7 +586,7 @@ void Shard::plan_direct(Run& run) {
     const uint64_t end = align_down(run.range.end, engine_.block_bytes);
     if (end <= run.range.begin || (end - begin < engine_.direct_bytes_min && !oversize)) { return; }
     run.direct = true;
-    run.sync_first = segment.fills_unsynced;
+    run.sync_first = segment.unsynced;
     run.direct_begin = begin;
     run.direct_end = end;
 }
@@ -696,7 +715,9 @@ Result<void> Shard::write_segments(Plan& now, bool direct) {
         writes.push_back(std::move(write));
     }
     if (writes.empty()) { return {}; }
-    TRY_VOID(run_writes(writes));
+    for (size_t begin = 0; begin < writes.size(); begin += files_at_once) {
+        TRY_VOID(run_writes(std::span(writes).subspan(begin, std::min(files_at_once, writes.size() - begin))));
+    }
     // Replay of a direct write takes all before it from the file: what a fill brought there must be as durable.
     for (const Run& run : now.runs) {
         if (!direct || !run.sync_first || mutated(Mutant::direct_fill_sync)) { continue; }
@@ -728,7 +749,7 @@ Result<void> Shard::reserve_space(const Write& write, File& file) {
     return {};
 }
 
-Result<void> Shard::run_writes(std::vector<Write>& writes) {
+Result<void> Shard::run_writes(std::span<Write> writes) {
     struct Progress {
         std::shared_ptr<File> file;
         BytePos at{0};
@@ -846,9 +867,12 @@ void Shard::publish(Plan& now) {
                 if (run.carry) { partition.carried(); }
                 if (run.direct) {
                     note_filled(partition, run.direct_begin, run.direct_end);
-                    run.segment->fills_unsynced = false;
+                    run.segment->unsynced = false;
                 }
-                if (run.level == Durability::written) { note_filled(partition, range.begin, range.end); }
+                if (run.level == Durability::written) {
+                    run.segment->unsynced = true;
+                    note_filled(partition, range.begin, range.end);
+                }
                 partition.set_visible({range.end, range.next_offset});
                 break;
             case EntryKind::carry:
@@ -952,7 +976,7 @@ Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
     std::vector<Write> writes;
     writes.push_back(std::move(*write));
     partition.hooks.filling = true;
-    writes[0].segment->fills_unsynced = true;
+    writes[0].segment->unsynced = true;
     guard.unlock();
     auto result = run_writes(writes);
     guard.lock();
@@ -967,6 +991,7 @@ Result<bool> Shard::fill_some(Guard& guard, Partition& partition, bool exact) {
         return std::unexpected(result.error());
     }
     room_again();
+    writes[0].segment->unsynced = true;  // a checkpoint may have synced it meanwhile
     writes[0].segment->padded = writes[0].segment->padded || writes[0].end % engine_.block_bytes != 0;
     note_filled(partition, writes[0].begin, writes[0].end);
     partition.hooks.unfilled_bytes -= std::min(partition.hooks.unfilled_bytes, writes[0].end - writes[0].begin);

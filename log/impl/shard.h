@@ -49,6 +49,7 @@ struct ThreadWorld {
 constexpr uint64_t direct_write_bytes_min = 64u
                                             << 10;  // JOURNAL 2.3: from 16 KiB hurts small loads, from 256 KiB 1 GB/s
 constexpr uint64_t direct_backlog_bytes_max = 1u << 20;  // inline bytes that a direct write brings to the file with it
+constexpr size_t files_at_once = 32;                     // that are written together: a commit may speak of thousands
 constexpr uint64_t fill_piece_bytes = 256u << 10;        // JOURNAL 2.4
 // `memory` topics: nobody waits for their writes. 4 MiB in one request gave 3.9 GB/s into reserved space, 1 MiB 3.1.
 constexpr uint64_t stream_piece_bytes = 4u << 20;
@@ -121,6 +122,8 @@ public:
     void note_chunk(Partition& partition, const Chunk& chunk);
     void note_tail_read() { tail_read_at_ = tail_bytes_ever_; }  // somebody was served from a chunk
     size_t chunk_bytes_limit() const;
+    // Of an idle partition only the unfinished block stays in memory. Requires that its file has all whole blocks.
+    void shrink(Partition& partition);
     // Takes a change of shape back that no commit has taken up. False when one has, or may have.
     bool take_back(Partition& partition, EntryKind kind);
     uint32_t next_group() { return ++group_; }
@@ -282,7 +285,7 @@ private:
     void end_writing(const Plan& plan);
     void publish(Plan& plan);
     void note_rewritten(Partition& partition, uint64_t begin, uint64_t sequence);
-    Result<void> run_writes(std::vector<Write>& writes);
+    Result<void> run_writes(std::span<Write> writes);
     void note_filled(Partition& partition, uint64_t begin, uint64_t end);
     std::optional<Write> next_fill(Partition& partition, uint64_t limit, bool exact, uint64_t bytes_max,
                                    std::vector<BufferRef>& pins);
@@ -310,6 +313,7 @@ private:
         streaming_;  // of `memory` topics, with a whole piece to fill: these do not wait for the budget
     std::vector<Partition*> journaled_;
     std::deque<std::pair<Partition*, uint64_t>> tail_;  // chunks, oldest first, by where they begin
+    size_t tail_moved_ = 0;                             // of them, at most: begin elsewhere now
     uint64_t dirty_bytes_ = 0;                          // of chunks that no file has yet
     uint64_t recovered_bytes_ = 0;                      // of these, from the journal: nobody need wait for them
     uint64_t tail_bytes_ = 0;                           // memory of all chunks

@@ -15,6 +15,11 @@
 #include "storage/try.h"
 
 namespace flowstone {
+namespace {
+
+constexpr uint32_t open_files_least = 2 * files_at_once;
+
+}  // namespace
 
 Store::Store(const Environment& environment, std::string path, Options options, const Tuning& tuning)
     : engine_{*environment.disk,
@@ -520,9 +525,24 @@ Result<std::shared_ptr<File>> Store::open_segment(const Partition& partition, Of
     return std::shared_ptr<File>(std::move(file));
 }
 
+// Those that nobody writes to or syncs just now, an eighth of them: whoever is at it looks at each partition once at most.
+// What was written to them and is not synced is remembered (OpenSegment::unsynced), and synced when they are open again.
+void Store::close_some_files() {
+    const size_t keep = *files_open_ - *files_open_ / 8;
+    for (size_t looked = 0; looked < partitions_.size() && *files_open_ > keep; ++looked) {
+        Partition& partition = *partitions_[files_hand_++ % partitions_.size()];
+        Guard guard(partition.shard().lock());
+        if (partition.hooks.filling || partition.hooks.writing) { continue; }
+        for (const auto& segment : partition.segments()) {
+            if (segment->file.use_count() == 1) { segment->file.reset(); }
+        }
+    }
+}
+
 Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegment& segment) {
     std::lock_guard guard(files_lock_);
     if (segment.file) { return segment.file; }
+    if (*files_open_ >= std::max(options().open_files_max, open_files_least)) { close_some_files(); }
     const Partition::Identity& identity = partition.identity();
     const std::string name = join_path(identity.directory, segment_file_name(segment.base, SegmentFile::log));
     const bool direct = partition.durability() != Durability::written;
@@ -540,7 +560,11 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
         made_now = true;
     }
     if (!file) { return std::unexpected(file.error()); }
-    std::shared_ptr<File> opened = std::move(*file);
+    std::shared_ptr<File> opened(file->release(), [count = files_open_](File* last) {
+        delete last;
+        count->fetch_sub(1);
+    });
+    files_open_->fetch_add(1);
     // Set under both locks, so that either is enough to read it.
     Guard shard_guard(partition.shard().lock());
     segment.names_unsynced = segment.names_unsynced || made_now;

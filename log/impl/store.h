@@ -139,6 +139,7 @@ private:
     static Result<std::unique_ptr<Store>> open_beside(const Environment& environment, const std::string& path,
                                                       const Options& options, const Tuning& tuning);
     bool went_on();
+    void close_some_files();  // under files_lock_
     Result<std::shared_ptr<File>> segment_file(Partition& partition, OpenSegment& segment);
     Result<void> sync_names(Partition& partition, OpenSegment& segment);
     void set_config(TopicTable& table, const std::shared_ptr<const TopicConfig>& config, bool reopen);
@@ -246,6 +247,9 @@ private:
     std::atomic<uint64_t> directories_synced_{0};
     // Before any shard's lock, never while one is held. Files of segments are opened under it, so it may take long.
     std::mutex files_lock_;
+    std::shared_ptr<std::atomic<size_t>> files_open_ =
+        std::make_shared<std::atomic<size_t>>(0);  // of segments, to write
+    size_t files_hand_ = 0;                        // in partitions_: where closing them goes on; under files_lock_
     std::mutex offsets_lock_;
 
     std::timed_mutex growth_lock_;        // a ring grows, one at a time; before the shards' locks

@@ -312,7 +312,7 @@ TEST_F(AdoptTest, ACloseThatPowerLossInterruptsIsNotTakenForKafka) {
         ASSERT_TRUE(topic);
         append(*topic, "ours", 0);
         disk.fail_at(disk.calls() + call, EIO, true);
-        const auto closed = log.close();
+        (void)log.close();
         const bool failed = disk.failed().has_value();
         const auto crashed = plain.crash({.keep = Crash::Keep::nothing});
         auto again = try_open_on(*crashed, {});

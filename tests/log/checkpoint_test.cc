@@ -115,5 +115,26 @@ TEST_F(CheckpointTest, AnIndexIsSyncedOnceForWhatWasWrittenToIt) {
     EXPECT_EQ(read(found, From(Offset{15})).size(), 5u);
 }
 
+TEST_F(CheckpointTest, AFileIsSyncedOnceForWhatWasWrittenToIt) {
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk);
+    Topic topic = make(log, "events");
+    Topic other = make(log, "other");
+    fill(topic, 0, 10);
+    ASSERT_TRUE(log.checkpoint());
+    disk.only_paths_with("events-0/0000");
+    const uint64_t before = disk.calls();
+    fill(other, 0, 10);
+    ASSERT_TRUE(log.checkpoint());
+    EXPECT_EQ(disk.calls(), before) << "it is not even opened";
+    fill(topic, 10, 20);
+    ASSERT_TRUE(log.checkpoint());
+    EXPECT_GT(disk.calls(FaultyDisk::Call::sync), 0u);
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    Log again = open_on(*crashed);
+    topic = value_of(again.topic("events"));
+    EXPECT_EQ(read(topic).size(), 20u);
+}
+
 }  // namespace
 }  // namespace flowstone

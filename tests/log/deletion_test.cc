@@ -78,6 +78,31 @@ TEST_F(DeletionTest, PowerLossLeavesNothingOfItToATopicOfTheSameName) {
     }
 }
 
+// What the second topic has is in the journal only: its directories come with its first fill, where the first one's were.
+TEST_F(DeletionTest, PowerLossBringsNothingBackIntoATopicOfTheSameName) {
+    {
+        Log log = open();
+        Topic topic = make(log, "events");
+        fill(topic, 0, 5);
+        ASSERT_TRUE(log.checkpoint());
+        ASSERT_TRUE(log.delete_topic("events"));
+        topic = make(log, "events");
+        fill(topic, 0, 2);
+    }
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    EXPECT_THAT(files_on(*crashed, "data"), Not(Contains(StartsWith("events-0"))));
+    {
+        Log log = open_on(*crashed);
+        Topic topic = value_of(log.topic("events"));
+        EXPECT_EQ(read(topic).size(), 2u);
+        fill(topic, 2, 3);
+        close(log);
+    }
+    Log log = open_on(*crashed);
+    Topic topic = value_of(log.topic("events"));
+    EXPECT_EQ(read(topic).size(), 3u);
+}
+
 TEST_F(DeletionTest, DirectoriesThatACrashLeftAreRemovedAtOpening) {
     {
         FaultyDisk disk(disk_);

@@ -5,9 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <charconv>
 #include <map>
+#include <random>
 #include <thread>
 
 #include "log/environment.h"
@@ -87,6 +89,42 @@ TEST_P(ThreadsTest, EverybodyWhoWaitsIsServed) {
     std::map<int, int> all;
     for (int32_t partition = 0; partition < 3; ++partition) { all.merge(counts(events, partition)); }
     for (int writer = 0; writer < writers; ++writer) { EXPECT_EQ(all[writer], each + writer * 7); }
+    ASSERT_TRUE(log.close());
+}
+
+// A thread may end right after it was the committer, with appends of its own that it never waited for.
+TEST_P(ThreadsTest, ThreadsThatEndAtAnyTimeLeaveNobodyAsleep) {
+    Log log = open();
+    Topic events = topic(log, "events", 3);
+    constexpr int lanes = 4;
+    constexpr int lives = 40;
+    std::array<int, lanes> appended{};
+    {
+        std::vector<std::jthread> threads;
+        for (int lane = 0; lane < lanes; ++lane) {
+            threads.emplace_back([&, lane] {
+                std::minstd_rand random(static_cast<uint32_t>(lane) + 1);
+                for (int life = 0; life < lives; ++life) {
+                    const uint32_t count = 1 + random() % 4;
+                    const uint32_t waits = random();  // a bit for each append
+                    std::jthread([&, lane, count, waits] {
+                        for (uint32_t i = 0; i < count; ++i) {
+                            auto pending =
+                                events.append_async(record(value(lane, appended[lane]++)), {.partition = lane % 3});
+                            ASSERT_TRUE(pending) << pending.error().message();
+                            if ((waits >> i & 1) == 0) { continue; }
+                            auto at = log.wait(*pending);
+                            ASSERT_TRUE(at) << at.error().message();
+                        }
+                    }).join();
+                }
+            });
+        }
+    }
+    ASSERT_TRUE(log.flush());
+    std::map<int, int> all;
+    for (int32_t partition = 0; partition < 3; ++partition) { all.merge(counts(events, partition)); }
+    for (int lane = 0; lane < lanes; ++lane) { EXPECT_EQ(all[lane], appended[lane]); }
     ASSERT_TRUE(log.close());
 }
 

@@ -14,6 +14,7 @@
 #include "net/broker/broker_config.h"
 #include "storage/random.h"
 #include "storage/try.h"
+#include "tools/flowstoned/descriptors.h"
 #include "tools/flowstoned/program_input.h"
 #include "tools/flowstoned/signals.h"
 
@@ -22,6 +23,7 @@ namespace {
 using namespace flowstone;
 
 constexpr int64_t drain_ms = 3'000;
+constexpr uint64_t segment_files_max = 100'000;  // that are kept open for writing
 constexpr int wrong_usage = 2;
 constexpr int could_not = 3;
 
@@ -53,6 +55,8 @@ Result<void> serve(const BrokerConfig& config, bool adopt) {
     options.dirty_bytes_max = config.dirty_bytes_max;
     options.tail_bytes_max = config.tail_bytes_max;
     options.reserve_bytes = config.reserve_bytes;
+    // The other half is for connections and readers.
+    options.open_files_max = static_cast<uint32_t>(std::min<uint64_t>(raise_descriptor_limit() / 2, segment_files_max));
     options.on_log = &line;
     TRY(auto log, Log::open(config.data, options));
     say_losses(log);

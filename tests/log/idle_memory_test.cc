@@ -1,0 +1,66 @@
+// What a partition costs while nobody uses it.
+#include <malloc.h>
+
+#include <gtest/gtest.h>
+
+#include "log/served_log.h"
+#include "tests/log/log_world.h"
+#include "tests/storage/value_of.h"
+
+namespace flowstone {
+namespace {
+
+class IdleMemoryTest : public LogWorld {
+protected:
+    static constexpr int32_t partitions = 200;
+    static constexpr uint64_t bytes_each_max = 8u << 10;
+
+    void append_to_all(Topic& topic, std::string_view value) {
+        for (int32_t i = 0; i < partitions; ++i) { ASSERT_TRUE(topic.append(record(value), {.partition = i})); }
+    }
+};
+
+TEST_F(IdleMemoryTest, APartitionThatHoldsARecordCostsEightKibibytes) {
+    const uint64_t before = ::mallinfo2().uordblks;
+    if (before == 0) { GTEST_SKIP() << "this allocator does not tell"; }
+    Log log = open();
+    ServedLog served(log);
+    Topic topic = make(log, "events", {}, partitions);
+    const uint64_t tail_before = served.memory().tail_bytes;
+    const uint64_t without = ::mallinfo2().uordblks;
+    append_to_all(topic, "v");
+    // What the simulated disk keeps is counted as well: a commit's block twice, and nothing of files.
+    const uint64_t disk = partitions * 2 * 4096;
+    const uint64_t heap = ::mallinfo2().uordblks - without;
+    const uint64_t tail = served.memory().tail_bytes - tail_before;
+    EXPECT_LE(tail, partitions * 4096u);
+    EXPECT_LE(heap + tail, partitions * bytes_each_max + disk);
+}
+
+// A checkpoint that the ring asks for writes whole blocks: the last record is partly in the file and partly in memory.
+TEST_F(IdleMemoryTest, ABurstLeavesNothingBehindOnceACheckpointSawNoMore) {
+    Log log = open({.journal_bytes_max = 16u << 20, .tail_bytes_max = 0});
+    const ServedLog served(log);
+    Topic topic = make(log, "events", {}, partitions);
+    Topic busy = make(log, "busy");
+    const std::string burst(30'000, 'b');
+    append_to_all(topic, burst);
+    ASSERT_GT(served.memory().tail_bytes, partitions * 16'384u);
+    for (int i = 0; i < 1'000; ++i) { ASSERT_TRUE(busy.append(record(burst))); }
+    EXPECT_LE(served.memory().tail_bytes, partitions * 4096u + (2u << 20)) << "the busy one's is less than 2 MiB";
+    for (int round = 0; round < 2; ++round) {
+        for (int32_t i = 0; i < partitions; ++i) {
+            const auto found = read(topic, {}, i);
+            ASSERT_EQ(found.size(), round + 1u);
+            EXPECT_EQ(found.front().second, burst);
+        }
+        append_to_all(topic, "more");
+    }
+    close(log);
+    Log again = open();
+    Topic found = value_of(again.topic("events"));
+    for (int32_t i = 0; i < partitions; ++i) { EXPECT_EQ(read(found, {}, i).size(), 3u); }
+}
+
+}  // namespace
+}  // namespace flowstone
