@@ -61,7 +61,7 @@ struct Options {
     uint64_t journal_bytes_max = 128ull << 20;  // the ring that an acknowledgement waits for, on disk
     uint64_t dirty_bytes_max = 64ull << 20;     // appended but not yet in segment files, in memory; appends wait at it
     uint64_t tail_bytes_max = 16ull << 20;      // recent bytes kept in memory for readers
-    // Segment files kept open for writing; beyond it the longest open are closed and opened again when they are due.
+    // Segment files kept open for writing; beyond it some are closed, and opened again when they are due.
     // Readers take one each besides. A process may often open 1,024 files only (RLIMIT_NOFILE).
     uint32_t open_files_max = 512;
     uint64_t reserve_bytes = 64ull << 20;       // given up when the disk is full, so that deletions still work

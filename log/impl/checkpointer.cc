@@ -131,12 +131,6 @@ Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
 // All files of these together: no more are open for it than that.
 Result<void> Store::sync_partitions(std::span<Touched> touched) {
     TRY_VOID(in_time());
-    std::vector<std::shared_ptr<File>> files;
-    struct InFile {
-        Partition* partition;
-        OpenSegment* segment;
-        bool unsynced;
-    };
     std::vector<InFile> segments;
     for (Touched& one : touched) {
         // What is filled after this moment may not be synced.
@@ -151,6 +145,21 @@ Result<void> Store::sync_partitions(std::span<Touched> touched) {
             }
         }
     }
+    auto synced = sync_segments(segments);
+    for (const InFile& one : segments) {
+        Guard guard(one.partition->shard().lock());
+        if (synced) {
+            one.segment->index->synced();
+        } else {
+            one.segment->unsynced = one.segment->unsynced || one.unsynced;
+        }
+    }
+    return synced;
+}
+
+// Of those that nothing was written to since only the index is looked at.
+Result<void> Store::sync_segments(std::span<const InFile> segments) {
+    std::vector<std::shared_ptr<File>> files;
     for (const auto [partition, segment, unsynced] : segments) {
         if (unsynced && !mutated(Mutant::segment_sync)) {
             TRY(auto file, segment_file(*partition, *segment));
@@ -161,12 +170,7 @@ Result<void> Store::sync_partitions(std::span<Touched> touched) {
         segment->index_names_unsynced = false;
         if (segment->names_unsynced && !mutated(Mutant::segment_names)) { TRY_VOID(sync_names(*partition, *segment)); }
     }
-    TRY_VOID(sync_files(files));
-    for (const InFile& one : segments) {
-        Guard guard(one.partition->shard().lock());
-        one.segment->index->synced();
-    }
-    return {};
+    return sync_files(files);
 }
 
 Result<void> Store::sync_files(std::span<const std::shared_ptr<File>> files) {
@@ -278,6 +282,11 @@ Result<void> Store::checkpoint(CheckpointScope scope) {
 Result<void> Store::checkpoint_locked(CheckpointScope scope) {
     pass_.reset();
     auto done = checkpoint_steps(scope);
+    // The fragments did not fit into what is left of the ring: exact files need none of it.
+    if (!done && done.error().code == Code::busy && !scope.exact) {
+        scope.exact = true;
+        done = checkpoint_steps(scope);
+    }
     note_loss(done);
     return done;
 }

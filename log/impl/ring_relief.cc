@@ -26,10 +26,7 @@ Result<void> Store::relieve_now(Shard& shard, bool must) {
     }
     if (!ring_wants_room(shard, must)) { return {}; }
     const bool in_pieces = !must && engine_.options.threads == 0;
-    auto done = in_pieces ? checkpoint_some(shard) : checkpoint_locked({.exact = must});
-    // The fragments did not fit into what is left of the ring: exact files need none of it.
-    if (!done && done.error().code == Code::busy) { done = checkpoint_locked({.exact = true}); }
-    return done;
+    return in_pieces ? checkpoint_some(shard) : checkpoint_locked({.exact = must});
 }
 
 // As much of a checkpoint as is due: it ends when commits have taken half of the room that there was when it began.
@@ -50,6 +47,8 @@ Result<void> Store::checkpoint_some(Shard& shard) {
         return {};
     };
     auto done = advance();
+    const bool no_room = !done && done.error().code == Code::busy;  // for the fragments
+    if (no_room) { return checkpoint_locked({.exact = true}); }
     if (!done) { pass_.reset(); }
     note_loss(done);
     return done;

@@ -209,7 +209,13 @@ private:
     void note_loss(const Result<void>& done);
     bool ends_on_record(const Partition& partition);
     Result<void> finish_rolled(Partition& partition);
+    struct InFile {
+        Partition* partition;
+        OpenSegment* segment;
+        bool unsynced;
+    };
     Result<void> sync_partitions(std::span<Touched> touched);
+    Result<void> sync_segments(std::span<const InFile> segments);
     Result<void> carry_fragments(Shard& shard, uint64_t below, std::span<const Touched> touched);
     Result<void> cut_file(Partition& partition);
     Result<void> sync_files(std::span<const std::shared_ptr<File>> files);

@@ -1,6 +1,8 @@
 // What a checkpoint does beside the commits, and what it does not do again.
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "tests/log/log_world.h"
 #include "tests/sim/world/faulty_disk.h"
 #include "tests/storage/value_of.h"
@@ -134,6 +136,57 @@ TEST_F(CheckpointTest, AFileIsSyncedOnceForWhatWasWrittenToIt) {
     Log again = open_on(*crashed);
     topic = value_of(again.topic("events"));
     EXPECT_EQ(read(topic).size(), 20u);
+}
+
+TEST_F(CheckpointTest, WhatACheckpointThatFailedDidNotSyncTheNextOneDoes) {
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk);
+    Topic trimmed = make(log, "trimmed", {{"internal.segment.bytes", "9000"}});
+    fill(trimmed, 0, 30);
+    ASSERT_TRUE(log.checkpoint());
+    Topic topic = make(log, "events");
+    fill(topic, 0, 20);
+    ASSERT_TRUE(trimmed.delete_records(0, Offset{20}));
+    // Maintenance removes segments, which asks for a checkpoint; an explicit one would write the last block again.
+    disk.only_paths_with("events-0/00000000000000000000.index");
+    disk.fail_at(FaultyDisk::Call::write, disk.calls(FaultyDisk::Call::write), ENOSPC);
+    (void)log.maintain();
+    ASSERT_TRUE(disk.failed());
+    disk.heal();
+    maintain(log);
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    Log again = open_on(*crashed);
+    topic = value_of(again.topic("events"));
+    EXPECT_EQ(read(topic).size(), 20u);
+}
+
+// What is to be repeated at the ring's head finds no room there, because others committed meanwhile.
+TEST_F(CheckpointTest, FragmentsThatDoNotFitIntoTheRingGoToTheirFiles) {
+    constexpr int32_t partitions = 300;
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk, {.threads = 0, .journal_bytes_max = 16u << 20});
+    Topic trimmed = make(log, "trimmed", {{"internal.segment.bytes", "9000"}});
+    fill(trimmed, 0, 30);
+    ASSERT_TRUE(log.checkpoint());
+    ASSERT_TRUE(trimmed.delete_records(0, Offset{20}));
+    Topic many = make(log, "many", {}, partitions);
+    const std::string fragment(3'000, 'f');
+    const std::string large(40'000, 'v');
+    for (int32_t i = 0; i < partitions; ++i) { ASSERT_TRUE(many.append(record(fragment), {.partition = i})); }
+    disk.only_paths_with(".log");
+    bool meanwhile = false;
+    disk.interrupt(FaultyDisk::Call::sync, [&] {
+        meanwhile = true;
+        Topic others = make(log, "others", {}, 360);
+        // 40 KiB each, which leaves less of the ring than the fragments need.
+        for (int32_t i = 0; i < 360; ++i) { ASSERT_TRUE(others.append(record(large), {.partition = i})); }
+    });
+    maintain(log);  // removes segments, which asks for a checkpoint
+    ASSERT_TRUE(meanwhile);
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    Log again = open_on(*crashed);
+    Topic found = value_of(again.topic("many"));
+    for (int32_t i = 0; i < partitions; ++i) { EXPECT_EQ(info(found, i).log_end, Offset{1}); }
 }
 
 }  // namespace
