@@ -64,7 +64,7 @@ struct Options {
     // Segment files kept open for writing; beyond it some are closed, and opened again when they are due.
     // Readers take one each besides. A process may often open 1,024 files only (RLIMIT_NOFILE).
     uint32_t open_files_max = 512;
-    uint64_t reserve_bytes = 64ull << 20;       // given up when the disk is full, so that deletions still work
+    uint64_t reserve_bytes = 64ull << 20;  // given up when the disk is full, so that deletions still work
     std::function<void(std::string_view line)> on_log{};  // called under no lock, from any calling thread
 };
 
