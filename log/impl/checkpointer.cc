@@ -215,7 +215,16 @@ Result<void> Store::carry_fragments(Shard& shard, uint64_t below, std::span<cons
                      partition->visible().offset, partition->epoch(), 0});
         any = true;
     }
-    return any ? shard.flush(guard, false) : Result<void>{};
+    if (!any) { return {}; }
+    auto flushed = shard.flush(guard, false);
+    if (flushed) { return {}; }
+    // Those that found no room are taken back: committed behind an exact claim, they would make it look as if the ring held
+    // the block that the next batch goes on in, until a later checkpoint lets go of them.
+    for (const Touched& one : touched) {
+        const bool here = &one.partition->shard() == &shard && !one.partition->carry_queued;
+        if (here) { shard.take_back(*one.partition, EntryKind::carry); }
+    }
+    return flushed;
 }
 
 void Store::describe_partition(const Touched& touched, bool exact, PartitionCheckpoint& out) {

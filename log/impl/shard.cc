@@ -76,8 +76,11 @@ void Shard::stream(Partition& partition, uint64_t bytes) {
 }
 
 bool Shard::take_back(Partition& partition, EntryKind kind) {
-    return std::erase_if(queue_,
-                         [&](const Range& range) { return range.partition == &partition && range.kind == kind; }) > 0;
+    return std::erase_if(queue_, [&](const Range& range) {
+               const bool taken = range.partition == &partition && range.kind == kind;
+               if (taken) { queued_bytes_ -= range.end - range.begin; }
+               return taken;
+           }) > 0;
 }
 
 void Shard::note_open(Partition& partition) {
