@@ -455,7 +455,10 @@ void Shard::run_committer(const std::atomic<bool>& stop) {
             continue;
         }
         // A full disk makes a commit fail at once, and the next: then it waits for somebody to ask again.
-        if (!failure() && commit_due() && commit(guard)) { continue; }
+        if (!failure() && commit_due()) {
+            if (commit(guard)) { continue; }
+            if (stop) { return; }  // said while the lock was given up: whoever said it woke nobody
+        }
         committer_asleep_ = true;
         wait_on(guard, committer_word_);
         committer_asleep_ = false;
