@@ -76,14 +76,14 @@ void Partition::new_chunk(size_t bytes, BufferPool& pool) {
     chunk.filled = begin;
     // Nothing of a proven block is written again before the journal holds it.
     if (carry_due_ && carry_begin_ == begin) { chunk.filled = carry_end_.at; }
-    // Writes of a `written` topic go byte by byte in order, those before this chunk first.
-    if (durability() == Durability::written) { chunk.filled = closed_.at; }
     chunk.first_batch = closed_.at;
     chunk.first_offset = closed_.offset;
     if (unfinished > 0) {
         const Chunk* before = chunk_of(begin);
         CHECK(before != nullptr && before->end >= closed_.at);
         std::memcpy(chunk.buffer->data(), before->at(begin), unfinished);
+        // Writes of a `written` topic go byte by byte in order: what of the block is in the file is not written again.
+        if (durability() == Durability::written) { chunk.filled = std::max(chunk.filled, before->filled); }
     }
     // The one before ends with its last whole block: the rest is this one's to fill.
     chunks_.push_back(std::move(chunk));

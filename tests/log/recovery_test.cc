@@ -118,6 +118,39 @@ TEST_F(RecoveryTest, ProvenBytesSurviveWhateverIsAppendedToTheirBlockLater) {
     }
 }
 
+// Bytes that only the journal brought back are not in the file yet when the memory that holds them is full.
+TEST_F(RecoveryTest, WhatTheJournalBroughtBackOfAWrittenTopicIsReadFromThereUntilItIsFilled) {
+    const std::string first(5'000, '.');
+    for (const bool idle : {false, true}) {
+        SimDisk disk;
+        {
+            Log log = open_on(disk);
+            Topic topic = make(log, "events", {{"flowstone.durability", "written"}});
+            ASSERT_TRUE(topic.append(record(first)));
+            close(log);
+        }
+        {
+            Log log = open_on(disk);
+            Topic topic = value_of(log.topic("events"));
+            ASSERT_TRUE(topic.append(record("torn")));
+        }
+        // The power is lost while the block is being written: it holds noise.
+        const auto after = disk.crash({.keep = Crash::Keep::nothing});
+        auto file = value_of(after->open("data/events-0/00000000000000000000.log", {.write = true}));
+        ASSERT_TRUE(write_at(*after, *file, BytePos{4096}, as_bytes(std::string(900, '?'))));
+        file.reset();
+        Log log = open_on(*after);
+        Topic topic = value_of(log.topic("events"));
+        ASSERT_EQ(read(topic).size(), 1u);
+        for (int i = 0; idle && i < 2; ++i) { ASSERT_TRUE(log.checkpoint()); }
+        const std::string large(idle ? 3'000 : 20'000, 'x');  // more than there is room for beside what is there
+        ASSERT_TRUE(topic.append(record(large)));
+        EXPECT_THAT(read(topic), testing::ElementsAre(testing::Pair(0, first), testing::Pair(1, large)));
+        close(log);
+        EXPECT_EQ(verify_directory(*after, "data"), "");
+    }
+}
+
 // The seal's name survived, that of the segment did not: we sync the one before we make the other, others may not have.
 TEST_F(RecoveryTest, ASealOfBytesThatAreGoneIsNoSealOfWhatIsAppendedNow) {
     SimDisk recorded({.record = true});
