@@ -3,6 +3,7 @@
 // Not installed: programs call Log::open.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <flowstone/log.h>
@@ -18,6 +19,7 @@ struct Environment {
     Disk* disk = nullptr;
     Clock* clock = nullptr;
     Random* random = nullptr;
+    std::optional<Uuid> cluster{};  // that the log must belong to, and does when it is made; none: its own
 };
 
 // Settings that only tests and benchmarks turn.
@@ -29,5 +31,7 @@ struct Tuning {
 
 // As Log::open, in another world.
 Result<Log> open_log(const Environment& environment, std::string path, Options options = {}, const Tuning& tuning = {});
+// As Log::open. Errors: invalid, too: it belongs to another cluster.
+Result<Log> open_log_of(const std::optional<Uuid>& cluster, std::string path, Options options);
 
 }  // namespace flowstone

@@ -22,7 +22,8 @@ std::string collision_key(std::string_view name) {
     return key;
 }
 
-PartitionRecord new_partition(const Uuid& topic, int32_t number, const Placement& placement) {
+// `index` counts the partitions that are made together.
+PartitionRecord new_partition(const Uuid& topic, int32_t number, const Placement& placement, size_t index) {
     return {.partition = number,
             .topic_id = topic,
             .replicas = {placement.broker},
@@ -32,7 +33,7 @@ PartitionRecord new_partition(const Uuid& topic, int32_t number, const Placement
             .leader = placement.broker,
             .leader_epoch = 0,
             .partition_epoch = 0,
-            .directories = {placement.directory}};
+            .directories = {placement.each_in.empty() ? placement.directory : placement.each_in[index]}};
 }
 
 Result<void> check_partition_count(const char* operation, std::string_view topic, int32_t count) {
@@ -71,6 +72,11 @@ Result<void> check_topic_name(std::string_view name) {
     return fail(Code::invalid, operation,
                 fmt::format("\"{}\" is followed by byte 0x{:02x}; only letters, digits, '.', '_' and '-' make a name",
                             name.substr(0, static_cast<size_t>(bad - name.begin())), static_cast<unsigned char>(*bad)));
+}
+
+bool is_directory_id(const Uuid& id) {
+    return id.bytes.back() >= std::byte{100} ||
+           std::any_of(id.bytes.begin(), id.bytes.end() - 1, [](std::byte one) { return one != std::byte{0}; });
 }
 
 bool is_internal_topic(std::string_view name) {
@@ -343,7 +349,7 @@ Result<std::vector<MetadataRecord>> Metadata::create_topic(const NewTopic& topic
         records.emplace_back(ConfigRecord{config_resource_topic, std::string(topic.name), name, value});
     }
     for (int32_t number = 0; number < topic.partitions; ++number) {
-        records.emplace_back(new_partition(topic.id, number, topic.placement));
+        records.emplace_back(new_partition(topic.id, number, topic.placement, static_cast<size_t>(number)));
     }
     return records;
 }
@@ -362,7 +368,7 @@ Result<std::vector<MetadataRecord>> Metadata::add_partitions(std::string_view na
     std::vector<MetadataRecord> records;
     records.reserve(static_cast<size_t>(total - present));
     for (int32_t number = present; number < total; ++number) {
-        records.emplace_back(new_partition(state->id, number, placement));
+        records.emplace_back(new_partition(state->id, number, placement, static_cast<size_t>(number - present)));
     }
     return records;
 }

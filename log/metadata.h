@@ -54,10 +54,14 @@ struct TopicState {
     ConfigMap config_map() const;
 };
 
+// Kafka's first hundred mean that a partition has no directory yet, or none any more (DirectoryId).
+bool is_directory_id(const Uuid& id);
+
 // Where new partitions of this node go.
 struct Placement {
     int32_t broker = 1;
-    Uuid directory;  // zero: unassigned
+    Uuid directory;                  // zero: unassigned
+    std::vector<Uuid> each_in = {};  // one directory for each new partition; empty: `directory` for all
 };
 
 class Metadata {

@@ -502,9 +502,13 @@ Result<Log> open_log(const Environment& environment, std::string path, Options o
 }
 
 Result<Log> Log::open(std::string path, Options options) {
+    return open_log_of(std::nullopt, std::move(path), std::move(options));
+}
+
+Result<Log> open_log_of(const std::optional<Uuid>& cluster, std::string path, Options options) {
     auto disk = open_uring_disk();
     if (!disk) { disk = open_posix_disk(); }  // containers often forbid io_uring
-    const Environment environment{disk.get(), &system_clock(), &system_random()};
+    const Environment environment{disk.get(), &system_clock(), &system_random(), cluster};
     TRY(auto store, Store::open(environment, std::move(path), std::move(options), {}));
     return LogAccess::make(std::move(disk), std::move(store));
 }

@@ -22,6 +22,10 @@ Result<Partition*> make_ready(Store& store, TopicTable& table, int32_t number) {
     if (partition->lost) {
         return std::unexpected(partition->lost_error("topic.append").with_fate(Fate::not_appended));
     }
+    if (partition->hooks.needs_epoch && store.keeps_nothing_of(*partition)) {
+        return fail(Code::offline, "topic.append",
+                    fmt::format("{}-{} is in another directory than {}", table.name, number, store.path()));
+    }
     if (!partition->hooks.loaded || partition->hooks.needs_epoch) { TRY_VOID(store.load(*partition)); }
     return partition;
 }

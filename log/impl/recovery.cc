@@ -53,6 +53,11 @@ Result<void> Recovery::run() {
     if (!properties) { return std::unexpected(properties.error()); }
     TRY(store_.cluster_, Uuid::parse(properties->cluster_id));
     store_.directory_id_ = properties->directory_id;
+    if (store_.wanted_cluster_ && store_.cluster_ != *store_.wanted_cluster_) {
+        return fail(Code::invalid, "log.open",
+                    fmt::format("{} belongs to cluster {}, not to {}", store_.path(), store_.cluster_.to_string(),
+                                store_.wanted_cluster_->to_string()));
+    }
 
     TRY(auto slots, read_slots());
     if (!slots.newest && slots.any_slot) {
@@ -145,7 +150,7 @@ Result<void> Recovery::make_directory() {
     }
     Checkpoint first;
     first.number = 1;
-    first.cluster = store_.random_.uuid();
+    first.cluster = store_.wanted_cluster_ ? *store_.wanted_cluster_ : store_.random_.uuid();
     first.wall_ms = store_.clock().wall_ms();
     first.clean = true;
     for (uint32_t shard = 0; shard < shard_count(); ++shard) {

@@ -32,7 +32,9 @@ Store::Store(const Environment& environment, std::string path, Options options, 
               {},
               {}},
       random_(*environment.random),
+      wanted_cluster_(environment.cluster),
       process_token_(process_token()) {
+    engine_.store = this;
     engine_.shard_count = tuning.shards > 0 ? tuning.shards : std::max(1u, engine_.options.threads);
     engine_.give_up_reserve = [this] { return give_up_reserve(); };
     engine_.segment_file = [this](Partition& partition, OpenSegment& segment) {
@@ -143,10 +145,10 @@ Result<std::vector<MetadataRecord>> Store::plan_topic(std::string_view name, New
     const bool told = std::ranges::any_of(configs, [](const auto& config) { return config.first == "retention.ms"; });
     if (topic.kept_for_ever && !told && !topic.internal) { configs.emplace_back("retention.ms", "-1"); }
     return metadata_.create_topic({.name = name,
-                                   .id = random_.uuid(),
+                                   .id = topic.id ? *topic.id : random_.uuid(),
                                    .partitions = topic.options.partitions,
                                    .configs = configs,
-                                   .placement = {.broker = 1, .directory = directory_id_}});
+                                   .placement = {.broker = 1, .directory = directory_id_, .each_in = topic.each_in}});
 }
 
 Result<std::shared_ptr<TopicTable>> Store::create_topic(std::string_view name, NewTopic topic) {
@@ -224,9 +226,10 @@ Result<std::vector<std::string>> Store::set_not_aside() {
     return aside;
 }
 
-Result<void> Store::add_partitions(std::string_view name, int32_t total) {
+Result<void> Store::add_partitions(std::string_view name, int32_t total, std::vector<Uuid> each_in) {
     std::lock_guard guard(meta_lock_);
-    TRY(const auto records, metadata_.add_partitions(name, total, {.broker = 1, .directory = directory_id_}));
+    const Placement placement{.broker = 1, .directory = directory_id_, .each_in = std::move(each_in)};
+    TRY(const auto records, metadata_.add_partitions(name, total, placement));
     TRY_VOID(append_metadata(records));
     table_of(*metadata_.topic(name));
     return {};

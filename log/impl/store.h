@@ -86,11 +86,13 @@ public:
         TopicOptions options;
         bool internal = false;      // one of the names that users may not create
         bool kept_for_ever = true;  // unless its configs say otherwise: nothing is deleted that nobody asked to delete
+        std::optional<Uuid> id{};   // none: a fresh one
+        std::vector<Uuid> each_in{};  // the directory of each partition, for the record; empty: this one
     };
     Result<std::shared_ptr<TopicTable>> create_topic(std::string_view name, NewTopic topic);
     Result<void> check_new_topic(std::string_view name, NewTopic topic);  // what create_topic would refuse
     Result<void> delete_topic(std::string_view name);
-    Result<void> add_partitions(std::string_view name, int32_t total);
+    Result<void> add_partitions(std::string_view name, int32_t total, std::vector<Uuid> each_in = {});
     Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset);
     std::vector<TopicInfo> topics();
     std::vector<Loss> losses();
@@ -128,6 +130,22 @@ public:
     bool is_whole(const Partition& partition, Offset base, uint64_t bytes);
 
     std::mutex& offsets_lock() { return offsets_lock_; }
+
+    // --- one of several directories (directory_of_several.cc) ---
+    const Uuid& cluster() const { return cluster_; }
+    const Uuid& directory_id() const { return directory_id_; }
+    bool failed() const { return engine_.failed.load(std::memory_order_acquire); }
+    // What it is among the directories of a broker, as its metadata log says.
+    enum class Role : uint8_t { alone, first, other };
+    Role role();
+    Result<void> set_role(Role role);  // once: it never is alone again
+    // Of a first one: the partition is in another directory, so that nothing may be appended here.
+    bool keeps_nothing_of(Partition& partition);
+    // The state of a topic, none when there is none; of all, by name.
+    std::optional<TopicState> topic_state(const Uuid& id);
+    std::vector<TopicState> topic_states();
+    bool was_deleted(const Uuid& topic);
+    std::vector<PartitionKey> partitions_held();  // which have records, or had some
 
 private:
     friend class Recovery;
@@ -227,6 +245,7 @@ private:
 
     Engine engine_;
     Random& random_;
+    std::optional<Uuid> wanted_cluster_;  // that the directory must belong to
     std::unique_ptr<Disk> own_disk_;
     BufferPool pool_;
     std::unique_ptr<DirectoryLock> directory_lock_;
