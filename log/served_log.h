@@ -9,6 +9,8 @@
 // Nothing here is re-encoded: what a producer sent is what a consumer gets, but for base offset and epoch, and where the
 // topic's config asks for another codec or the log's own time.
 //
+// It may be a log in several directories, each of which fails alone: then what is said of failures holds for one of them.
+//
 // Threads: safe from any number of threads. What is returned stays valid while the Log lives, also after a topic was
 // deleted: calls then answer not_found. Must not outlive its Log.
 #pragma once
@@ -17,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +36,9 @@
 
 namespace flowstone {
 
+class Directories;
 class KeptCursors;
+class LogDirectories;
 class Partition;
 class Store;
 struct TopicTable;
@@ -106,9 +111,15 @@ struct FoundOffset {
     int64_t timestamp_ms = -1;  // of the record there
 };
 
+struct LogDirectory {
+    std::string path;
+    std::optional<Error> failure;  // why nothing is acknowledged in it any more, or why it could not be opened
+};
+
 class ServedLog {
 public:
     explicit ServedLog(Log& log);
+    explicit ServedLog(LogDirectories& directories);  // which must outlive it
     ~ServedLog();
     ServedLog(const ServedLog&) = delete;
     ServedLog& operator=(const ServedLog&) = delete;
@@ -128,9 +139,16 @@ public:
     // What create() would refuse, and nothing else.
     Result<void> check_create(std::string_view name, int32_t partitions, const ConfigMap& configs) const;
 
-    // Errors: out_of_range, not_found, corrupt.
+    // As Log's.
+    Result<void> delete_topic(std::string_view name);
+    Result<void> add_partitions(std::string_view name, int32_t total);
+    Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset);
+    Result<int64_t> new_producer_id();
+
+    // Errors: out_of_range, not_found, corrupt; offline: it is in a directory that could not be opened.
     Result<ServedPartition> partition(const ServedTopic& topic, int32_t number) const;
-    // The epoch that this node leads it with; the same before and after the first append.
+    // The epoch that this node leads it with; the same before and after the first append. -1: nobody leads it, for it is in
+    // a directory that could not be opened.
     Epoch leader_epoch(const ServedTopic& topic, int32_t number) const;
     std::vector<EpochStart> epochs(ServedPartition partition) const;
     PartitionEnds ends(ServedPartition partition) const;
@@ -146,9 +164,18 @@ public:
     // Errors: as Topic::append_batch; out_of_range is a timestamp that the topic does not take; busy; too_large.
     Result<AppendedBatch> append(const ServedTopic& topic, int32_t number, Bytes batch,
                                  const AppendEffort& effort = {});
-    // With `threads = 0` somebody must do the work: commits what is due. Else does nothing.
+    // As Topic's.
+    Result<Offset> delete_records(const ServedTopic& topic, int32_t number, Offset before);
+    // With `threads = 0` somebody must do the work: commits what is due. Else does nothing. Where one directory fails the
+    // others go on.
     Result<void> poll();
-    // Why nothing is acknowledged any more, if so.
+
+    // --- directories ---
+    // The first is the home of topics, configs, producer ids and internal topics. Those that could not be opened are last.
+    std::vector<LogDirectory> directories() const;
+    size_t directory_of(ServedPartition partition) const;  // its place among them
+    // Why nothing is acknowledged any more, if so: for this partition; in the first directory.
+    std::optional<Error> failure(ServedPartition partition) const;
     std::optional<Error> failure() const;
 
     // --- for whoever watches ---
@@ -159,17 +186,19 @@ public:
         uint64_t queued_bytes = 0;         // of records that are in no commit yet
     };
     Memory memory() const;
-    // `notice` is called from any thread, under a lock, for each commit that reached the disk: it may only count.
-    void set_commit_notice(std::function<void(uint64_t bytes, int64_t took_ns)> notice);
+    // `notice` is called from any thread, under a lock of its directory, for each commit that reached the disk: it may only
+    // count.
+    void set_commit_notice(const std::function<void(uint64_t bytes, int64_t took_ns)>& notice);
 
     // --- waiting ---
     // `notice` is called from any thread, under the log's locks, when moved() has something new: it may only wake
     // somebody. None any more once the ServedLog is destroyed.
-    void set_notice(std::function<void()> notice);
+    void set_notice(const std::function<void()>& notice);
     // The next time that what is visible of the partition, its start or its life changes, it is among the moved. Look at
     // the partition after the call, not before.
     void watch(ServedPartition partition);
-    // Those that moved since the last call, each to be watched anew. After a disk failure: everything that was watched.
+    // Those that moved since the last call, each to be watched anew. After a disk failure: once, everything that was
+    // watched. Who watches after it sees the failure.
     std::vector<ServedPartition> moved();
 
     // --- reading ---
@@ -188,7 +217,14 @@ public:
     Result<FoundOffset> find_largest_time(ServedPartition partition) const;
 
 private:
-    Store& store_;
+    ServedLog(std::vector<Store*> stores, Directories* together);
+    template <class Do>
+    auto in_place(const ServedTopic& topic, int32_t number, Do act) const;
+
+    std::vector<Store*> stores_;         // the home first
+    Store& store_;                       // the home
+    Directories* together_;              // null: there is one
+    std::vector<uint8_t> failure_told_;  // by directory: everything that was watched has been among the moved
     std::unique_ptr<KeptCursors> cursors_;
 };
 

@@ -4,14 +4,30 @@
 
 #include <fmt/format.h>
 
+#include "log/impl/directories.h"
 #include "log/impl/kept_cursors.h"
 #include "log/impl/log_access.h"
 #include "log/impl/put.h"
 #include "log/impl/store.h"
+#include "log/log_directories.h"
 #include "storage/segment_files.h"
 #include "storage/try.h"
 
 namespace flowstone {
+
+namespace {
+
+Store& store_of(ServedPartition partition) {
+    return *static_cast<const Partition*>(partition.token())->shard().engine().store;
+}
+
+std::vector<Store*> stores_of(std::span<Log> logs) {
+    std::vector<Store*> stores;
+    for (Log& log : logs) { stores.push_back(&LogAccess::store(log)); }
+    return stores;
+}
+
+}  // namespace
 
 // --- topics ----------------------------------------------------------------------------------------------------------
 
@@ -20,7 +36,15 @@ const Uuid& ServedTopic::id() const { return table_->id; }
 int32_t ServedTopic::partitions() const { return table_->count; }
 bool ServedTopic::internal() const { return table_->internal; }
 
-ServedLog::ServedLog(Log& log) : store_(LogAccess::store(log)), cursors_(std::make_unique<KeptCursors>()) {}
+ServedLog::ServedLog(Log& log) : ServedLog({&LogAccess::store(log)}, nullptr) {}
+ServedLog::ServedLog(LogDirectories& directories)
+    : ServedLog(stores_of(directories.logs()), directories.together_.get()) {}
+ServedLog::ServedLog(std::vector<Store*> stores, Directories* together)
+    : stores_(std::move(stores)),
+      store_(*stores_.front()),
+      together_(together),
+      failure_told_(stores_.size()),
+      cursors_(std::make_unique<KeptCursors>()) {}
 ServedLog::~ServedLog() {
     set_notice({});
     set_commit_notice({});
@@ -52,15 +76,40 @@ std::shared_ptr<const TopicConfig> ServedLog::config(const ServedTopic& topic) c
 
 Uuid ServedLog::cluster_id() const { return store_.cluster_; }
 
-Result<void> ServedLog::set_topic_defaults(const ConfigMap& defaults) { return store_.set_topic_defaults(defaults); }
+Result<void> ServedLog::set_topic_defaults(const ConfigMap& defaults) {
+    for (Store* const store : stores_) { TRY_VOID(store->set_topic_defaults(defaults)); }
+    return {};
+}
 
 Result<ServedTopic> ServedLog::create(std::string_view name, int32_t partitions, const ConfigMap& configs,
                                       bool internal) {
     TRY_VOID(store_.usable("topic.create"));
-    TRY(auto table, store_.create_topic(name, {.options = {.partitions = partitions, .configs = configs},
-                                               .internal = internal,
-                                               .kept_for_ever = false}));
+    Store::NewTopic topic{
+        .options = {.partitions = partitions, .configs = configs}, .internal = internal, .kept_for_ever = false};
+    auto made = together_ == nullptr ? store_.create_topic(name, std::move(topic))
+                                     : together_->create_topic(name, std::move(topic));
+    TRY(auto table, std::move(made));
     return ServedTopic(std::move(table));
+}
+
+Result<void> ServedLog::delete_topic(std::string_view name) {
+    TRY_VOID(store_.usable("topic.delete"));
+    return together_ == nullptr ? store_.delete_topic(name) : together_->delete_topic(name);
+}
+
+Result<void> ServedLog::add_partitions(std::string_view name, int32_t total) {
+    TRY_VOID(store_.usable("topic.add_partitions"));
+    return together_ == nullptr ? store_.add_partitions(name, total) : together_->add_partitions(name, total);
+}
+
+Result<void> ServedLog::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
+    TRY_VOID(store_.usable("topic.alter"));
+    return together_ == nullptr ? store_.alter_topic(name, set, unset) : together_->alter_topic(name, set, unset);
+}
+
+Result<int64_t> ServedLog::new_producer_id() {
+    TRY_VOID(store_.usable("log.new_producer_id"));
+    return store_.new_producer_id();
 }
 
 Result<void> ServedLog::check_create(std::string_view name, int32_t partitions, const ConfigMap& configs) const {
@@ -70,13 +119,29 @@ Result<void> ServedLog::check_create(std::string_view name, int32_t partitions, 
 
 // --- partitions ------------------------------------------------------------------------------------------------------
 
+// Where the partition is: act(store, its topic there).
+template <class Do>
+auto ServedLog::in_place(const ServedTopic& topic, int32_t number, Do act) const {
+    using Answer = decltype(act(store_, topic.table_));
+    if (together_ == nullptr) { return act(store_, topic.table_); }
+    auto place = together_->find(topic.table_, number);
+    return place ? act(*place->store, place->topic) : Answer(std::unexpected(place.error()));
+}
+
 Result<ServedPartition> ServedLog::partition(const ServedTopic& topic, int32_t number) const {
-    TRY(Partition* const partition, store_.partition(*topic.table_, number));
-    return ServedPartition(partition);
+    return in_place(topic, number,
+                    [&](Store& store, const std::shared_ptr<TopicTable>& table) -> Result<ServedPartition> {
+                        TRY(Partition* const partition, store.partition(*table, number));
+                        return ServedPartition(partition);
+                    });
 }
 
 Epoch ServedLog::leader_epoch(const ServedTopic& topic, int32_t number) const {
-    return store_.leader_epoch(*topic.table_, number);
+    if (together_ == nullptr) { return store_.leader_epoch(*topic.table_, number); }
+    Store* const store = together_->store_of(*topic.table_, number);
+    if (store == nullptr) { return Epoch{}; }
+    const auto table = store->find_topic(topic.id());
+    return store->leader_epoch(table ? *table : *topic.table_, number);
 }
 
 std::vector<EpochStart> ServedLog::epochs(ServedPartition partition) const {
@@ -105,7 +170,7 @@ std::vector<ProducerSnapshotEntry> ServedLog::producers(ServedPartition partitio
 
 Result<uint64_t> ServedLog::bytes(ServedPartition served) const {
     Partition& partition = *served.partition_;
-    TRY_VOID(store_.know_closed_segments(partition));
+    TRY_VOID(store_of(served).know_closed_segments(partition));
     Guard guard(partition.shard().lock());
     return partition.size().bytes;
 }
@@ -114,36 +179,76 @@ Result<uint64_t> ServedLog::bytes(ServedPartition served) const {
 
 Result<AppendedBatch> ServedLog::append(const ServedTopic& topic, int32_t number, Bytes batch,
                                         const AppendEffort& effort) {
-    TRY(const PutBatch put, append_ready_batch(store_, *topic.table_, number, batch, effort));
-    return AppendedBatch{put.base_offset, put.next_offset, put.log_append_time_ms, put.log_start, put.duplicate};
+    return in_place(topic, number,
+                    [&](Store& store, const std::shared_ptr<TopicTable>& table) -> Result<AppendedBatch> {
+                        TRY(const PutBatch put, append_ready_batch(store, *table, number, batch, effort));
+                        return AppendedBatch{put.base_offset, put.next_offset, put.log_append_time_ms, put.log_start,
+                                             put.duplicate};
+                    });
 }
 
-Result<void> ServedLog::poll() { return store_.poll(); }
+Result<Offset> ServedLog::delete_records(const ServedTopic& topic, int32_t number, Offset before) {
+    return in_place(topic, number, [&](Store& store, const std::shared_ptr<TopicTable>& table) {
+        return LogAccess::topic(store, table).delete_records(number, before);
+    });
+}
+
+Result<void> ServedLog::poll() {
+    Result<void> done;
+    for (Store* const store : stores_) {
+        auto polled = store->poll();
+        if (done) { done = std::move(polled); }
+    }
+    return done;
+}
+
+// --- directories -----------------------------------------------------------------------------------------------------
+
+std::vector<LogDirectory> ServedLog::directories() const {
+    std::vector<LogDirectory> all;
+    for (Store* const store : stores_) { all.push_back({store->path(), store->shards_.front()->failure()}); }
+    if (together_ != nullptr) { std::ranges::copy(together_->missing(), std::back_inserter(all)); }
+    return all;
+}
+
+size_t ServedLog::directory_of(ServedPartition partition) const {
+    return static_cast<size_t>(std::ranges::find(stores_, &store_of(partition)) - stores_.begin());
+}
+
+std::optional<Error> ServedLog::failure(ServedPartition partition) const {
+    return partition.partition_->shard().failure();
+}
 
 std::optional<Error> ServedLog::failure() const { return store_.shards_.front()->failure(); }
 
 ServedLog::Memory ServedLog::memory() const {
     Memory memory;
-    for (const auto& shard : store_.shards_) {
-        Guard guard(shard->lock());
-        memory.unwritten_bytes += shard->dirty_bytes();
-        memory.unwritten_bytes_max += store_.engine_.options.dirty_bytes_max;
-        memory.tail_bytes += shard->tail_bytes();
-        memory.queued_bytes += shard->queued_bytes();
+    for (Store* const store : stores_) {
+        for (const auto& shard : store->shards_) {
+            Guard guard(shard->lock());
+            memory.unwritten_bytes += shard->dirty_bytes();
+            memory.unwritten_bytes_max += store->engine_.options.dirty_bytes_max;
+            memory.tail_bytes += shard->tail_bytes();
+            memory.queued_bytes += shard->queued_bytes();
+        }
     }
     return memory;
 }
 
-void ServedLog::set_commit_notice(std::function<void(uint64_t bytes, int64_t took_ns)> notice) {
-    const std::lock_guard one(store_.engine_.moved_lock);
-    store_.engine_.commit_notice = std::move(notice);
+void ServedLog::set_commit_notice(const std::function<void(uint64_t bytes, int64_t took_ns)>& notice) {
+    for (Store* const store : stores_) {
+        const std::lock_guard one(store->engine_.moved_lock);
+        store->engine_.commit_notice = notice;
+    }
 }
 
 // --- waiting ---------------------------------------------------------------------------------------------------------
 
-void ServedLog::set_notice(std::function<void()> notice) {
-    const std::lock_guard one(store_.engine_.moved_lock);
-    store_.engine_.moved_notice = std::move(notice);
+void ServedLog::set_notice(const std::function<void()>& notice) {
+    for (Store* const store : stores_) {
+        const std::lock_guard one(store->engine_.moved_lock);
+        store->engine_.moved_notice = notice;
+    }
 }
 
 void ServedLog::watch(ServedPartition partition) {
@@ -152,18 +257,21 @@ void ServedLog::watch(ServedPartition partition) {
 }
 
 std::vector<ServedPartition> ServedLog::moved() {
-    std::vector<Partition*> moved;
-    {
-        const std::lock_guard one(store_.engine_.moved_lock);
-        moved.swap(store_.engine_.moved);
-    }
     std::vector<ServedPartition> out;
-    out.reserve(moved.size());
-    for (Partition* partition : moved) { out.push_back(ServedPartition(partition)); }
-    if (!store_.engine_.failed.load(std::memory_order_acquire)) { return out; }
-    for (Partition* partition : store_.made_partitions()) {
-        Guard guard(partition->shard().lock());
-        if (std::exchange(partition->hooks.watched, false)) { out.push_back(ServedPartition(partition)); }
+    std::vector<Partition*> moved;
+    for (size_t at = 0; at < stores_.size(); ++at) {
+        Store& store = *stores_[at];
+        moved.clear();
+        {
+            const std::lock_guard one(store.engine_.moved_lock);
+            moved.swap(store.engine_.moved);
+        }
+        for (Partition* partition : moved) { out.push_back(ServedPartition(partition)); }
+        if (!store.failed() || std::exchange(failure_told_[at], 1) != 0) { continue; }
+        for (Partition* partition : store.made_partitions()) {
+            Guard guard(partition->shard().lock());
+            if (std::exchange(partition->hooks.watched, false)) { out.push_back(ServedPartition(partition)); }
+        }
     }
     return out;
 }
@@ -242,7 +350,7 @@ Result<StoredBatches> ServedLog::read(ServedPartition served, Offset from, const
         if (partition.hooks.deleted) {
             return fail(Code::not_found, "log.read", fmt::format("topic {} was deleted", partition.identity().topic));
         }
-        if (partition.durability() == Durability::memory) { partition.close_batch(store_.engine_.pool); }
+        if (partition.durability() == Durability::memory) { partition.close_batch(partition.shard().engine().pool); }
         const Offset end = partition.visible().offset;
         if (from < partition.log_start() || from > end) {
             return fail(Code::out_of_range, "log.read",
@@ -261,7 +369,7 @@ Result<StoredBatches> ServedLog::read(ServedPartition served, Offset from, const
     }
     auto cursor = cursors_->take(partition, from);
     if (!cursor) {
-        cursor = std::make_unique<Cursor>(store_, partition);
+        cursor = std::make_unique<Cursor>(store_of(served), partition);
         TRY_VOID(cursor->seek(from));
     }
     for (;;) {
@@ -316,11 +424,10 @@ Result<std::vector<AbortedTransaction>> read_aborted(Disk& disk, const std::stri
 
 Result<void> ServedLog::learn_aborted(ServedPartition served) const {
     Partition& partition = *served.partition_;
-    auto all = read_aborted(store_.disk(), partition.identity().directory);
+    Disk& disk = store_of(served).disk();
+    auto all = read_aborted(disk, partition.identity().directory);
     // Compaction puts the entries of several segments into the first one's, and may have done so on the way.
-    while (!all && all.error().code == Code::not_found) {
-        all = read_aborted(store_.disk(), partition.identity().directory);
-    }
+    while (!all && all.error().code == Code::not_found) { all = read_aborted(disk, partition.identity().directory); }
     if (!all) { return std::unexpected(all.error()); }
     Guard guard(partition.shard().lock());
     for (const ProducerSnapshotEntry& producer : partition.producers().entries()) {
@@ -335,7 +442,7 @@ Result<void> ServedLog::learn_aborted(ServedPartition served) const {
 }
 
 Result<FoundOffset> ServedLog::find_time(ServedPartition served, int64_t timestamp_ms) const {
-    Cursor cursor(store_, *served.partition_);
+    Cursor cursor(store_of(served), *served.partition_);
     TRY(const auto place, cursor.seek_time(timestamp_ms));
     if (!place.timestamp_ms) { return FoundOffset{}; }
     return FoundOffset{place.offset, *place.timestamp_ms};
@@ -343,7 +450,7 @@ Result<FoundOffset> ServedLog::find_time(ServedPartition served, int64_t timesta
 
 // Only batches that claim a larger time than any before are looked into.
 Result<FoundOffset> ServedLog::find_largest_time(ServedPartition served) const {
-    Cursor cursor(store_, *served.partition_);
+    Cursor cursor(store_of(served), *served.partition_);
     TRY_VOID(cursor.seek(ends(served).log_start));
     FoundOffset found;
     std::vector<std::byte> scratch;

@@ -59,6 +59,7 @@ constexpr uint64_t tail_bytes_unread = 1u << 20;
 constexpr uint64_t atomic_append_bytes_max = 512u << 10;
 
 class Shard;
+class Store;
 
 // What all shards of one open directory share. Outlives them.
 struct Engine {
@@ -78,6 +79,7 @@ struct Engine {
     std::function<bool()> give_up_reserve{};
 
     std::vector<Shard*> shards{};  // all of them, made before anybody appends
+    Store* store = nullptr;        // that all of this belongs to
 
     // The first write or sync that failed: from then on nothing is acknowledged in this directory, by no shard.
     Lock failure_lock{};
