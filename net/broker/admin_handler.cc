@@ -27,7 +27,7 @@ void AdminHandler::on(const Request& request, const kafka::InitProducerIdRequest
     if (asked.transactional_id) {
         // The one error that Java and librdkafka take as final.
         response.error_code = ErrorCode::transactional_id_authorization_failed;
-    } else if (const auto id = context_.log.new_producer_id()) {
+    } else if (const auto id = context_.served.new_producer_id()) {
         response.producer_id = *id;
         response.producer_epoch = 0;
     } else {
@@ -48,8 +48,9 @@ void AdminHandler::on(const Request& request, const kafka::DescribeProducersRequ
             const auto place = found ? context_.served.partition(*found, number)
                                      : Result<ServedPartition>(fail(Code::not_found, "producers"));
             if (!place) {
-                out.error_code = ErrorCode::unknown_topic_or_partition;
-                out.error_message = "there is no such partition";
+                out.error_code = partition_error(place.error());
+                out.error_message =
+                    place.error().code == Code::offline ? "its directory is offline" : "there is no such partition";
                 continue;
             }
             for (const ProducerSnapshotEntry& entry : context_.served.producers(*place)) {
@@ -75,34 +76,45 @@ void AdminHandler::on(const Request& request, const kafka::ListTransactionsReque
 
 // --- the node ----------------------------------------------------------------------------------------------------------
 
+namespace {
+
+using LogDir = kafka::DescribeLogDirsResponse::DescribeLogDirsResult;
+
+// Into the directory that it is in; one that is nowhere is not told of.
+void add_size(const ServedLog& served, const ServedTopic& topic, int32_t number, std::vector<LogDir>& results) {
+    const auto place = served.partition(topic, number);
+    if (!place) { return; }
+    auto& topics = results[served.directory_of(*place)].topics;
+    if (topics.empty() || topics.back().name != topic.name()) { topics.emplace_back().name = topic.name(); }
+    const auto bytes = served.bytes(*place);
+    topics.back().partitions.push_back({number, bytes ? static_cast<int64_t>(*bytes) : 0, 0, false});
+}
+
+}  // namespace
+
 // Sizes may need a look into directories.
 void AdminHandler::on(Request request, const kafka::DescribeLogDirsRequest& asked) {
     request.frame = nullptr;
     context_.worker.submit([this, request = std::move(request), asked]() mutable -> std::function<void()> {
         kafka::DescribeLogDirsResponse response;
-        auto& directory = response.results.emplace_back();
-        directory.log_dir = context_.log.path();
-        if (context_.served.failure()) { directory.error_code = ErrorCode::kafka_storage_error; }
-        const auto add = [&](const ServedTopic& topic, int32_t number,
-                             kafka::DescribeLogDirsResponse::DescribeLogDirsTopic& to) {
-            const auto place = context_.served.partition(topic, number);
-            if (!place) { return; }
-            const auto bytes = context_.served.bytes(*place);
-            to.partitions.push_back({number, bytes ? static_cast<int64_t>(*bytes) : 0, 0, false});
-        };
+        for (const LogDirectory& directory : context_.served.directories()) {
+            auto& out = response.results.emplace_back();
+            out.log_dir = directory.path;
+            if (directory.failure) { out.error_code = ErrorCode::kafka_storage_error; }
+        }
         if (!asked.topics) {
             for (const ServedTopic& topic : context_.served.topics()) {
-                auto& to = directory.topics.emplace_back();
-                to.name = topic.name();
-                for (int32_t i = 0; i < topic.partitions(); ++i) { add(topic, i, to); }
+                for (int32_t i = 0; i < topic.partitions(); ++i) {
+                    add_size(context_.served, topic, i, response.results);
+                }
             }
         } else {
             for (const auto& wanted : *asked.topics) {
                 const auto topic = context_.served.topic(wanted.topic);
                 if (!topic) { continue; }
-                auto& to = directory.topics.emplace_back();
-                to.name = wanted.topic;
-                for (const int32_t number : wanted.partitions) { add(*topic, number, to); }
+                for (const int32_t number : wanted.partitions) {
+                    add_size(context_.served, *topic, number, response.results);
+                }
             }
         }
         return [this, request = std::move(request), response = std::move(response)] {

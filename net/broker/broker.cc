@@ -119,14 +119,23 @@ const Broker::Api* Broker::find_api(ApiKey key) {
 
 Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerConfig config, bool threads,
                std::function<void(std::string_view)> lines)
+    : Broker(std::make_unique<ServedLog>(log), network, clock, random, std::move(config), threads, std::move(lines)) {}
+
+Broker::Broker(LogDirectories& directories, Network& network, Clock& clock, Random& random, BrokerConfig config,
+               bool threads, std::function<void(std::string_view)> lines)
+    : Broker(std::make_unique<ServedLog>(directories), network, clock, random, std::move(config), threads,
+             std::move(lines)) {}
+
+Broker::Broker(std::unique_ptr<ServedLog> served, Network& network, Clock& clock, Random& random, BrokerConfig config,
+               bool threads, std::function<void(std::string_view)> lines)
     : network_(network),
       config_(std::move(config)),
       lines_(std::move(lines)),
-      served_(log),
+      served_(std::move(served)),
       server_(network, clock, *this, limits_of(config_)),
       http_(network, clock, pages_),
-      cluster_(config_.node_id, served_.cluster_id().to_string()),
-      context_{log, served_, clock, random, server_, worker_, unpacker_, cluster_, config_, metrics_},
+      cluster_(config_.node_id, served_->cluster_id().to_string()),
+      context_{*served_, clock, random, server_, worker_, unpacker_, cluster_, config_, metrics_},
       produce_(context_),
       fetch_(context_),
       topics_(context_, [this](const std::string& topic) { groups_.topic_deleted(topic); }),
@@ -138,16 +147,16 @@ Broker::Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerC
       clock_(clock),
       worker_("flowstone-read", threads, [this] { network_.wake(); }),
       unpacker_("flowstone-unzip", threads, [this] { network_.wake(); }, /*gives_way=*/true) {
-    served_.set_notice([this] { network_.wake(); });
+    served_->set_notice([this] { network_.wake(); });
     metrics_.watch(context_, produce_, fetch_, groups_, pages_);
     // Parsed with the configuration, so it cannot fail.
-    CHECK(served_.set_topic_defaults(config_.topic_defaults).has_value());
+    CHECK(served_->set_topic_defaults(config_.topic_defaults).has_value());
     groups_.start();
 }
 
 Broker::~Broker() {
-    served_.set_notice({});
-    served_.set_commit_notice({});
+    served_->set_notice({});
+    served_->set_commit_notice({});
 }
 
 Result<HostPort> Broker::listen(const HostPort& address, const std::optional<HostPort>& advertised) {
@@ -177,7 +186,7 @@ Result<void> Broker::run(int64_t timeout_ms) {
     server_.turn(events_);
     http_.turn(events_);
     // What failed shows where it is waited for: every append is told so.
-    (void)served_.poll();
+    (void)served_->poll();
     work();
     server_.flush();
     return {};
@@ -186,7 +195,7 @@ Result<void> Broker::run(int64_t timeout_ms) {
 void Broker::work() {
     worker_.run_results();
     unpacker_.run_results();
-    for (const ServedPartition partition : served_.moved()) {
+    for (const ServedPartition partition : served_->moved()) {
         produce_.moved(partition);
         groups_.moved(partition);
         fetch_.moved(partition);

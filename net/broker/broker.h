@@ -1,6 +1,6 @@
-// One broker: serves Kafka's protocol from an open log.
+// One broker: serves Kafka's protocol from an open log, in one directory or several.
 //
-//   Broker broker(log, *network, system_clock(), system_random(), config, true, lines);
+//   Broker broker(directories, *network, system_clock(), system_random(), config, true, lines);
 //   for (size_t i = 0; i < config.listen.size(); ++i) { broker.listen(config.listen[i], config.advertised[i]); }
 //   while (running) { broker.run(); }      // one thread
 //   broker.stop(5'000);                    // answers what was asked, then closes its connections
@@ -16,12 +16,14 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include <flowstone/log.h>
 #include <flowstone/result.h>
 
+#include "log/log_directories.h"
 #include "net/broker/admin_handler.h"
 #include "net/broker/broker_metrics.h"
 #include "net/broker/config_handler.h"
@@ -43,6 +45,8 @@ public:
     // own and large batches unpacked in another; without, where that is asked for.
     Broker(Log& log, Network& network, Clock& clock, Random& random, BrokerConfig config, bool threads,
            std::function<void(std::string_view)> lines);
+    Broker(LogDirectories& directories, Network& network, Clock& clock, Random& random, BrokerConfig config,
+           bool threads, std::function<void(std::string_view)> lines);
     ~Broker() override;
 
     // Clients of this listener are told `advertised`, or, without, the address that they reached it at.
@@ -59,9 +63,9 @@ public:
     void stop(int64_t timeout_ms);
 
     const Server& server() const { return server_; }
-    // Why nothing is acknowledged any more, if so. Then it answers still, reads too, but takes nothing until it is
-    // started anew.
-    std::optional<Error> failure() const { return served_.failure(); }
+    // Why nothing is acknowledged any more in the first directory, if so. Then it answers still, reads too, but takes
+    // nothing there until it is started anew.
+    std::optional<Error> failure() const { return served_->failure(); }
     size_t waiting() const;  // requests that were taken and wait for the log, for files, for others or for time
 
     // For the server.
@@ -70,6 +74,8 @@ public:
     void on_close(ConnectionId connection) override;
 
 private:
+    Broker(std::unique_ptr<ServedLog> served, Network& network, Clock& clock, Random& random, BrokerConfig config,
+           bool threads, std::function<void(std::string_view)> lines);
     struct Api;
     static const std::vector<Api>& apis();
     static const Api* find_api(kafka::ApiKey key);
@@ -84,7 +90,7 @@ private:
     BrokerConfig config_;
     std::function<void(std::string_view)> lines_;
     std::vector<NetworkEvent> events_;
-    ServedLog served_;
+    std::unique_ptr<ServedLog> served_;
     Server server_;
     HttpPages pages_;
     HttpServer http_;

@@ -79,10 +79,16 @@ std::string store_http(BrokerConfig& config, const ConfigValue& value) {
     return {};
 }
 std::string store_data(BrokerConfig& config, const ConfigValue& value) {
-    if (value.text.empty() || value.text.size() > path_bytes_max) { return "must be the path of a directory"; }
-    if (value.text.find('\0') != std::string_view::npos) { return "must be the path of a directory"; }
-    if (value.text.find(',') != std::string_view::npos) { return "must be one directory; several are not served yet"; }
-    config.data = value.text;
+    if (value.list.empty()) { return "must be the path of a directory"; }
+    if (value.list.size() > directories_max) { return fmt::format("at most {} directories", directories_max); }
+    config.data.clear();
+    for (const std::string_view path : value.list) {
+        if (path.empty() || path.size() > path_bytes_max || path.find('\0') != std::string_view::npos) {
+            return "must be the path of a directory";
+        }
+        if (std::ranges::find(config.data, path) != config.data.end()) { return fmt::format("{} is said twice", path); }
+        config.data.emplace_back(path);
+    }
     return {};
 }
 std::string store_rack(BrokerConfig& config, const ConfigValue& value) {
@@ -122,7 +128,11 @@ constexpr Row own_rows[] = {
      1,
      1'000'000,
      store_number<&BrokerConfig::connections_max>},
-    {{"data", "log.dirs", text, "./flowstone-data", "a directory", acts, "Where the log is kept."}, 0, 0, store_data},
+    {{"data", "log.dirs", list, "./flowstone-data", "[directory,...]", acts,
+      "Where the log is kept; topics and groups in the first, the partitions of users' topics in all of them."},
+     0,
+     0,
+     store_data},
     {{"dirty_bytes_max", "", int64, "67108864", "[1048576,...]", acts,
       "Appended bytes in memory that are not in segment files yet; appends wait at it."},
      1 << 20,

@@ -54,7 +54,7 @@ struct BrokerConfig {
     bool insecure = false;  // what listens may be reached from other machines, by anybody
 
     // --- where and how ---
-    std::string data = "./flowstone-data";
+    std::vector<std::string> data{"./flowstone-data"};  // the first is the home of topics and groups
     int32_t node_id = 1;
     std::optional<std::string> rack;
     uint32_t threads = 0;  // 0: as many as the broker sees fit
@@ -118,5 +118,6 @@ std::vector<BrokerConfigEntry> describe(const BrokerConfig& config);
 constexpr size_t broker_config_file_bytes_max = 256 * 1024;
 constexpr size_t broker_config_line_bytes_max = 4096;  // bounds how deep tables can lie within each other
 constexpr size_t listeners_max = 64;
+constexpr size_t directories_max = 64;
 
 }  // namespace flowstone

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "net/broker/fetch_handler.h"
 #include "net/broker/groups_handler.h"
 #include "net/broker/produce_handler.h"
@@ -55,12 +57,23 @@ void BrokerMetrics::watch(const BrokerContext& context, const ProduceHandler& pr
         return HttpAnswer{.content_type = Metrics::content_type, .body = metrics_.text()};
     });
     pages.add("/healthz", [](const HttpRequest& /*request*/) { return HttpAnswer{.body = "alive\n"}; });
-    pages.add("/readyz", [&context](const HttpRequest& /*request*/) {
-        if (const auto failure = context.served.failure()) {
-            return HttpAnswer{.status = 503, .body = failure->message() + "\n"};
-        }
-        return HttpAnswer{.body = "ready\n"};
-    });
+    pages.add("/readyz", [&context](const HttpRequest& /*request*/) { return ready(context); });
+}
+
+// Without the first directory it is not: nothing is made and no group is coordinated. Without another one it is, for what
+// is elsewhere.
+HttpAnswer BrokerMetrics::ready(const BrokerContext& context) {
+    const auto directories = context.served.directories();
+    if (directories.size() == 1 && directories.front().failure) {
+        return {.status = 503, .body = directories.front().failure->message() + "\n"};
+    }
+    HttpAnswer answer{.body = directories.front().failure ? "not ready\n" : "ready\n"};
+    if (directories.front().failure) { answer.status = 503; }
+    for (const LogDirectory& directory : directories) {
+        if (!directory.failure) { continue; }
+        answer.body += fmt::format("{} is offline: {}\n", directory.path, directory.failure->message());
+    }
+    return answer;
 }
 
 void BrokerMetrics::watch_server(const BrokerContext& context) {
@@ -68,8 +81,16 @@ void BrokerMetrics::watch_server(const BrokerContext& context) {
     metrics_.gauge("flowstone_build_info", "The version that runs.", {{"version", version()}}).set(1);
     metrics_.sampled("flowstone_accepts_refused_total", "Times that there was no descriptor for a connection.",
                      [&server] { return std::vector<MetricSample>{{{}, number(server.counts().accepts_refused)}}; });
-    metrics_.sampled("flowstone_log_failed", "1 when a disk failed and nothing is acknowledged any more.",
-                     [&context] { return std::vector<MetricSample>{{{}, context.served.failure() ? 1.0 : 0.0}}; });
+    metrics_.sampled("flowstone_log_failed", "1 when a disk failed and nothing is acknowledged any more.", [&context] {
+        std::vector<MetricSample> samples;
+        const auto directories = context.served.directories();
+        for (const LogDirectory& directory : directories) {
+            MetricLabels labels;
+            if (directories.size() > 1) { labels.emplace_back("directory", directory.path); }
+            samples.push_back({std::move(labels), directory.failure ? 1.0 : 0.0});
+        }
+        return samples;
+    });
     metrics_.sampled("flowstone_connections", "Connections of Kafka's protocol that are open.",
                      [&server] { return std::vector<MetricSample>{{{}, number(server.connection_count())}}; });
     metrics_.sampled("flowstone_connections_accepted_total", "Connections that were accepted.",

@@ -31,6 +31,7 @@ public:
     void fetched(uint64_t bytes) { fetched_bytes_->add(static_cast<double>(bytes)); }
 
 private:
+    static HttpAnswer ready(const BrokerContext& context);
     void watch_server(const BrokerContext& context);
     void watch_partitions(const BrokerContext& context);
     void watch_log(const BrokerContext& context);

@@ -245,7 +245,7 @@ std::optional<ConfigHandler::Refusal> ConfigHandler::change(const std::string& n
     for (const auto& [key, value] : context_.served.config(*topic)->set) {
         if (std::ranges::find(wanted, key, &ConfigMap::value_type::first) == wanted.end()) { unset.push_back(key); }
     }
-    if (auto altered = context_.log.alter_topic(name, wanted, unset); !altered) {
+    if (auto altered = context_.served.alter_topic(name, wanted, unset); !altered) {
         return Refusal{topic_error(altered.error()), altered.error().message()};
     }
     return std::nullopt;

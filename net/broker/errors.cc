@@ -50,6 +50,10 @@ kafka::ErrorCode read_error(const Error& error) {
     return ErrorCode::unknown_server_error;
 }
 
+kafka::ErrorCode partition_error(const Error& error) {
+    return error.code == Code::offline ? ErrorCode::kafka_storage_error : ErrorCode::unknown_topic_or_partition;
+}
+
 kafka::ErrorCode topic_error(const Error& error) {
     switch (error.code) {
         case Code::not_found: return ErrorCode::unknown_topic_or_partition;

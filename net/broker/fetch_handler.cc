@@ -166,7 +166,7 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
     }
     const auto place = context_.served.partition(*topic, asked.partition);
     if (!place) {
-        data.error_code = ErrorCode::unknown_topic_or_partition;
+        data.error_code = partition_error(place.error());
         return;
     }
     const Epoch led = context_.served.leader_epoch(*topic, asked.partition);

@@ -130,7 +130,7 @@ void GroupsHandler::moved(ServedPartition place) {
     if (part.in_flight.empty()) { return; }
     context_.served.watch(place);  // before looking
     const PartitionEnds ends = context_.served.ends(place);
-    const auto failure = context_.served.failure();
+    const auto failure = context_.served.failure(place);
     while (!part.in_flight.empty()) {
         const InFlight next = part.in_flight.front();
         if (ends.high_watermark >= next.next_offset) {

@@ -48,7 +48,7 @@ OffsetsHandler::Place OffsetsHandler::find(const std::string& name, int32_t numb
     }
     const auto partition = context_.served.partition(*place.topic, number);
     if (!partition) {
-        place.error = ErrorCode::unknown_topic_or_partition;
+        place.error = partition_error(partition.error());
         return place;
     }
     place.partition = *partition;
@@ -164,9 +164,7 @@ void OffsetsHandler::on(Request request, const DeleteRecordsRequest& asked) {
                 const Offset before = partition.offset == to_high_watermark
                                           ? context_.served.ends(place.partition).high_watermark
                                           : Offset{partition.offset};
-                auto handle = context_.log.topic(topic.name);
-                auto start = handle ? handle->delete_records(partition.partition_index, before)
-                                    : Result<Offset>(std::unexpected(handle.error()));
+                const auto start = context_.served.delete_records(*place.topic, partition.partition_index, before);
                 if (start) {
                     out.low_watermark = start->value;
                 } else {

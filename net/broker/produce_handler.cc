@@ -190,7 +190,7 @@ std::expected<ProduceHandler::Answered, ProduceHandler::Taken> ProduceHandler::a
         return refused(ErrorCode::not_enough_replicas, "fewer replicas are in sync than min.insync.replicas");
     }
     const auto place = context_.served.partition(*topic, data.index);
-    if (!place) { return refused(ErrorCode::unknown_topic_or_partition, "there is no such partition"); }
+    if (!place) { return refused(partition_error(place.error()), place.error().message()); }
     const bool may_wait = context_.now_ms() - parked.since_ms >= patience_ms;
     const auto appended =
         context_.served.append(*topic, data.index, *data.records, {.may_wait = may_wait, .may_unpack_much = false});
@@ -213,8 +213,8 @@ ProduceHandler::Answered ProduceHandler::answered(const ProduceRequest::Partitio
 
 // Takes out what is visible by now, or never will be. True when nothing is left.
 bool ProduceHandler::settle(Waiting& waiting) {
-    const auto failure = context_.served.failure();
     std::erase_if(waiting.open, [&](const Open& open) {
+        const auto failure = context_.served.failure(open.place);
         const PartitionEnds ends = context_.served.ends(open.place);
         if (ends.high_watermark >= open.next_offset) { return true; }
         if (!failure && !ends.deleted) { return false; }

@@ -33,7 +33,6 @@ struct Request {
 
 // Owned by the Broker; outlives the handlers.
 struct BrokerContext {
-    Log& log;
     ServedLog& served;
     Clock& clock;
     Random& random;

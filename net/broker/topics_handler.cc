@@ -44,19 +44,29 @@ constexpr int8_t endpoint_brokers = 1;
 
 // --- what there is -----------------------------------------------------------------------------------------------------
 
+// A partition whose directory is not there has no leader: producers that may choose take another.
+template <class Partition>
+void TopicsHandler::describe(const ServedTopic& topic, int32_t number, Partition& out) const {
+    out.partition_index = number;
+    out.replica_nodes = context_.cluster.replicas_of(topic.name(), number);
+    out.leader_epoch = static_cast<int32_t>(context_.served.leader_epoch(topic, number).value);
+    if (out.leader_epoch < 0) {
+        out.error_code = ErrorCode::leader_not_available;
+        out.leader_id = -1;
+        out.offline_replicas = out.replica_nodes;
+        return;
+    }
+    out.leader_id = context_.cluster.leader_of(topic.name(), number);
+    out.isr_nodes = context_.cluster.in_sync_of(topic.name(), number);
+}
+
 MetadataResponse::MetadataResponseTopic TopicsHandler::describe(const ServedTopic& topic, bool with_operations) const {
     MetadataResponse::MetadataResponseTopic out;
     out.name = topic.name();
     out.topic_id = topic.id();
     out.is_internal = topic.internal();
     if (with_operations) { out.topic_authorized_operations = topic_operations; }
-    for (int32_t i = 0; i < topic.partitions(); ++i) {
-        out.partitions.push_back({.partition_index = i,
-                                  .leader_id = context_.cluster.leader_of(topic.name(), i),
-                                  .leader_epoch = static_cast<int32_t>(context_.served.leader_epoch(topic, i).value),
-                                  .replica_nodes = context_.cluster.replicas_of(topic.name(), i),
-                                  .isr_nodes = context_.cluster.in_sync_of(topic.name(), i)});
-    }
+    for (int32_t i = 0; i < topic.partitions(); ++i) { describe(topic, i, out.partitions.emplace_back()); }
     return out;
 }
 
@@ -167,14 +177,10 @@ void TopicsHandler::on(const Request& request, const DescribeTopicPartitionsRequ
         out.topic_authorized_operations = topic_operations;
         int32_t i = asked.cursor && name == asked.cursor->topic_name ? std::max(asked.cursor->partition_index, 0) : 0;
         for (; i < topic->partitions() && left > 0; ++i, --left) {
-            out.partitions.push_back(
-                {.partition_index = i,
-                 .leader_id = context_.cluster.leader_of(name, i),
-                 .leader_epoch = static_cast<int32_t>(context_.served.leader_epoch(*topic, i).value),
-                 .replica_nodes = context_.cluster.replicas_of(name, i),
-                 .isr_nodes = context_.cluster.in_sync_of(name, i),
-                 .eligible_leader_replicas = std::vector<int32_t>{},
-                 .last_known_elr = std::vector<int32_t>{}});
+            auto& one = out.partitions.emplace_back();
+            one.eligible_leader_replicas = std::vector<int32_t>{};
+            one.last_known_elr = std::vector<int32_t>{};
+            describe(*topic, i, one);
         }
         if (i < topic->partitions()) {
             response.next_cursor = {name, i};
@@ -327,7 +333,7 @@ std::optional<TopicsHandler::Refusal> TopicsHandler::grow(const CreatePartitions
         return Refusal{ErrorCode::invalid_partitions, fmt::format("{} partitions at most", partitions_per_topic_max)};
     }
     if (validate_only) { return std::nullopt; }
-    if (auto grown = context_.log.add_partitions(asked.name, asked.count); !grown) {
+    if (auto grown = context_.served.add_partitions(asked.name, asked.count); !grown) {
         return Refusal{topic_error(grown.error()), grown.error().message()};
     }
     return std::nullopt;
@@ -353,7 +359,7 @@ void TopicsHandler::on(const Request& request, const DeleteTopicsRequest& asked)
             out.error_message = "a topic is named by its name or by its id";
         } else if (!topic) {
             out.error_code = by_id ? ErrorCode::unknown_topic_id : ErrorCode::unknown_topic_or_partition;
-        } else if (auto gone = context_.log.delete_topic(topic->name()); !gone) {
+        } else if (auto gone = context_.served.delete_topic(topic->name()); !gone) {
             out.error_code =
                 gone.error().code == Code::invalid ? ErrorCode::invalid_topic_exception : topic_error(gone.error());
             out.error_message = gone.error().message();

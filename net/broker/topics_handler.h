@@ -38,6 +38,8 @@ private:
         kafka::ErrorCode error;
         std::string message;
     };
+    template <class Partition>
+    void describe(const ServedTopic& topic, int32_t number, Partition& out) const;
     kafka::MetadataResponse::MetadataResponseTopic describe(const ServedTopic& topic, bool with_operations) const;
     kafka::MetadataResponse::MetadataResponseTopic find_or_create(std::string_view name, bool may_create,
                                                                   bool with_operations);

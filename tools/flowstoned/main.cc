@@ -10,6 +10,7 @@
 
 #include <flowstone/log.h>
 
+#include "log/log_directories.h"
 #include "net/broker/broker.h"
 #include "net/broker/broker_config.h"
 #include "storage/random.h"
@@ -56,13 +57,14 @@ Result<void> serve(const BrokerConfig& config, bool adopt) {
     options.tail_bytes_max = config.tail_bytes_max;
     options.reserve_bytes = config.reserve_bytes;
     // The other half is for connections and readers.
-    options.open_files_max = static_cast<uint32_t>(std::min<uint64_t>(raise_descriptor_limit() / 2, segment_files_max));
+    const uint64_t files_max = raise_descriptor_limit() / 2 / config.data.size();
+    options.open_files_max = static_cast<uint32_t>(std::min<uint64_t>(files_max, segment_files_max));
     options.on_log = &line;
-    TRY(auto log, Log::open(config.data, options));
-    say_losses(log);
+    TRY(auto directories, LogDirectories::open(config.data, options));
+    for (const Log& log : directories.logs()) { say_losses(log); }
     {
         TRY(const auto network, open_epoll_network());
-        Broker broker(log, *network, system_clock(), system_random(), config, true, &line);
+        Broker broker(directories, *network, system_clock(), system_random(), config, true, &line);
         std::string address;
         for (size_t i = 0; i < config.listen.size(); ++i) {
             std::optional<HostPort> advertised;
@@ -79,25 +81,27 @@ Result<void> serve(const BrokerConfig& config, bool adopt) {
             if (!served) { line(fmt::format("no metrics: {}", served.error().message())); }
         }
         const StopSignals signals([&] { broker.wake(); });
-        line(fmt::format("the log is in {}", log.path()));
+        std::string where;
+        for (const Log& log : directories.logs()) { where += (where.empty() ? "" : ", ") + log.path(); }
+        line(fmt::format("the log is in {}", where));
         line(
             fmt::format("try: echo hello | kcat -b {0} -P -t demo && kcat -b {0} -C -t demo -o beginning -e", address));
         if (pages) { line(fmt::format("metrics are at http://{}/metrics", pages->to_string())); }
         while (!signals.asked()) { TRY_VOID(broker.run()); }
         broker.stop(drain_ms);
     }
-    return log.close();
+    return directories.close();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app("flowstoned: serves Kafka's protocol from a Flowstone log", "flowstoned");
-    std::string data;
+    std::vector<std::string> data;
     std::vector<std::string> listen;
     std::optional<std::string> file;
     std::vector<std::string> settings;
-    app.add_option("--data", data, "The directory of the log (./flowstone-data)");
+    app.add_option("--data", data, "A directory of the log (./flowstone-data); may be given several times");
     app.add_option("--listen", listen, "HOST:PORT to listen on (127.0.0.1:9092)");
     app.add_option("--config", file, "A file of settings in TOML; docs/CONFIGS.md lists them");
     app.add_option("-X,--set", settings, "NAME=VALUE: any setting, by our name or Kafka's");
@@ -110,7 +114,7 @@ int main(int argc, char** argv) {
 
     BrokerConfigInput input;
     input.environment = environment_variables();
-    if (!data.empty()) { input.flags.emplace_back("data", data); }
+    for (const std::string& directory : data) { input.flags.emplace_back("data", directory); }
     for (const std::string& address : listen) { input.flags.emplace_back("listen", address); }
     for (const std::string& setting : settings) {
         const size_t equals = setting.find('=');

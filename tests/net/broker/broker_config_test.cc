@@ -35,7 +35,7 @@ TEST(BrokerConfig, WithoutAWordItListensToThisMachineOnly) {
     EXPECT_TRUE(config.advertised.empty());
     EXPECT_EQ(config.http, (HostPort{"127.0.0.1", 9644}));
     EXPECT_FALSE(config.insecure);
-    EXPECT_EQ(config.data, "./flowstone-data");
+    EXPECT_THAT(config.data, ElementsAre("./flowstone-data"));
     EXPECT_EQ(config.node_id, 1);
     EXPECT_TRUE(config.topic_defaults.empty());
     EXPECT_TRUE(config.set.empty());
@@ -155,7 +155,7 @@ min.cleanable.ratio = 0.25
     EXPECT_EQ(config->listen, (std::vector<HostPort>{{"0.0.0.0", 9092}, {"::", 9093}}));
     EXPECT_EQ(config->advertised, (std::vector<HostPort>{{"kafka.house", 9092}, {"kafka.house", 9093}}));
     EXPECT_TRUE(config->insecure);
-    EXPECT_EQ(config->data, "/var/lib/flowstone");
+    EXPECT_THAT(config->data, ElementsAre("/var/lib/flowstone"));
     EXPECT_EQ(config->node_id, 7);
     EXPECT_EQ(config->connections_max, 500u);
     EXPECT_EQ(config->connections_per_address_max, 50u);
@@ -167,6 +167,18 @@ min.cleanable.ratio = 0.25
     ASSERT_TRUE(topics) << topics.error().message();
     EXPECT_TRUE(topics->cleanup_policy.compact && topics->cleanup_policy.delete_old);
     EXPECT_EQ(topics->compression, Codec::zstd);
+}
+
+TEST(BrokerConfig, SeveralDirectoriesAreSaidAsKafkaSaysThemAsAListOrByAFlagEach) {
+    for (const std::string file : {"log.dirs = '/a, /b'", "data = ['/a', '/b']", "log.dirs = ['/a', '/b']"}) {
+        const auto config = parse_broker_config({.file_name = "f.toml", .file = file, .environment = {}, .flags = {}});
+        ASSERT_TRUE(config) << config.error().message();
+        EXPECT_THAT(config->data, ElementsAre("/a", "/b")) << file;
+    }
+    const auto flags = parse_broker_config(
+        {.file_name = "f.toml", .file = "data = '/c'", .environment = {}, .flags = {{"data", "/a"}, {"data", "/b"}}});
+    ASSERT_TRUE(flags) << flags.error().message();
+    EXPECT_THAT(flags->data, ElementsAre("/a", "/b"));
 }
 
 TEST(BrokerConfig, FlagsCountBeforeTheEnvironmentAndThatBeforeTheFile) {
@@ -184,7 +196,7 @@ TEST(BrokerConfig, FlagsCountBeforeTheEnvironmentAndThatBeforeTheFile) {
     EXPECT_EQ(config->partitions_default, 4);
     EXPECT_EQ(config->node_id, 4);
     EXPECT_EQ(config->rack, "three");
-    EXPECT_EQ(config->data, "two") << "a variable that is empty says nothing";
+    EXPECT_THAT(config->data, ElementsAre("two")) << "a variable that is empty says nothing";
     std::vector<std::string> said;
     for (const auto& set : config->set) {
         said.push_back(fmt::format("{}={} {}", set.setting->name, set.value, set.where));
@@ -236,7 +248,7 @@ TEST(BrokerConfig, WhatIsWrongIsSaidWithItsPlace) {
         {"listen = ['[::1]:1', '[::1]:1']", "f.toml:1: listen=[::1]:1 is said twice"},
         {"http = '127.0.0.1:9092'", "f.toml:1: http and listen are both 127.0.0.1:9092"},
         {"data = ''", "f.toml:1: data=: must be the path of a directory"},
-        {"data = '/a,/b'", "f.toml:1: data=/a,/b: must be one directory; several are not served yet"},
+        {"data = '/a,/b,/a'", "f.toml:1: data=/a,/b,/a: /a is said twice"},
         {"group.min.session.timeout.ms = 1800001",
          "f.toml:1: group.min.session.timeout.ms=1800001 is above group.max.session.timeout.ms=1800000"},
         {"log.cleaner.min.compaction.lag.ms = 2\nlog.cleaner.max.compaction.lag.ms = 1",
