@@ -121,6 +121,8 @@ public:
     virtual Result<void> rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
     // Names created, removed or renamed in this directory before the call survive power loss. Errors: io, not_found.
     virtual Result<void> sync_directory(const std::string& path) = 0;
+    // The same for several, at the same time where it can. An error is of one of them; the others may be synced.
+    virtual Result<void> sync_directories(std::span<const std::string> paths);
 
     // Locks `path` (a file, created when missing) for this process and writes its process id into it.
     // Errors: locked, with the holder's process id as detail; read_only; io.
@@ -156,6 +158,12 @@ Result<std::vector<std::byte>> read_file(Disk& disk, const std::string& path, ui
 // Replaces a small file so that a crash leaves the old or the new content, never a mixture: writes `path`.tmp, syncs
 // it, renames it over `path` and syncs the directory. Durable when it returns.
 Result<void> replace_file(Disk& disk, const std::string& path, Bytes content);
+// The same for several at once, in directories of their own: after an error each is old or new.
+struct Replacement {
+    std::string path;
+    Bytes content;  // must stay
+};
+Result<void> replace_files(Disk& disk, std::span<const Replacement> files);
 
 // "a/b" and "c" make "a/b/c"; parent_path("a/b/c") is "a/b".
 std::string join_path(const std::string& directory, const std::string& name);

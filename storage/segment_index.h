@@ -57,7 +57,8 @@ public:
         friend bool operator==(const State&, const State&) = default;
     };
 
-    // A new segment's index: what its files hold, if they exist, is overwritten by the first flush.
+    // A new segment's index: what its files hold, if they exist, is overwritten by the first flush, which makes none that
+    // would be empty before the segment is closed, or complete() was called.
     SegmentIndex(std::string directory, Offset base) : SegmentIndex(std::move(directory), base, State{}) {}
     // As saved by state() after a flush. Reads nothing; entries beyond the state's are overwritten.
     SegmentIndex(std::string directory, Offset base, const State& state);
@@ -67,7 +68,8 @@ public:
     static Result<SegmentIndex> open(Disk& disk, std::string directory, Offset base, SegmentEnd end);
 
     // The same where the power may have gone since the files were synced: entries that were being written behind synced
-    // ones put their whole page at risk, so the last page of each file is not believed. Columns end alike.
+    // ones put their whole page at risk, so the last page of each file is not believed. Columns end alike. A missing file
+    // has no entries.
     static Result<SegmentIndex> open_after_crash(Disk& disk, std::string directory, Offset base, SegmentEnd end);
 
     // A batch was appended at `at`. In order. Noting a batch again does nothing. Requires last_offset - base and `at`
@@ -76,6 +78,8 @@ public:
     void note(const BatchView& batch, BytePos at) { note(batch.last_offset(), at, batch.max_timestamp_ms()); }
     // The segment is rolled: the time index gets its last entry, the segment's largest timestamp. Flush afterwards.
     void close();
+    // Both files are to be there after the next flush, though one be empty: Kafka looks for them.
+    void complete() { complete_ = cut_ = true; }
 
     // A batch boundary at or before the batch that holds `offset`. The caller checks it: unless it is 0, a batch begins
     // there and its last offset is at or below `offset`; else the index is bad: rebuild. (If both hold, the answer is
@@ -101,7 +105,9 @@ public:
     // What must be synced at roll, and before a checkpoint's state speaks of it: both files, or none when synced() was
     // told of all that was flushed.
     Result<std::vector<std::unique_ptr<File>>> unsynced_files(Disk& disk) const;
-    void synced() { unsynced_ = false; }
+    // Whether the directory must be synced, too: a flush may have made a file.
+    bool names_unsynced() const { return names_unsynced_; }
+    void synced() { unsynced_ = names_unsynced_ = false; }
     // The first flush of an index made anew, into files that take the place of those there are: after power loss each is
     // as it was or whole. Durable when it returns. Requires that nothing was flushed.
     Result<void> replace(Disk& disk);
@@ -128,6 +134,8 @@ private:
     Result<std::vector<Entry>> read_page(Disk& disk, File& file, const Column& column, uint64_t page,
                                          uint64_t entries) const;
     Result<std::optional<Entry>> find(Disk& disk, const Column& column, int64_t key) const;
+    enum class Missing : uint8_t { corrupt, empty };
+    static Result<SegmentIndex> open(Disk& disk, std::string directory, Offset base, SegmentEnd end, Missing missing);
     Result<uint32_t> count_below(Disk& disk, const Column& column, uint64_t entries, SegmentEnd end) const;
     Result<void> load_last(Disk& disk);
     Result<void> flush_column(Disk& disk, const Column& column, std::span<const Entry> pending, uint32_t entries) const;
@@ -140,8 +148,10 @@ private:
     State state_;  // entries and time_entries count flushed ones, the rest speaks of all
     std::vector<Entry> pending_;
     std::vector<Entry> pending_times_;
-    bool cut_ = true;       // the files may hold more than state_ counts
+    bool cut_ = true;  // the files may hold more than state_ counts
+    bool complete_ = false;
     bool unsynced_ = true;  // what was flushed may be in the page cache alone
+    bool names_unsynced_ = true;
 };
 
 // Makes both index files of a segment again from its batches in [0, end), as closed when it is `rolled`. By replace():

@@ -46,6 +46,12 @@ Result<void> Store::go_on(CheckpointPass& pass, size_t until) {
     until = std::min(until, pass.partitions.size());
     while (pass.looked < until) {
         const size_t begin = pass.touched.size();
+        std::vector<Partition*> next;
+        for (size_t i = pass.looked; i < until && next.size() < partitions_at_once; ++i) {
+            Guard guard(pass.partitions[i]->shard().lock());
+            if (pass.partitions[i]->closed().at > 0) { next.push_back(pass.partitions[i]); }
+        }
+        TRY_VOID(make_directories(next));
         for (size_t i = 0; i < partitions_at_once && pass.looked < until; ++i) {
             Partition* partition = pass.partitions[pass.looked++];
             {
@@ -57,7 +63,7 @@ Result<void> Store::go_on(CheckpointPass& pass, size_t until) {
             if (pass.scope.exact) { TRY_VOID(cut_file(*partition)); }
             pass.touched.push_back({partition});
         }
-        TRY_VOID(sync_partitions(std::span(pass.touched).subspan(begin)));
+        TRY_VOID(sync_partitions(std::span(pass.touched).subspan(begin), pass.scope.clean));
     }
     return {};
 }
@@ -95,7 +101,8 @@ Result<void> Store::finish_rolled(Partition& partition) {
         Seal seal = segment->seal->finish(segment->lost_from.value_or(segment->end_offset), SealOrigin::append);
         if (partition.config().seal == SealKind::sha256) { TRY_VOID(chain_seal(partition, *file, seal)); }
         // A seal that survives names a file that does.
-        if (segment->names_unsynced && !mutated(Mutant::rolled_names)) { TRY_VOID(sync_names(partition, *segment)); }
+        const Named name[] = {{&partition, segment}};
+        if (segment->names_unsynced && !mutated(Mutant::rolled_names)) { TRY_VOID(sync_names(name)); }
         TRY_VOID(write_seal(disk(), partition.identity().directory, seal));
         {
             Guard guard(partition.shard().lock());
@@ -104,12 +111,11 @@ Result<void> Store::finish_rolled(Partition& partition) {
         std::vector<std::shared_ptr<File>> files;
         TRY_VOID(flush_index(partition, *segment, files));
         TRY_VOID(sync_files(files));
-        if (!mutated(Mutant::rolled_names)) { TRY_VOID(sync_names(partition, *segment)); }
+        if (!mutated(Mutant::rolled_names)) { TRY_VOID(sync_names(name)); }
         TRY_VOID(know_closed_segments(partition));
         Guard guard(partition.shard().lock());
         partition.closed_segments.push_back(
             {segment->base, segment->end_offset, bytes, segment->index->timestamp_ms_max(), checkpoint_number_ + 1});
-        partition.active().names_unsynced = partition.active().names_unsynced || segment->names_unsynced;
         partition.segments().erase(partition.segments().begin());
     }
 }
@@ -128,8 +134,8 @@ Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
     return {};
 }
 
-// All files of these together: no more are open for it than that.
-Result<void> Store::sync_partitions(std::span<Touched> touched) {
+// All files of these together: no more are open for it than that. `complete`: whoever looks next may be Kafka.
+Result<void> Store::sync_partitions(std::span<Touched> touched, bool complete) {
     TRY_VOID(in_time());
     std::vector<InFile> segments;
     for (Touched& one : touched) {
@@ -142,6 +148,7 @@ Result<void> Store::sync_partitions(std::span<Touched> touched) {
             const bool in_file = segment->file || partition.filled_from(segment->begin) > segment->begin;
             if (in_file && segment->end.value_or(partition.closed().at) > segment->begin) {
                 segments.emplace_back(&partition, segment.get(), std::exchange(segment->unsynced, false));
+                if (complete) { segment->index->complete(); }
             }
         }
     }
@@ -160,16 +167,17 @@ Result<void> Store::sync_partitions(std::span<Touched> touched) {
 // Of those that nothing was written to since only the index is looked at.
 Result<void> Store::sync_segments(std::span<const InFile> segments) {
     std::vector<std::shared_ptr<File>> files;
+    std::vector<Named> named;
     for (const auto [partition, segment, unsynced] : segments) {
         if (unsynced && !mutated(Mutant::segment_sync)) {
             TRY(auto file, segment_file(*partition, *segment));
             files.push_back(std::move(file));
         }
         TRY_VOID(flush_index(*partition, *segment, files));
-        if (segment->index_names_unsynced) { segment->names_unsynced = true; }
-        segment->index_names_unsynced = false;
-        if (segment->names_unsynced && !mutated(Mutant::segment_names)) { TRY_VOID(sync_names(*partition, *segment)); }
+        const bool names = segment->names_unsynced || segment->index->names_unsynced();
+        if (names && !mutated(Mutant::segment_names)) { named.push_back({partition, segment}); }
     }
+    TRY_VOID(sync_names(named));
     return sync_files(files);
 }
 

@@ -86,7 +86,6 @@ struct OpenSegment {
     std::atomic<bool> names_unsynced{false};  // the file's name is not yet known to survive
     bool unsynced = true;  // written without DSYNC, or cut, since its file was last synced; or an earlier opening's
     std::unique_ptr<SegmentIndex> index;
-    bool index_names_unsynced = true;   // its files' names, likewise
     std::unique_ptr<SealBuilder> seal;  // null until the partition is loaded for appending
     BytePos in_file(uint64_t at) const { return BytePos{static_cast<int64_t>(at - begin)}; }
 };
@@ -270,6 +269,7 @@ public:
         bool in_dirty_list = false;
         bool journaled = false;  // the journal may hold bytes of it that are still needed
         bool deleted = false;
+        bool has_directory = false;       // made or found by this opening
         std::atomic<bool> loaded{false};  // the unfinished block and the seal are in memory
         bool loading = false;             // somebody is reading them
         std::atomic<uint32_t> load_word{0};

@@ -40,7 +40,10 @@ Store::Store(const Environment& environment, std::string path, Options options, 
     engine_.segment_file = [this](Partition& partition, OpenSegment& segment) {
         return segment_file(partition, segment);
     };
-    engine_.sync_names = [this](Partition& partition, OpenSegment& segment) { return sync_names(partition, segment); };
+    engine_.sync_names = [this](Partition& partition, OpenSegment& segment) {
+        const Named one[] = {{&partition, &segment}};
+        return sync_names(one);
+    };
 }
 
 Store::~Store() {
@@ -552,13 +555,8 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
     bool made_now = false;
     auto file = disk().open(name, {.write = true, .direct = direct});
     if (!file && file.error().code == Code::not_found) {
-        auto made = disk().make_directory(identity.directory);
-        if (!made && made.error().code != Code::exists) { return std::unexpected(made.error()); }
-        if (made) { directories_made_.fetch_add(1); }
-        // A crash may have left a directory that does not say whose it is: whoever comes after a deletion must know.
-        if (made || !disk().info(join_path(identity.directory, partition_metadata_file_name))) {
-            TRY_VOID(write_partition_metadata(disk(), identity.directory, identity.topic_id));
-        }
+        Partition* const one[] = {&partition};
+        TRY_VOID(make_directories(one));
         file = disk().open(name, {.write = true, .create = true, .direct = direct});
         made_now = true;
     }
@@ -575,15 +573,49 @@ Result<std::shared_ptr<File>> Store::segment_file(Partition& partition, OpenSegm
     return opened;
 }
 
-Result<void> Store::sync_names(Partition& partition, OpenSegment& segment) {
-    if (!mutated(Mutant::partition_directory)) { TRY_VOID(disk().sync_directory(partition.identity().directory)); }
+// Each gets a directory that says whose it is, if there is none yet. Its topic may be deleted meanwhile: a deletion waits
+// for the checkpoint, or the fill, before it looks for directories.
+Result<void> Store::make_directories(std::span<Partition* const> partitions) {
+    const std::lock_guard one(making_lock_);
+    std::vector<Partition*> made_for;
+    std::vector<std::string> texts;
+    std::vector<Replacement> said;
+    texts.reserve(partitions.size());
+    for (Partition* partition : partitions) {
+        const Partition::Identity& identity = partition->identity();
+        {
+            Guard guard(partition->shard().lock());
+            if (partition->hooks.has_directory || partition->hooks.deleted) { continue; }
+        }
+        made_for.push_back(partition);
+        auto made = disk().make_directory(identity.directory);
+        if (!made && made.error().code != Code::exists) { return std::unexpected(made.error()); }
+        if (made) { directories_made_.fetch_add(1); }
+        std::string path = join_path(identity.directory, partition_metadata_file_name);
+        // A crash may have left a directory that does not say whose it is: whoever comes after a deletion must know.
+        if (!made && disk().info(path)) { continue; }
+        said.push_back({std::move(path), as_bytes(texts.emplace_back(format_partition_metadata(identity.topic_id)))});
+    }
+    TRY_VOID(replace_files(disk(), said));
+    for (Partition* partition : made_for) {
+        Guard guard(partition->shard().lock());
+        partition->hooks.has_directory = true;
+    }
+    return {};
+}
+
+Result<void> Store::sync_names(std::span<const Named> named) {
+    if (named.empty()) { return {}; }
+    std::vector<std::string> directories;
+    for (const Named& one : named) { directories.push_back(one.partition->identity().directory); }
+    if (!mutated(Mutant::partition_directory)) { TRY_VOID(disk().sync_directories(directories)); }
     const uint64_t made = directories_made_.load();
     if (directories_synced_.load() < made) {
         if (!mutated(Mutant::root_directory)) { TRY_VOID(disk().sync_directory(path())); }
         uint64_t synced = directories_synced_.load();
         while (synced < made && !directories_synced_.compare_exchange_weak(synced, made)) {}
     }
-    segment.names_unsynced = false;
+    for (const Named& one : named) { one.segment->names_unsynced = false; }
     return {};
 }
 

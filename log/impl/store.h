@@ -159,7 +159,12 @@ private:
     bool went_on();
     void close_some_files();  // under files_lock_
     Result<std::shared_ptr<File>> segment_file(Partition& partition, OpenSegment& segment);
-    Result<void> sync_names(Partition& partition, OpenSegment& segment);
+    Result<void> make_directories(std::span<Partition* const> partitions);
+    struct Named {
+        Partition* partition;
+        OpenSegment* segment;
+    };
+    Result<void> sync_names(std::span<const Named> named);
     void set_config(TopicTable& table, const std::shared_ptr<const TopicConfig>& config, bool reopen);
     Result<void> quiesce();
     Result<std::vector<MetadataRecord>> plan_topic(std::string_view name, NewTopic topic);
@@ -232,7 +237,7 @@ private:
         OpenSegment* segment;
         bool unsynced;
     };
-    Result<void> sync_partitions(std::span<Touched> touched);
+    Result<void> sync_partitions(std::span<Touched> touched, bool complete);
     Result<void> sync_segments(std::span<const InFile> segments);
     Result<void> carry_fragments(Shard& shard, uint64_t below, std::span<const Touched> touched);
     Result<void> cut_file(Partition& partition);
@@ -271,6 +276,7 @@ private:
     std::atomic<uint64_t> directories_made_{1};
     std::atomic<uint64_t> directories_synced_{0};
     // Before any shard's lock, never while one is held. Files of segments are opened under it, so it may take long.
+    std::mutex making_lock_;  // of directories; taken under files_lock_ or alone
     std::mutex files_lock_;
     std::shared_ptr<std::atomic<size_t>> files_open_ =
         std::make_shared<std::atomic<size_t>>(0);  // of segments, to write

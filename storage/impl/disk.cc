@@ -19,12 +19,25 @@ Result<uint64_t> run_one(Disk& disk, Io& request, const char* operation) {
     return fail_errno(request.os_errno, operation, fmt::format("{} at {}", request.file->path(), request.at.value));
 }
 
-// Writes `content` as the whole of `path` and syncs it. The name is not durable yet.
-Result<void> write_whole(Disk& disk, const std::string& path, Bytes content) {
-    TRY(auto file, disk.open(path, {.write = true, .create = true}));
-    TRY_VOID(disk.truncate(*file, 0));  // a crash may have left one of that name
-    if (!content.empty()) { TRY_VOID(write_at(disk, *file, BytePos{0}, content)); }
-    return mutated(Mutant::replace_sync) ? Result<void>{} : sync(disk, *file);
+std::string temporary_name(const Replacement& file) { return file.path + ".tmp"; }
+
+// Writes each content as the whole of a temporary file, and syncs them. The names are not durable yet.
+Result<void> write_temporaries(Disk& disk, std::span<const Replacement> files) {
+    std::vector<std::unique_ptr<File>> written;
+    std::vector<Io> syncs;
+    for (const Replacement& file : files) {
+        TRY(auto opened, disk.open(temporary_name(file), {.write = true, .create = true}));
+        TRY_VOID(disk.truncate(*opened, 0));  // a crash may have left one of that name
+        if (!file.content.empty()) { TRY_VOID(write_at(disk, *opened, BytePos{0}, file.content)); }
+        syncs.push_back({.kind = Io::Kind::sync, .file = opened.get()});
+        written.push_back(std::move(opened));
+    }
+    if (mutated(Mutant::replace_sync)) { return {}; }
+    disk.run(syncs);
+    for (const Io& one : syncs) {
+        if (one.os_errno != 0) { return fail_sync(one.os_errno, "disk.sync", one.file->path()); }
+    }
+    return {};
 }
 
 }  // namespace
@@ -81,13 +94,27 @@ Result<std::vector<std::byte>> read_file(Disk& disk, const std::string& path, ui
 }
 
 Result<void> replace_file(Disk& disk, const std::string& path, Bytes content) {
-    const std::string temporary = path + ".tmp";
-    if (auto written = write_whole(disk, temporary, content); !written) {
-        (void)disk.remove(temporary);  // gives its space back; the first error is the one that counts
+    const Replacement one[] = {{path, content}};
+    return replace_files(disk, one);
+}
+
+Result<void> replace_files(Disk& disk, std::span<const Replacement> files) {
+    if (auto written = write_temporaries(disk, files); !written) {
+        // Gives their space back; the first error is the one that counts.
+        for (const Replacement& file : files) { (void)disk.remove(temporary_name(file)); }
         return written;
     }
-    TRY_VOID(disk.rename(temporary, path));
-    return mutated(Mutant::replace_directory) ? Result<void>{} : disk.sync_directory(parent_path(path));
+    std::vector<std::string> directories;
+    for (const Replacement& file : files) {
+        TRY_VOID(disk.rename(temporary_name(file), file.path));
+        directories.push_back(parent_path(file.path));
+    }
+    return mutated(Mutant::replace_directory) ? Result<void>{} : disk.sync_directories(directories);
+}
+
+Result<void> Disk::sync_directories(std::span<const std::string> paths) {
+    for (const std::string& path : paths) { TRY_VOID(sync_directory(path)); }
+    return {};
 }
 
 std::string join_path(const std::string& directory, const std::string& name) {

@@ -98,7 +98,7 @@ std::string holder_of(int fd) {
 }  // namespace
 
 const SystemCalls& SystemCalls::kernel() {
-    static const SystemCalls calls{::preadv, ::pwritev2, ::fdatasync};
+    static const SystemCalls calls{::preadv, ::pwritev2, ::fdatasync, ::fsync};
     return calls;
 }
 
@@ -201,7 +201,9 @@ void PosixDisk::finish(Transfer& transfer) const {
         switch (transfer.io().kind) {
             case Io::Kind::read: result = calls_.preadv(file.fd(), pieces.data(), count, at); break;
             case Io::Kind::write: result = calls_.pwritev2(file.fd(), pieces.data(), count, at, 0); break;
-            case Io::Kind::sync: result = calls_.fdatasync(file.fd()); break;
+            case Io::Kind::sync:
+                result = file.directory() ? calls_.fsync(file.fd()) : calls_.fdatasync(file.fd());
+                break;
             case Io::Kind::write_durable:
                 if (!file.dsync_refused()) {
                     result = calls_.pwritev2(file.fd(), pieces.data(), count, at, RWF_DSYNC);
@@ -293,11 +295,17 @@ Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
     return {};
 }
 
+Result<std::unique_ptr<PosixFile>> PosixDisk::open_directory(const std::string& path) {
+    Descriptor directory(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    if (!directory.valid()) { return fail_sync(errno, "disk.sync_directory", path); }
+    return std::make_unique<PosixFile>(std::move(directory), path, 0, true);
+}
+
 Result<void> PosixDisk::sync_directory(const std::string& path) {
-    const Descriptor directory(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-    if (!directory.valid() || uninterrupted([&] { return ::fsync(directory.get()); }) != 0) {
-        return fail_sync(errno, "disk.sync_directory", path);
-    }
+    TRY(const auto directory, open_directory(path));
+    Io request{.kind = Io::Kind::sync, .file = directory.get()};
+    run({&request, 1});
+    if (request.os_errno != 0) { return fail_sync(request.os_errno, "disk.sync_directory", path); }
     return {};
 }
 

@@ -1,5 +1,5 @@
-// The POSIX room: plain calls, one request after the other. Also the base of the io_uring room, which differs in run() and
-// begin_read() only.
+// The POSIX room: plain calls, one request after the other. Also the base of the io_uring room, which differs in run(),
+// begin_read() and sync_directories() only.
 //
 // What failure leaves behind:
 //   write          any part of it may be in the file; `done` bytes at the front are.
@@ -23,6 +23,7 @@ struct SystemCalls {
     ssize_t (*preadv)(int fd, const iovec* pieces, int count, off_t at);
     ssize_t (*pwritev2)(int fd, const iovec* pieces, int count, off_t at, int flags);
     int (*fdatasync)(int fd);
+    int (*fsync)(int fd);  // of directories
 
     static const SystemCalls& kernel();
 };
@@ -46,10 +47,14 @@ private:
 
 class PosixFile final : public File {
 public:
-    PosixFile(Descriptor descriptor, std::string path, uint32_t direct_block_bytes)
-        : descriptor_(std::move(descriptor)), path_(std::move(path)), direct_block_bytes_(direct_block_bytes) {}
+    PosixFile(Descriptor descriptor, std::string path, uint32_t direct_block_bytes, bool directory = false)
+        : descriptor_(std::move(descriptor)),
+          path_(std::move(path)),
+          direct_block_bytes_(direct_block_bytes),
+          directory_(directory) {}
     const std::string& path() const override { return path_; }
     bool direct() const override { return direct_block_bytes_ != 0; }
+    bool directory() const { return directory_; }
     int fd() const { return descriptor_.get(); }
     uint32_t alignment() const { return direct() ? direct_block_bytes_ : 1; }
     bool dsync_refused() const { return dsync_refused_.load(std::memory_order_relaxed); }
@@ -59,6 +64,7 @@ private:
     Descriptor descriptor_;
     std::string path_;
     uint32_t direct_block_bytes_;  // 0: not direct
+    bool directory_;
     std::atomic<bool> dsync_refused_ = false;
 };
 
@@ -90,6 +96,8 @@ protected:
     // Tells a transfer that asked for it how long its file is.
     void answer_size(Transfer& transfer) const;
     static PosixFile& posix(File& file) { return static_cast<PosixFile&>(file); }
+    // To be synced; its errors are those of sync_directory().
+    static Result<std::unique_ptr<PosixFile>> open_directory(const std::string& path);
 
 private:
     // What a file system can do, found by trying in one of its directories.

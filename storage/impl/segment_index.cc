@@ -54,11 +54,17 @@ SegmentIndex::SegmentIndex(std::string directory, Offset base, const State& stat
     : directory_(std::move(directory)), base_(base), state_(state) {}
 
 Result<SegmentIndex> SegmentIndex::open(Disk& disk, std::string directory, Offset base, SegmentEnd end) {
+    return open(disk, std::move(directory), base, end, Missing::corrupt);
+}
+
+Result<SegmentIndex> SegmentIndex::open(Disk& disk, std::string directory, Offset base, SegmentEnd end,
+                                        Missing missing) {
     SegmentIndex index(std::move(directory), base);
     for (const Column* column : {&Column::offsets, &Column::times}) {
         auto info = disk.info(index.path(*column));
         if (!info) {
             if (info.error().code != Code::not_found) { return std::unexpected(info.error()); }
+            if (missing == Missing::empty) { continue; }
             return fail(Code::corrupt, "segment_index.open", index.path(*column) + " is missing");
         }
         // A file longer than any segment needs is not believed past that; a rest of an entry is a torn write.
@@ -71,7 +77,7 @@ Result<SegmentIndex> SegmentIndex::open(Disk& disk, std::string directory, Offse
 }
 
 Result<SegmentIndex> SegmentIndex::open_after_crash(Disk& disk, std::string directory, Offset base, SegmentEnd end) {
-    TRY(SegmentIndex index, open(disk, std::move(directory), base, end));
+    TRY(SegmentIndex index, open(disk, std::move(directory), base, end, Missing::empty));
     uint64_t bytes = uint64_t{index.state_.entries} * Column::offsets.entry_bytes;
     index.state_.entries = static_cast<uint32_t>(align_down(bytes, disk_block_bytes_min) / Column::offsets.entry_bytes);
     bytes = uint64_t{index.state_.time_entries} * Column::times.entry_bytes;
@@ -103,7 +109,10 @@ void SegmentIndex::note(Offset last_offset, BytePos at, int64_t timestamp_ms_max
     }
 }
 
-void SegmentIndex::close() { add_time_entry(); }
+void SegmentIndex::close() {
+    add_time_entry();
+    complete();
+}
 
 void SegmentIndex::add_time_entry() {
     if (state_.timestamp_ms_max <= state_.last_entry_timestamp_ms) { return; }
@@ -145,6 +154,10 @@ Result<void> SegmentIndex::flush(Disk& disk) {
     if (pending_.empty() && pending_times_.empty() && !cut_) { return {}; }
     cut_ = true;  // until both are written
     unsynced_ = true;
+    const auto made = [&](uint32_t before, const auto& pending) {
+        return before == 0 && (complete_ || !pending.empty());
+    };
+    if (made(state_.entries, pending_) || made(state_.time_entries, pending_times_)) { names_unsynced_ = true; }
     TRY_VOID(flush_column(disk, Column::offsets, pending_, state_.entries));
     TRY_VOID(flush_column(disk, Column::times, pending_times_, state_.time_entries));
     flushed();
@@ -175,20 +188,24 @@ void SegmentIndex::forget_flushed(const SegmentIndex& flushed_copy) {
     pending_times_.erase(pending_times_.begin(), pending_times_.begin() + (theirs.time_entries - state_.time_entries));
     state_.entries = theirs.entries;
     state_.time_entries = theirs.time_entries;
-    cut_ = flushed_copy.cut_;
+    cut_ = flushed_copy.cut_ || complete_ != flushed_copy.complete_;
     unsynced_ = flushed_copy.unsynced_;
+    names_unsynced_ = flushed_copy.names_unsynced_;
 }
 
 Result<void> SegmentIndex::flush_column(Disk& disk, const Column& column, std::span<const Entry> pending,
                                         uint32_t entries) const {
-    TRY(const auto file, disk.open(path(column), {.write = true, .create = true}));
+    const bool empty = entries == 0 && pending.empty();
+    const auto file = disk.open(path(column), {.write = true, .create = !empty || complete_});
+    if (!file && file.error().code == Code::not_found && empty) { return {}; }
+    if (!file) { return std::unexpected(file.error()); }
     const uint64_t begin = uint64_t{entries} * column.entry_bytes;
     const uint64_t end = begin + pending.size() * column.entry_bytes;
-    TRY(const uint64_t size, disk.size(*file));
+    TRY(const uint64_t size, disk.size(**file));
     if (size < begin) { return fail(Code::corrupt, "segment_index.flush", path(column) + " is too short"); }
-    if (size > end) { TRY_VOID(disk.truncate(*file, end)); }
+    if (size > end) { TRY_VOID(disk.truncate(**file, end)); }
     if (pending.empty()) { return {}; }
-    return write_at(disk, *file, BytePos{static_cast<int64_t>(begin)}, bytes_of(column, pending));
+    return write_at(disk, **file, BytePos{static_cast<int64_t>(begin)}, bytes_of(column, pending));
 }
 
 std::vector<std::byte> SegmentIndex::bytes_of(const Column& column, std::span<const Entry> entries) {
@@ -201,8 +218,11 @@ Result<std::vector<std::unique_ptr<File>>> SegmentIndex::unsynced_files(Disk& di
     std::vector<std::unique_ptr<File>> files;
     if (!unsynced_) { return files; }
     for (const Column* column : {&Column::offsets, &Column::times}) {
-        TRY(auto file, disk.open(path(*column), {.write = true}));
-        files.push_back(std::move(file));
+        auto file = disk.open(path(*column), {.write = true});
+        const bool empty = column == &Column::offsets ? state_.entries == 0 : state_.time_entries == 0;
+        if (!file && file.error().code == Code::not_found && empty && !complete_) { continue; }
+        if (!file) { return std::unexpected(file.error()); }
+        files.push_back(std::move(*file));
     }
     return files;
 }

@@ -9,6 +9,7 @@
 
 #include "storage/check.h"
 #include "storage/limits.h"
+#include "storage/try.h"
 
 namespace flowstone {
 namespace {
@@ -49,7 +50,9 @@ public:
             case Io::Kind::write_durable:
                 io_uring_prep_writev2(entry, request.fd, pieces, count, request.at, RWF_DSYNC);
                 break;
-            case Io::Kind::sync: io_uring_prep_fsync(entry, request.fd, IORING_FSYNC_DATASYNC); break;
+            case Io::Kind::sync:
+                io_uring_prep_fsync(entry, request.fd, request.directory ? 0 : IORING_FSYNC_DATASYNC);
+                break;
         }
         io_uring_sqe_set_data64(entry, slot);
     }
@@ -125,7 +128,8 @@ private:
             free_[free_count_++] = slot;
             return;
         }
-        rig_.ring->prepare(slot, {transfer.io().kind, file.fd(), transfer.remaining(), transfer.position()});
+        rig_.ring->prepare(
+            slot, {transfer.io().kind, file.fd(), transfer.remaining(), transfer.position(), file.directory()});
         queued_[queued_count_++] = slot;
     }
 
@@ -286,6 +290,21 @@ void UringDisk::run(std::span<Io> requests) {
     if (rig == nullptr) { return PosixDisk::run(requests); }
     const bool sound = Batch(*this, *rig, requests).run();
     give_back(sound ? std::move(rig) : nullptr);
+}
+
+Result<void> UringDisk::sync_directories(std::span<const std::string> paths) {
+    std::vector<std::unique_ptr<PosixFile>> open;
+    std::vector<Io> syncs;
+    for (const std::string& path : paths) {
+        TRY(auto directory, open_directory(path));
+        syncs.push_back({.kind = Io::Kind::sync, .file = directory.get()});
+        open.push_back(std::move(directory));
+    }
+    run(syncs);
+    for (const Io& one : syncs) {
+        if (one.os_errno != 0) { return fail_sync(one.os_errno, "disk.sync_directory", one.file->path()); }
+    }
+    return {};
 }
 
 std::unique_ptr<BackgroundRead> UringDisk::begin_read(const std::shared_ptr<File>& file, BytePos at,

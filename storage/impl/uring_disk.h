@@ -26,6 +26,7 @@ public:
         int fd;
         std::span<const iovec> pieces;  // valid until the completion, bytes included
         uint64_t at;
+        bool directory = false;  // a sync of one: of all that there is, not of data only
     };
     struct Completion {
         uint32_t slot;
@@ -57,6 +58,7 @@ public:
     ~UringDisk() override;
     const char* room() const override { return "io_uring"; }
     void run(std::span<Io> requests) override;
+    Result<void> sync_directories(std::span<const std::string> paths) override;
     std::unique_ptr<BackgroundRead> begin_read(const std::shared_ptr<File>& file, BytePos at,
                                                MutableBytes into) override;
     // Whether a ring can be had now; it is kept for the first call.

@@ -5,6 +5,7 @@
 
 #include "tests/log/log_world.h"
 #include "tests/sim/world/faulty_disk.h"
+#include "tests/sim/world/world_verify.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone {
@@ -115,6 +116,34 @@ TEST_F(CheckpointTest, AnIndexIsSyncedOnceForWhatWasWrittenToIt) {
     Log again = open_on(*crashed);
     Topic found = value_of(again.topic("events"));
     EXPECT_EQ(read(found, From(Offset{15})).size(), 5u);
+}
+
+TEST_F(CheckpointTest, AnIndexHasAFileOnceThereIsAnEntry) {
+    const std::string directory = "data/events-0";
+    const std::string index = "00000000000000000000.index";
+    const std::string times = "00000000000000000000.timeindex";
+    Log log = open();
+    Topic topic = make(log, "events");
+    fill(topic, 0, 1);
+    ASSERT_TRUE(log.checkpoint());
+    EXPECT_THAT(files(directory), testing::ElementsAre("00000000000000000000.log", "partition.metadata"));
+    {
+        const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+        Log again = open_on(*crashed);
+        topic = value_of(again.topic("events"));
+        EXPECT_EQ(read(topic).size(), 1u);
+        ASSERT_TRUE(topic.append(record("more")));
+        close(again);
+        EXPECT_THAT(files_on(*crashed, directory), testing::IsSupersetOf({index, times})) << "Kafka looks for them";
+    }
+    topic = value_of(log.topic("events"));
+    fill(topic, 1, 10);
+    ASSERT_TRUE(log.checkpoint());
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    EXPECT_THAT(files_on(*crashed, directory), testing::IsSupersetOf({index, times})) << "made behind the first sync";
+    EXPECT_EQ(verify_directory(*crashed, "data"), "");
+    close(log);
+    EXPECT_THAT(files(directory), testing::IsSupersetOf({index, times}));
 }
 
 TEST_F(CheckpointTest, AFileIsSyncedOnceForWhatWasWrittenToIt) {

@@ -62,12 +62,13 @@ ssize_t read_some(int fd, const iovec* pieces, int count, off_t at) {
 ssize_t write_some(int fd, const iovec* pieces, int count, off_t at, int flags) {
     return moved(pieces, count, [&](const iovec* some, int few) { return ::pwritev2(fd, some, few, at, flags); });
 }
+template <int (*Sync)(int)>
 int sync_some(int fd) {
-    if (!kernel->hit() || kernel->os_errno == 0) { return ::fdatasync(fd); }
+    if (!kernel->hit() || kernel->os_errno == 0) { return Sync(fd); }
     errno = kernel->os_errno;
     return -1;
 }
-constexpr SystemCalls calls_of_kernel{read_some, write_some, sync_some};
+constexpr SystemCalls calls_of_kernel{read_some, write_some, sync_some<::fdatasync>, sync_some<::fsync>};
 
 // Memory, where there is such a directory: this is about calls, not about the device.
 std::string make_root() {

@@ -86,7 +86,7 @@ int scripted_sync(int) {
     return result < 0 ? -1 : 0;
 }
 
-constexpr SystemCalls scripted_calls{scripted_read, scripted_write, scripted_sync};
+constexpr SystemCalls scripted_calls{scripted_read, scripted_write, scripted_sync, scripted_sync};
 
 // Performs requests like a kernel that ends the last one first, by the same script. Refuses to take requests, or takes
 // only some, by `submissions`.

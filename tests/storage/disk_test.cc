@@ -503,6 +503,24 @@ TEST_P(DiskContract, DroppingTheCacheLosesNothing) {
     EXPECT_EQ(content("a"), std::string(10'000, 'x'));
 }
 
+TEST_P(DiskContract, SeveralDirectoriesAreSyncedAtOnce) {
+    std::vector<std::string> all{root_};
+    for (int i = 0; i < 40; ++i) {
+        all.push_back(path("d" + std::to_string(i)));
+        ASSERT_TRUE(disk_->make_directory(all.back()));
+    }
+    const auto synced = disk_->sync_directories(all);
+    EXPECT_TRUE(synced) << synced.error().message();
+    EXPECT_TRUE(disk_->sync_directories({}));
+    all[20] = path("none");
+    const auto missing = disk_->sync_directories(all);
+    EXPECT_EQ(code_of(missing), Code::not_found);
+    EXPECT_THAT(missing.error().message(), testing::HasSubstr("none"));
+    file_with("a", "");
+    all[20] = path("a");
+    EXPECT_EQ(code_of(disk_->sync_directories(all)), Code::io);
+}
+
 TEST_P(DiskContract, FreeBytesAreKnown) {
     EXPECT_GT(value_of(disk_->free_bytes(root_)), 0u);
     EXPECT_EQ(code_of(disk_->free_bytes(path("none"))), Code::not_found);
@@ -526,6 +544,19 @@ TEST_P(DiskContract, ReplaceFileReplacesTheWhole) {
         EXPECT_THAT(names(), testing::ElementsAre("meta"));
     }
     EXPECT_EQ(code_of(replace_file(*disk_, path("none/meta"), {})), Code::not_found);
+}
+
+TEST_P(DiskContract, ReplaceFilesReplacesEachOrSaysWhy) {
+    ASSERT_TRUE(disk_->make_directory(path("d")));
+    file_with("one", "old");
+    const Replacement files[] = {{path("one"), as_bytes("first")}, {path("d/two"), as_bytes("second")}};
+    ASSERT_TRUE(replace_files(*disk_, files));
+    EXPECT_EQ(content("one"), "first");
+    EXPECT_EQ(content("d/two"), "second");
+    const Replacement bad[] = {{path("one"), as_bytes("third")}, {path("none/two"), {}}};
+    EXPECT_EQ(code_of(replace_files(*disk_, bad)), Code::not_found);
+    EXPECT_EQ(content("one"), "first");
+    EXPECT_THAT(names(), testing::ElementsAre("d/", "one"));
 }
 
 TEST_P(DiskContract, ALockKeepsASecondOneOutUntilItIsDropped) {
