@@ -13,7 +13,7 @@ namespace flowstone::bench {
 namespace {
 
 // Smaller than the default, so that ten seconds of small commits, or a million of them, come round three times.
-constexpr uint64_t paced_ring_bytes = 64u << 20;
+constexpr uint64_t paced_ring_bytes = 56u << 20;
 
 LogSetting paced_log(const Setting& setting) {
     return {.options = {.threads = setting.threads, .journal_bytes_max = paced_ring_bytes}};
@@ -194,7 +194,9 @@ Result<void> disturb(const Setting& setting, OurLog& ours, const std::atomic<boo
 Result<Outcome> commits_beside(const Setting& setting, const std::string& directory, bool disturbed) {
     const Source source(100);
     constexpr uint64_t per_second = 100'000;
-    TRY(const auto ours, OurLog::open(directory, paced_log(setting)));
+    // The ring that a program has unless it says otherwise, for long enough to come round it three times.
+    const double seconds = 2.4 * setting.seconds();
+    TRY(const auto ours, OurLog::open(directory, {.options = {.threads = setting.threads}}));
     TRY(Topic old, ours->log().create_topic(
                        "old", {.configs = {{"flowstone.durability", "memory"}, {"segment.bytes", "268435456"}}}));
     const Source large(4000);
@@ -203,7 +205,7 @@ Result<Outcome> commits_beside(const Setting& setting, const std::string& direct
     }
     TRY_VOID(ours->log().checkpoint());
     Outcome outcome;
-    outcome.records = static_cast<uint64_t>(per_second * setting.seconds());
+    outcome.records = static_cast<uint64_t>(per_second * seconds);
     outcome.bytes = outcome.records * 100;
     std::atomic<bool> stop{false};
     Result<void> disturbing;

@@ -399,18 +399,31 @@ Result<void> Store::end_checkpoint(CheckpointPass& pass) {
         const std::lock_guard persisted(persisted_lock_);
         for (const auto& [key, partition] : persisted_) { slot.partitions.push_back(partition); }
     }
-    TRY_VOID(in_time());
-    TRY_VOID(write_checkpoint(disk(), path(), slot));
-    checkpoint_number_ = slot.number;
-    for (size_t i = 0; i < shards_.size(); ++i) {
-        Guard guard(shards_[i]->lock());
-        // Either slot may be the one that survives: the older one's need counts.
-        shards_[i]->journal().release(mutated(Mutant::older_slot) ? first_needed[i]
-                                                                  : std::min(first_needed[i], last_first_needed_[i]));
-        last_first_needed_[i] = first_needed[i];
+    TRY(bool tight, put_slot(slot, first_needed));
+    if (tight) {
+        ++slot.number;
+        TRY(tight, put_slot(slot, first_needed));
     }
     close_idle_files(touched, scope.exact);
     return {};
+}
+
+// Either slot may be the one that survives: the older one's need counts. True when that keeps a ring more than half full
+// that would not be if both said the same.
+Result<bool> Store::put_slot(const Checkpoint& slot, std::span<const uint64_t> first_needed) {
+    TRY_VOID(in_time());
+    TRY_VOID(write_checkpoint(disk(), path(), slot));
+    checkpoint_number_ = slot.number;
+    bool tight = false;
+    for (size_t i = 0; i < shards_.size(); ++i) {
+        Guard guard(shards_[i]->lock());
+        Journal& journal = shards_[i]->journal();
+        const uint64_t both = std::min(first_needed[i], last_first_needed_[i]);
+        journal.release(mutated(Mutant::older_slot) ? first_needed[i] : both);
+        tight = tight || (both < first_needed[i] && journal.bytes_used() * 2 > journal.bytes());
+        last_first_needed_[i] = first_needed[i];
+    }
+    return tight;
 }
 
 // An idle partition costs no descriptor. Only a file whose every byte this checkpoint synced may be closed: the next one

@@ -227,6 +227,7 @@ private:
     Result<CheckpointPass> begin_checkpoint(CheckpointScope scope);
     Result<void> go_on(CheckpointPass& pass, size_t until);
     Result<void> end_checkpoint(CheckpointPass& pass);
+    Result<bool> put_slot(const Checkpoint& slot, std::span<const uint64_t> first_needed);
     Result<void> checkpoint_steps(CheckpointScope scope);
     Result<void> checkpoint_some(Shard& shard);
     void note_loss(const Result<void>& done);
