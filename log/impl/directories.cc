@@ -193,9 +193,14 @@ Result<Directories::Place> Directories::find(const std::shared_ptr<TopicTable>& 
     return Place{stores_[spot.directory], std::move(spot.topic)};
 }
 
-Store* Directories::store_of(const TopicTable& topic, int32_t number) {
+Epoch Directories::leader_epoch(const TopicTable& topic, int32_t number) {
     const auto spot = spot_of(topic, number);
-    return spot && spot->directory != nowhere ? stores_[spot->directory] : nullptr;
+    if (!spot || spot->directory == nowhere) { return Epoch{}; }
+    Store& store = *stores_[spot->directory];
+    if (spot->directory == 0) { return store.leader_epoch(topic, number); }
+    const auto table = spot->topic ? spot->topic : store.find_topic(topic.id);
+    // A directory that does not know the topic has nothing of it.
+    return table ? store.leader_epoch(*table, number) : store.first_epoch();
 }
 
 // The home's topic in another directory, made or adjusted there. Under changes_lock_.

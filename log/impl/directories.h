@@ -48,8 +48,8 @@ public:
         std::shared_ptr<TopicTable> topic;
     };
     Result<Place> find(const std::shared_ptr<TopicTable>& topic, int32_t number);
-    // The same without the waiting. Null: nowhere that is open, or no such partition.
-    Store* store_of(const TopicTable& topic, int32_t number);
+    // As Store's, without waiting. -1: it is nowhere that is open.
+    Epoch leader_epoch(const TopicTable& topic, int32_t number);
 
 private:
     static constexpr uint32_t nowhere = UINT32_MAX;

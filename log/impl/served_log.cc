@@ -137,11 +137,8 @@ Result<ServedPartition> ServedLog::partition(const ServedTopic& topic, int32_t n
 }
 
 Epoch ServedLog::leader_epoch(const ServedTopic& topic, int32_t number) const {
-    if (together_ == nullptr) { return store_.leader_epoch(*topic.table_, number); }
-    Store* const store = together_->store_of(*topic.table_, number);
-    if (store == nullptr) { return Epoch{}; }
-    const auto table = store->find_topic(topic.id());
-    return store->leader_epoch(table ? *table : *topic.table_, number);
+    return together_ == nullptr ? store_.leader_epoch(*topic.table_, number)
+                                : together_->leader_epoch(*topic.table_, number);
 }
 
 std::vector<EpochStart> ServedLog::epochs(ServedPartition partition) const {

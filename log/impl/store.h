@@ -102,6 +102,7 @@ public:
 
     // What batches appended now are of: the same before and after the first append of this opening.
     Epoch leader_epoch(const TopicTable& topic, int32_t number);
+    Epoch first_epoch() const { return epoch_after({}); }  // of a partition that has none yet
 
     // The partition, made on first use. Errors: out_of_range, not_found, io.
     Result<Partition*> partition(TopicTable& topic, int32_t number);
