@@ -31,17 +31,19 @@ using Paths = std::vector<std::string>;
 class BrokerDirectoriesTest : public BrokerTest {
 protected:
     static Options small() { return {.journal_bytes_max = 16u << 20, .reserve_bytes = 0}; }
-    Result<LogDirectories> open(const Paths& paths) {
+    Result<LogDirectories> open(const Paths& paths, uint32_t threads = 0) {
         Options options = small();
+        options.threads = threads;
         options.on_log = [this](std::string_view line) { lines_.emplace_back(line); };
         return LogDirectories::open({&faulty_, &clock_, &random_}, paths, options);
     }
-    void start_in(const Paths& paths, BrokerConfig config = {}) {
-        auto opened = open(paths);
+    void start_in(const Paths& paths, uint32_t threads = 0) {
+        auto opened = open(paths, threads);
         ASSERT_TRUE(opened) << opened.error().message();
         directories_.emplace(std::move(*opened));
-        broker_ = std::make_unique<Broker>(*directories_, network_, clock_, random_, std::move(config), false,
+        broker_ = std::make_unique<Broker>(*directories_, network_, clock_, random_, BrokerConfig{}, threads > 0,
                                            [this](std::string_view line) { lines_.emplace_back(line); });
+        time_passes_ = threads == 0;
         address_ = value_of(broker_->listen({"127.0.0.1", 9092}));
         pages_ = value_of(broker_->listen_http({"127.0.0.1", 9644}));
     }
@@ -215,8 +217,16 @@ TEST_F(BrokerDirectoriesTest, OfATopicThatWasDeletedAndMadeAgainNothingIsLeftInA
         EXPECT_EQ(put_to(client, 1), ErrorCode::unknown_topic_or_partition);
         make(client, "t", 4);
         for (int32_t i = 0; i < 4; ++i) { EXPECT_EQ(get_from(client, i).high_watermark, 0); }
+        make(client, "u", 2);
+        for (int32_t i = 0; i < 2; ++i) { ASSERT_EQ(put_to(client, i, "u"), ErrorCode::none); }
+        remove_topic(client, "u");
     }
     stop_all();
+    for (const std::string path : {"first", "second"}) {
+        Log alone = open_alone(path);
+        EXPECT_EQ(alone.topic("u").error().code, Code::not_found) << path;
+        ASSERT_TRUE(alone.close());
+    }
     for (const std::string path : {"first", "second"}) {
         EXPECT_THAT(names_in(path), Each(Not(StartsWith("t-")))) << path;
     }
@@ -448,6 +458,24 @@ TEST_F(BrokerDirectoriesTest, OneThatIsNotNamedAnyMoreLeavesItsPartitionsToNobod
     EXPECT_EQ(get_from(client, 1).high_watermark, 1);
 }
 
+TEST_F(BrokerDirectoriesTest, RecordsAreServedWhereTheyAreWhateverIsOnRecord) {
+    start_in({"first", "second"});
+    {
+        Client client(*this);
+        make(client, "t", 4);
+        ASSERT_EQ(put_to(client, 1), ErrorCode::none);
+    }
+    stop_all();
+    MetaProperties properties = value_of(read_meta_properties(disk_, "second"));
+    properties.directory_id = random_.uuid();
+    ASSERT_TRUE(write_meta_properties(disk_, "second", properties));
+    start_in({"first", "second"});
+    Client client(*this);
+    EXPECT_EQ(put_to(client, 1), ErrorCode::none);
+    EXPECT_EQ(get_from(client, 1).high_watermark, 2);
+    EXPECT_EQ(put_to(client, 3), ErrorCode::kafka_storage_error) << "nothing says that it is here";
+}
+
 TEST_F(BrokerDirectoriesTest, WhoeverIsFirstStaysFirst) {
     start_in({"first", "second"});
     stop_all();
@@ -499,6 +527,28 @@ TEST_F(BrokerDirectoriesTest, RecordsOfOnePartitionInTwoAreRefused) {
     start_in({"first", "second"});
     Client client(*this);
     EXPECT_EQ(get_from(client, 1).high_watermark, 1);
+}
+
+TEST_F(BrokerDirectoriesTest, ThreadsOfEachTellTheOneLoop) {
+    start_in({"first", "second"}, 2);
+    {
+        Client producer(*this);
+        Client consumer(*this);
+        make(producer, "t", 8);
+        for (int round = 0; round < 5; ++round) {
+            for (int32_t i = 0; i < 8; ++i) {
+                consumer.send(fetch("t", round, 30'000, i), fetch_version);
+                ASSERT_EQ(put_to(producer, i), ErrorCode::none);
+                const auto fetched = consumer.answer<kafka::FetchResponse>(fetch_version);
+                EXPECT_EQ(fetched.responses.at(0).partitions.at(0).high_watermark, round + 1);
+            }
+        }
+        EXPECT_THAT(get_page(pages_, "/metrics"), HasSubstr("flowstone_journal_commit_bytes_count"));
+    }
+    stop_all();
+    start_in({"first", "second"});
+    Client client(*this);
+    for (int32_t i = 0; i < 8; ++i) { EXPECT_EQ(get_from(client, i).high_watermark, 5); }
 }
 
 TEST_F(BrokerDirectoriesTest, RecordsAreDeletedWhereTheyAre) {
