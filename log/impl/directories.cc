@@ -24,6 +24,7 @@ Result<std::unique_ptr<Directories>> Directories::join(std::vector<Store*> store
     TRY_VOID(self.note_held());
     Store& home = *self.stores_.front();
     if (home.role() == Store::Role::alone) { TRY_VOID(home.set_role(Store::Role::first)); }
+    for (Store* const other : self.stores_ | std::views::drop(1)) { TRY_VOID(self.take_over_partitions(*other)); }
     for (Store* const other : self.stores_ | std::views::drop(1)) {
         auto done = self.bring_in_step(*other);
         if (!done && !other->failed()) { return std::unexpected(done.error()); }
@@ -77,6 +78,20 @@ Result<void> Directories::note_held() {
                         fmt::format("{}-{} has records in {} and in {}", topic->name, key.second,
                                     stores_[other->second]->path(), stores_[at]->path()));
         }
+    }
+    return {};
+}
+
+// Where Kafka kept its metadata log elsewhere, each directory tells of its own partitions only.
+Result<void> Directories::take_over_partitions(Store& other) {
+    Store& home = *stores_.front();
+    for (const TopicState& topic : other.topic_states()) {
+        const auto known = home.topic_state(topic.id);
+        const size_t more =
+            known ? topic.partitions.size() - std::min(known->partitions.size(), topic.partitions.size()) : 0;
+        if (more == 0) { continue; }
+        TRY_VOID(home.add_partitions(known->name, static_cast<int32_t>(topic.partitions.size()),
+                                     std::vector<Uuid>(more, other.directory_id())));
     }
     return {};
 }

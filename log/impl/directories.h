@@ -64,6 +64,7 @@ private:
     Result<void> check_roles() const;
     Result<void> check_topics(Store& other) const;
     Result<void> note_held();
+    Result<void> take_over_partitions(Store& other);
     Result<void> bring_in_step(Store& other);
 
     uint32_t directory_of(const TopicState& topic, int32_t number) const;

@@ -14,7 +14,6 @@
 namespace flowstone {
 namespace {
 
-
 const std::vector<std::string> paths{"first", "second"};
 
 class LogDirectoriesTest : public testing::Test {
@@ -147,6 +146,48 @@ TEST_F(LogDirectoriesTest, WhoeverWatchesIsToldOfAllOfThem) {
         EXPECT_GT(committed, 0u);
         EXPECT_THAT(served.moved(), testing::ElementsAre(place));
         EXPECT_EQ(put(served, topic, i, 3'000).error().code, Code::too_large);
+    }
+}
+
+// As Kafka leaves them: nothing in them is only ours, and its metadata log is in the first, or elsewhere.
+TEST_F(LogDirectoriesTest, ThoseThatKafkaWroteAreAdoptedTogether) {
+    for (const bool metadata_in_first : {true, false}) {
+        SimDisk disk;
+        {
+            LogDirectories directories = open(disk);
+            ServedLog served(directories);
+            const ServedTopic topic = value_of(served.create("t", 2, {}));
+            for (int32_t i = 0; i < 2; ++i) { ASSERT_TRUE(append(served, topic, i)); }
+            ASSERT_TRUE(directories.close());
+        }
+        for (const std::string& path : paths) {
+            for (const DirectoryEntry& entry : value_of(disk.list(path))) {
+                const std::string name = path + "/" + entry.name;
+                if (entry.name.starts_with("flowstone-")) { ASSERT_TRUE(disk.remove(name)); }
+                if (entry.name != "__cluster_metadata-0" || (metadata_in_first && path == "first")) { continue; }
+                for (const DirectoryEntry& file : value_of(disk.list(name))) {
+                    ASSERT_TRUE(disk.remove(name + "/" + file.name));
+                }
+                ASSERT_TRUE(disk.remove(name));
+            }
+        }
+        const Environment world{&disk, &clock_, &random_, {}};
+        Options options = small();
+        EXPECT_EQ(LogDirectories::open(world, paths, options).error().code, Code::unsupported);
+        options.adopt = true;
+        for (int start = 0; start < 2; ++start) {
+            LogDirectories directories = value_of(LogDirectories::open(world, paths, options));
+            ServedLog served(directories);
+            const auto topic = served.topic("t");
+            ASSERT_TRUE(topic);
+            ASSERT_EQ(topic->partitions(), 2);
+            for (int32_t i = 0; i < 2; ++i) {
+                EXPECT_EQ(end_of(served, *topic, i), start + 1);
+                ASSERT_TRUE(append(served, *topic, i));
+                EXPECT_EQ(served.directory_of(value_of(served.partition(*topic, i))), static_cast<size_t>(i));
+            }
+            options.adopt = false;
+        }
     }
 }
 
