@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "log/served_log.h"
 #include "storage/batch.h"
+#include "tests/sim/world/faulty_disk.h"
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
@@ -146,6 +149,37 @@ TEST_F(LogDirectoriesTest, WhoeverWatchesIsToldOfAllOfThem) {
         EXPECT_GT(committed, 0u);
         EXPECT_THAT(served.moved(), testing::ElementsAre(place));
         EXPECT_EQ(put(served, topic, i, 3'000).error().code, Code::too_large);
+    }
+}
+
+TEST_F(LogDirectoriesTest, AnyCallThatFailsInAnotherWhileItIsOpenedCostsOnlyThatOne) {
+    SimDisk disk;
+    {
+        LogDirectories directories = open(disk);
+        ServedLog served(directories);
+        const ServedTopic topic = value_of(served.create("t", 2, {}));
+        for (int32_t i = 0; i < 2; ++i) { ASSERT_TRUE(append(served, topic, i)); }
+    }
+    {
+        Log first = value_of(open_log({&disk, &clock_, &random_, {}}, "first", small()));
+        ASSERT_TRUE(first.alter_topic("t", {{"retention.ms", "5"}}));  // which the other is to be told
+        ASSERT_TRUE(first.close());
+    }
+    bool failed = true;
+    for (uint64_t call = 0; failed; ++call) {
+        SCOPED_TRACE(call);
+        const auto copy = disk.crash({.keep = Crash::Keep::everything});
+        FaultyDisk faulty(*copy);
+        faulty.only_paths_with("second");
+        faulty.fail_at(call, EIO, true);
+        auto opened = LogDirectories::open({&faulty, &clock_, &random_, {}}, paths, small());
+        ASSERT_TRUE(opened) << opened.error().message();
+        failed = faulty.failed().has_value();
+        ServedLog served(*opened);
+        const auto topic = served.topic("t");
+        ASSERT_TRUE(topic);
+        EXPECT_TRUE(append(served, *topic, 0));
+        if (!failed) { EXPECT_EQ(end_of(served, *topic, 1), 1); }
     }
 }
 
