@@ -143,11 +143,23 @@ void Shard::trim_tail() {
         const bool oldest = chunk == chunks.begin();
         if (!oldest || chunks.size() == 1 || chunk->filled < partition->duty_end(0)) {
             tail_.emplace_back(partition, begin);
+            fill_rolled_end(*partition);
             continue;
         }
         tail_bytes_ -= chunk->buffer->capacity();
         chunks.erase(chunk);
     }
+}
+
+// Where the next segment is written directly nobody else would fill the end of a finished one before the next checkpoint,
+// and until then no chunk behind it can go.
+void Shard::fill_rolled_end(Partition& partition) {
+    const Chunk& front = partition.chunks().front();
+    const uint64_t end = partition.duty_end(0);
+    const bool left = front.filled < end && partition.segment_of(front.begin).end;
+    if (!left || partition.visible().at < end || partition.hooks.in_stream_list) { return; }
+    partition.hooks.in_stream_list = true;
+    streaming_.push_back(&partition);
 }
 
 void Shard::note_journaled(Partition& partition) {

@@ -294,6 +294,7 @@ private:
     Result<void> reserve_space(const Write& write, File& file);
     Result<bool> fill_some(Guard& guard, Partition& partition, bool exact);
     void trim_tail();
+    void fill_rolled_end(Partition& partition);
     uint64_t fill_limit(const Partition& partition) const;
     static void wait_on(Guard& guard, std::atomic<uint32_t>& word);
     Result<void> in_time() const;

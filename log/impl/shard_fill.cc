@@ -105,7 +105,7 @@ Result<bool> Shard::fill(Guard& guard) {
     CHECK(!filling_);
     filling_ = true;
     Result<bool> result = false;
-    if (!streaming_.empty() && !streaming_.front()->hooks.filling) {
+    if (!streaming_.empty() && !streaming_.front()->hooks.filling && !streaming_.front()->hooks.writing) {
         Partition* partition = streaming_.front();
         streaming_.pop_front();
         result = fill_some(guard, *partition, false);

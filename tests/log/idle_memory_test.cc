@@ -37,6 +37,23 @@ TEST_F(IdleMemoryTest, APartitionThatHoldsARecordCostsEightKibibytes) {
     EXPECT_LE(heap + tail, partitions * bytes_each_max + disk);
 }
 
+// What goes straight to the files leaves the end of each finished segment behind.
+TEST_F(IdleMemoryTest, RecentBytesStayWithinTheirBudgetWhereverSegmentsEnd) {
+    constexpr uint64_t tail_bytes_max = 2u << 20;
+    Log log = open({.threads = 0, .tail_bytes_max = tail_bytes_max});
+    ServedLog served(log);
+    Topic topic = make(log, "events", {{"internal.segment.bytes", "1000000"}});
+    const std::string large(100'000, 'v');
+    uint64_t most = 0;
+    for (int i = 0; i < 200; ++i) {
+        // Each tenth through the journal, the end of a segment, too.
+        ASSERT_TRUE(topic.append(record(std::string_view(large).substr(0, i % 10 == 9 ? 20'000 : large.size()))));
+        most = std::max(most, served.memory().tail_bytes);
+    }
+    EXPECT_LE(most, tail_bytes_max + (2u << 20)) << "and two chunks that are being written";
+    EXPECT_EQ(read(topic).size(), 200u);
+}
+
 // A checkpoint that the ring asks for writes whole blocks: the last record is partly in the file and partly in memory.
 TEST_F(IdleMemoryTest, ABurstLeavesNothingBehindOnceACheckpointSawNoMore) {
     Log log = open({.journal_bytes_max = 16u << 20, .tail_bytes_max = 0});
