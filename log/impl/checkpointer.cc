@@ -95,8 +95,9 @@ Result<void> Store::finish_rolled(Partition& partition) {
         TRY_VOID(disk().truncate(*file, bytes));
         if (!mutated(Mutant::rolled_sync)) { TRY_VOID(sync(disk(), *file)); }
         if (!segment->seal) {  // recovered: its bytes were not hashed as they came
-            segment->seal = std::make_unique<SealBuilder>(partition.seal_place(segment->base));
-            TRY_VOID(read_back(partition, *segment, 0, bytes, [&](Bytes part) { segment->seal->update(part); }));
+            auto seal = std::make_unique<SealBuilder>(partition.seal_place(segment->base));
+            TRY_VOID(read_back(partition, *segment, 0, bytes, [&](Bytes part) { seal->update(part); }));
+            segment->seal = std::move(seal);
         }
         Seal seal = segment->seal->finish(segment->lost_from.value_or(segment->end_offset), SealOrigin::append);
         if (partition.config().seal == SealKind::sha256) { TRY_VOID(chain_seal(partition, *file, seal)); }

@@ -1,4 +1,6 @@
 // What an opening makes of what a crash left, case by case. Each was found by tests/sim/crash_test.cc.
+#include <cerrno>
+
 #include "tests/log/log_world.h"
 #include "tests/sim/world/faulty_disk.h"
 #include "tests/sim/world/world_verify.h"
@@ -116,6 +118,27 @@ TEST_F(RecoveryTest, ProvenBytesSurviveWhateverIsAppendedToTheirBlockLater) {
             EXPECT_EQ(found[1].second, numbered(1));
         }
     }
+}
+
+// What a rolled segment held before the crash is hashed from its file. That may fail, and is begun anew.
+TEST_F(RecoveryTest, ASealIsOfTheWholeSegmentThoughReadingItFailedOnce) {
+    {
+        Log log = open();
+        Topic topic = make(log, "events", {{small_segments, "4000"}});
+        fill(topic, 0, 3);
+        ASSERT_TRUE(log.checkpoint());
+        fill(topic, 3, 6);
+    }
+    FaultyDisk disk(disk_);
+    Log log = open_on(disk);
+    disk.only_paths_with("events-0/00000000000000000000.log");
+    disk.fail_at(FaultyDisk::Call::read, disk.calls(FaultyDisk::Call::read), EIO);
+    EXPECT_FALSE(log.checkpoint());
+    ASSERT_TRUE(disk.failed());
+    disk.heal();
+    ASSERT_TRUE(log.checkpoint());
+    close(log);
+    EXPECT_EQ(verify_directory(disk_, "data"), "");
 }
 
 // Bytes that only the journal brought back are not in the file yet when the memory that holds them is full.
