@@ -46,8 +46,6 @@ struct ThreadWorld {
     }
 };
 
-constexpr uint64_t direct_write_bytes_min = 64u
-                                            << 10;  // JOURNAL 2.3: from 16 KiB hurts small loads, from 256 KiB 1 GB/s
 constexpr uint64_t direct_backlog_bytes_max = 1u << 20;  // inline bytes that a direct write brings to the file with it
 constexpr size_t files_at_once = 32;                     // that are written together: a commit may speak of thousands
 constexpr uint64_t fill_piece_bytes = 256u << 10;        // JOURNAL 2.4
@@ -68,7 +66,7 @@ struct Engine {
     BufferPool& pool;
     std::string directory;
     uint32_t block_bytes = 4096;
-    uint64_t direct_bytes_min = direct_write_bytes_min;  // UINT64_MAX: never, but for batches no commit could carry
+    uint64_t direct_bytes_min;  // UINT64_MAX: never, but for batches no commit could carry
     Options options;
     uint32_t shard_count = 1;  // how many there are
     // Opens or makes the file of a segment, its directory too. Safe from any thread; blocks.

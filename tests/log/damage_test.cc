@@ -108,7 +108,7 @@ TEST_F(DamageTest, ALargeWriteThatIsNotWhatTheJournalSummedKeepsTheLogFromOpenin
     {
         Log log = open();
         Topic topic = make(log, "events");
-        ASSERT_TRUE(topic.append(record(std::string(100'000, 'x'))));
+        ASSERT_TRUE(topic.append(record(std::string(400'000, 'x'))));
     }
     const std::string segment = "events-0/00000000000000000000.log";
     const auto disk = copy();
@@ -252,7 +252,7 @@ TEST_F(JournalDamageTest, WhatIsBehindItOutlivesPowerLossSetAsideAndBroughtBack)
 TEST_F(JournalDamageTest, NothingIsDoubtedWhenTheSegmentHasWhatTheCommitHeld) {
     SimDisk disk;
     int64_t at = 0;
-    const std::string large(100'000, 'x');  // straight to the segment: the commit has place and sum only
+    const std::string large(400'000, 'x');  // straight to the segment: the commit has place and sum only
     {
         Log log = open_on(disk);
         Topic topic = make(log, "events");

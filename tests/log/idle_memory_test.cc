@@ -42,8 +42,8 @@ TEST_F(IdleMemoryTest, RecentBytesStayWithinTheirBudgetWhereverSegmentsEnd) {
     constexpr uint64_t tail_bytes_max = 2u << 20;
     Log log = open({.threads = 0, .tail_bytes_max = tail_bytes_max});
     ServedLog served(log);
-    Topic topic = make(log, "events", {{"internal.segment.bytes", "1000000"}});
-    const std::string large(100'000, 'v');
+    Topic topic = make(log, "events", {{"internal.segment.bytes", "3000000"}});
+    const std::string large(400'000, 'v');
     uint64_t most = 0;
     for (int i = 0; i < 200; ++i) {
         // Each tenth through the journal, the end of a segment, too.

@@ -109,7 +109,7 @@ TEST_F(LogTest, SessionsWithAndWithoutACloseFollowOneAnother) {
 }
 
 TEST_F(LogTest, LargeBatchesGoStraightToTheSegment) {
-    const std::string large(200'000, 'x');
+    const std::string large(400'000, 'x');
     {
         Log log = open();
         auto topic = log.create_topic("events");

@@ -63,7 +63,7 @@ TEST_F(RollReplayTest, WhatWasFilledInFrontOfADirectWriteSurvivesPowerLoss) {
         Topic topic = make(log, "events");
         fill(topic, 0, 50);  // half of the budget is filled, and not synced
         expected = read(topic);
-        const std::string large(100'000, 'x');
+        const std::string large(400'000, 'x');
         ASSERT_TRUE(topic.append(record(large)));
         expected.emplace_back(50, large);
     }
