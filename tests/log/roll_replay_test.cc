@@ -12,7 +12,7 @@ protected:
     static std::vector<std::pair<int64_t, std::string>> append(Topic& topic, int count) {
         std::vector<std::pair<int64_t, std::string>> expected;
         for (int i = 0; i < count; ++i) {
-            const std::string value(100'000, static_cast<char>('a' + i % 26));
+            const std::string value(400'000, static_cast<char>('a' + i % 26));
             const auto at = topic.append(record(value));
             EXPECT_TRUE(at) << at.error().message();
             expected.emplace_back(i, value);
@@ -25,7 +25,7 @@ TEST_F(RollReplayTest, TheEndOfARolledSegmentIsTakenFromTheJournalThoughTheNextO
     std::vector<std::pair<int64_t, std::string>> expected;
     {
         Log log = open();
-        Topic topic = make(log, "events", {{"segment.bytes", "1048576"}});
+        Topic topic = make(log, "events", {{"segment.bytes", "4194304"}});
         expected = append(topic, 35);
         // Replayed into memory, beside the writer.
         Log beside = open({.read_only = true});
