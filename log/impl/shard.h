@@ -311,7 +311,7 @@ private:
     std::vector<Partition*> open_;  // with an open batch
     std::deque<Partition*> dirty_;  // with chunks to fill, oldest first
     std::deque<Partition*>
-        streaming_;  // of `memory` topics, with a whole piece to fill: these do not wait for the budget
+        streaming_;  // with a whole piece of a `memory` topic, or the end of a finished segment, to fill now
     std::vector<Partition*> journaled_;
     std::deque<std::pair<Partition*, uint64_t>> tail_;  // chunks, oldest first, by where they begin
     size_t tail_moved_ = 0;                             // of them, at most: begin elsewhere now
