@@ -109,10 +109,22 @@ bool get_lost(ByteReader& in, std::vector<PartitionCheckpoint>& partitions) {
         const auto partition = std::ranges::find_if(partitions, [&](const PartitionCheckpoint& one) {
             return one.topic_id == topic && one.partition == number;
         });
-        if (partition == partitions.end() || lost.begin.value < 0 || lost.end < lost.begin) { return false; }
+        const bool in_range = lost.begin.value >= 0 && lost.end >= lost.begin && lost.segment_base.value >= 0 &&
+                              lost.position.value >= 0;
+        if (partition == partitions.end() || !in_range) { return false; }
         partition->lost = lost;
     }
     return count > 0 && !in.failed();
+}
+
+// A sum only says that nothing changed since it was taken.
+bool in_range(const PartitionCheckpoint& partition) {
+    const auto from_zero = [](Offset offset) { return offset.value >= 0; };
+    return partition.partition >= 0 && from_zero(partition.segment_base) &&
+           partition.boundary_offset >= partition.segment_base && from_zero(partition.log_start) &&
+           from_zero(partition.producers_end) && from_zero(partition.compacted_end) &&
+           partition.boundary <= partition.synced_bytes && partition.synced_bytes <= segment_bytes_limit &&
+           std::ranges::all_of(partition.epochs, from_zero, &EpochStart::start);
 }
 
 bool get(ByteReader& in, PartitionCheckpoint& partition) {
@@ -140,8 +152,7 @@ bool get(ByteReader& in, PartitionCheckpoint& partition) {
     }
     const Bytes producers = in.bytes(in.le<uint32_t>());
     partition.producers.assign(producers.begin(), producers.end());
-    return !in.failed() && partition.partition >= 0 && partition.segment_base.value >= 0 &&
-           partition.boundary <= partition.synced_bytes;
+    return !in.failed() && in_range(partition);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "storage/check.h"
 #include "storage/checksum.h"
 #include "storage/mutants.h"
+#include "storage/segment_index.h"
 
 namespace flowstone {
 namespace {
@@ -42,6 +43,13 @@ void put_head(std::byte* to, const EntryHead& head, uint32_t payload_bytes) {
     store_le<int64_t>(to + 48, head.next_offset.value);
     store_le<int32_t>(to + 56, static_cast<int32_t>(head.epoch.value));
     store_le<uint32_t>(to + 60, payload_bytes);
+}
+
+// A sum only says that nothing changed since it was taken.
+bool in_range(const EntryHead& head) {
+    return head.partition >= 0 && head.segment_base.value >= 0 && head.position.value >= 0 &&
+           head.position.value <= segment_bytes_limit && head.base_offset.value >= 0 &&
+           head.next_offset >= head.base_offset;
 }
 
 bool known_kind(uint32_t kind) { return kind >= 1 && kind <= static_cast<uint32_t>(EntryKind::swap); }
@@ -189,6 +197,7 @@ CommitFault parse_commit(Bytes bytes, const Uuid& ring, uint32_t file, uint32_t 
                       {load_le<int64_t>(at + 32)},
                       {load_le<int64_t>(at + 40)},
                       {load_le<int64_t>(at + 48)}};
+        if (!in_range(entry.head)) { return CommitFault::damaged; }
         entry.payload = rest.subspan(entry_head_bytes, payload_bytes);
         out.entries.push_back(entry);
         rest = rest.subspan(CommitWriter::entry_bytes(payload_bytes));

@@ -1,5 +1,7 @@
 #include "storage/checkpoint.h"
 
+#include <functional>
+
 #include <gtest/gtest.h>
 
 #include "tests/storage/value_of.h"
@@ -53,6 +55,31 @@ TEST(Checkpoint, RefusesALossThatEndsBeforeItBegins) {
     const auto after = decode_checkpoint(encode_checkpoint(before));
     ASSERT_FALSE(after);
     EXPECT_EQ(after.error().code, Code::corrupt);
+}
+
+// Its sum is right; nothing that is reckoned with later may be out of its range.
+TEST(Checkpoint, RefusesOffsetsAndSizesThatNoLogHas) {
+    const std::vector<std::function<void(PartitionCheckpoint&)>> wrongs = {
+        [](auto& one) { one.partition = -1; },
+        [](auto& one) { one.segment_base = Offset{-1}; },
+        [](auto& one) { one.segment_base = Offset{13}; },  // past the batch it begins with
+        [](auto& one) { one.boundary_offset = Offset{-1}; },
+        [](auto& one) { one.log_start = Offset{-1}; },
+        [](auto& one) { one.producers_end = Offset{-1}; },
+        [](auto& one) { one.compacted_end = Offset{-1}; },
+        [](auto& one) { one.boundary = 8193; },
+        [](auto& one) { one.synced_bytes = uint64_t{1} << 31; },
+        [](auto& one) { one.epochs.push_back({Epoch{3}, Offset{-1}}); },
+        [](auto& one) { one.lost = LostRange{.end = Offset{1}, .segment_base = Offset{-1}}; },
+        [](auto& one) { one.lost = LostRange{.end = Offset{1}, .position = BytePos{-1}}; },
+    };
+    for (size_t i = 0; i < wrongs.size(); ++i) {
+        Checkpoint checkpoint = two_partitions();
+        wrongs[i](checkpoint.partitions[1]);
+        const auto after = decode_checkpoint(encode_checkpoint(checkpoint));
+        ASSERT_FALSE(after) << i;
+        EXPECT_EQ(after.error().code, Code::corrupt) << i;
+    }
 }
 
 }  // namespace
