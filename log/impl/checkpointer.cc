@@ -128,8 +128,11 @@ Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
     const std::string& directory = partition.identity().directory;
     TRY(const auto last, last_seal_before(disk(), directory, seal.place.base));
     if (last) {
-        TRY(const Seal before, read_seal(disk(), directory, *last));
-        if (before.chain) { chain.previous = before.head(); }
+        const auto before = read_seal(disk(), directory, *last);
+        if (before && before->chain) { chain.previous = before->head(); }
+        // Damage there is for `segment verify` to name, and no reason to keep nothing more: the chain begins anew.
+        if (!before && before.error().code != Code::corrupt) { return std::unexpected(before.error()); }
+        if (!before) { log(fmt::format("the chain of seals begins anew: {}", before.error().message())); }
     }
     seal.chain = std::move(chain);
     return {};

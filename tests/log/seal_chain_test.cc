@@ -78,6 +78,25 @@ TEST_F(SealChainTest, GoesOnWhenEverythingWasTrimmed) {
     EXPECT_THAT(faults(kept), IsEmpty());
 }
 
+// What is broken stays broken, and named; what comes after it is kept all the same.
+TEST_F(SealChainTest, BeginsAnewBehindASealThatDoesNotHold) {
+    Log log = open();
+    Topic topic = make(log, "ledger", configs());
+    fill(topic, 0, 10);
+    ASSERT_TRUE(log.checkpoint());
+    const std::string path = join_path(directory, segment_file_name(Offset{0}, SegmentFile::seal));
+    auto bytes = value_of(read_file(disk_, path, seal_file_bytes_max));
+    bytes.back() ^= std::byte{1};
+    ASSERT_TRUE(replace_file(disk_, path, bytes));
+
+    fill(topic, 10, 40);
+    const auto checkpointed = log.checkpoint();
+    ASSERT_TRUE(checkpointed) << checkpointed.error().message();
+    EXPECT_EQ(read(topic).size(), 40u);
+    close(log);
+    EXPECT_THAT(faults(), ElementsAre("seal_corrupt"));
+}
+
 TEST_F(SealChainTest, AHeadIsFoundHoweverOftenItsSegmentWasCompacted) {
     Log log = open();
     Topic topic = make(log, "ledger", configs({{"cleanup.policy", "compact"}, {"min.cleanable.dirty.ratio", "0.01"}}));
