@@ -69,9 +69,11 @@ void Shard::plan_runs(Plan& out) {
 // Large writes go to the segment once and leave only place and sum in the journal (JOURNAL 2.3).
 void Shard::plan_direct(Run& run) {
     Partition& partition = *run.range.partition;
-    // A direct write whose commit never came is kept by the next opening, without the rest of its group.
+    // A direct write whose commit never came is kept by the next opening, without the rest of its group. Who waits to
+    // fill, such as the end of a finished segment, would never get at the files of a partition that is written directly
+    // by one commit after the other.
     if (run.grouped || run.range.kind != EntryKind::batches || partition.durability() != Durability::durable ||
-        partition.carry_due_at(run.range.begin) || partition.hooks.filling) {
+        partition.carry_due_at(run.range.begin) || partition.hooks.filling || partition.hooks.in_stream_list) {
         return;
     }
     const bool oversize = CommitWriter::entry_bytes(run.range.end - run.range.begin) > commit_bytes_max / 2;

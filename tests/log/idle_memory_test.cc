@@ -54,6 +54,23 @@ TEST_F(IdleMemoryTest, RecentBytesStayWithinTheirBudgetWhereverSegmentsEnd) {
     EXPECT_EQ(read(topic).size(), 200u);
 }
 
+// The committing thread is at the partition's file all the time, so that the end of a finished segment waits for its turn.
+TEST_F(IdleMemoryTest, RecentBytesStayWithinTheirBudgetWhileAThreadCommitsWithoutAPause) {
+    constexpr uint64_t tail_bytes_max = 2u << 20;
+    constexpr uint64_t dirty_bytes_max = 8u << 20;
+    Log log = open({.threads = 1, .dirty_bytes_max = dirty_bytes_max, .tail_bytes_max = tail_bytes_max});
+    ServedLog served(log);
+    Topic topic = make(log, "events", {{"internal.segment.bytes", "3000000"}});
+    const std::string large(400'000, 'v');
+    uint64_t most = 0;
+    for (int i = 0; i < 400; ++i) {
+        ASSERT_TRUE(topic.append_async(record(large)));
+        most = std::max(most, served.memory().tail_bytes);
+    }
+    EXPECT_LE(most, 2 * (tail_bytes_max + dirty_bytes_max)) << "of 160 MB";
+    close(log);
+}
+
 // A checkpoint that the ring asks for writes whole blocks: the last record is partly in the file and partly in memory.
 TEST_F(IdleMemoryTest, ABurstLeavesNothingBehindOnceACheckpointSawNoMore) {
     Log log = open({.journal_bytes_max = 16u << 20, .tail_bytes_max = 0});
