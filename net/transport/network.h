@@ -54,6 +54,12 @@ public:
     virtual Result<void> wait(int64_t timeout_ns, std::vector<NetworkEvent>& events) = 0;
     virtual void wake() = 0;
 
+    // Begins to connect, to one of the host's addresses: another one for each `attempt`, around. The connection is
+    // writable once it is there; that it could not be made is found by reading. A name is looked up before this returns.
+    // Errors: not_found (no such host), busy (no descriptors), io,
+    // unsupported, where there is a listening end only.
+    virtual Result<ConnectionId> connect(const HostPort& address, size_t attempt);
+
     // The next connection that waits at the listener; empty when none does. Errors: busy (no descriptors: try again
     // once one is free), io.
     virtual Result<std::optional<Accepted>> accept(ListenerId listener) = 0;
@@ -63,6 +69,10 @@ public:
     virtual Result<size_t> write(ConnectionId connection, std::span<const Bytes> pieces) = 0;
     virtual void close(uint64_t id) = 0;  // of a connection or a listener
 };
+
+inline Result<ConnectionId> Network::connect(const HostPort& /*address*/, size_t /*attempt*/) {
+    return fail(Code::unsupported, "network.connect");
+}
 
 // Errors: io.
 Result<std::unique_ptr<Network>> open_epoll_network();

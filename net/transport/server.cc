@@ -16,7 +16,6 @@ constexpr size_t direct_read_bytes_min = 16u << 10;    // less is read together 
 constexpr size_t bytes_per_turn_max = 1u << 20;        // of one connection, then it is another's turn
 constexpr size_t bytes_sent_at_once_max = 256u << 10;  // the same: a peer that fetches fast takes all there is
 constexpr size_t accepts_per_turn_max = 64;            // the same: a crowd at the door
-constexpr size_t pieces_per_write_max = 64;
 constexpr int64_t look_every_ms = 1'000;
 
 void add_once(std::vector<ListenerId>& listeners, ListenerId listener) {
@@ -173,7 +172,7 @@ void Server::touch(Connection& connection) {
 bool Server::may_read(const Connection& connection) const {
     return !held_ && !connection.dropped && connection.pauses == 0 && !connection.waits_for_memory &&
            !connection.close_when_sent && connection.slots.size() < limits_.requests_in_flight_max &&
-           connection.output_bytes < limits_.output_bytes_max;
+           connection.output.bytes() < limits_.output_bytes_max;
 }
 
 bool Server::wants_turn(const Connection& connection) const {
@@ -410,43 +409,17 @@ void Server::queue_ready(Connection& connection) {
             connection.close_reason = slot.reason;
         }
         if (slot.answer.frame.empty()) { continue; }
-        Outgoing& out = connection.output.emplace_back();
-        out.answer = std::move(slot.answer);
-        out.pieces = out.answer.frame.pieces();
-        connection.output_bytes += out.answer.frame.size();
+        connection.output.add(std::move(slot.answer.frame), std::move(slot.answer.pins));
     }
 }
 
 void Server::send(Connection& connection) {
-    size_t budget = bytes_sent_at_once_max;
-    while (!connection.output.empty() && connection.writable && !connection.dropped && budget > 0) {
-        std::array<Bytes, pieces_per_write_max> pieces;
-        size_t count = 0;
-        size_t bytes = 0;
-        for (const Outgoing& out : connection.output) {
-            for (size_t i = out.next_piece; i < out.pieces.size() && count < pieces.size() && bytes < budget; ++i) {
-                pieces[count] = out.pieces[i].first(std::min(out.pieces[i].size(), budget - bytes));
-                bytes += pieces[count++].size();
-            }
-            if (count == pieces.size() || bytes == budget) { break; }
-        }
-        const auto put = network_.write(connection.peer.connection, std::span(pieces).first(count));
-        if (!put) { return drop(connection, CloseReason::peer); }
-        counts_.bytes_out += *put;
-        connection.output_bytes -= *put;
+    if (!connection.output.empty() && connection.writable && !connection.dropped) {
+        const auto written = connection.output.write(network_, connection.peer.connection, bytes_sent_at_once_max);
+        if (!written) { return drop(connection, CloseReason::peer); }
+        counts_.bytes_out += written->bytes;
         connection.active_ms = now_ms();
-        if (*put < bytes) { connection.writable = false; }
-        budget -= *put;
-        size_t left = *put;
-        while (left > 0) {
-            Outgoing& out = connection.output.front();
-            Bytes& piece = out.pieces[out.next_piece];
-            const size_t taken = std::min(left, piece.size());
-            piece = piece.subspan(taken);
-            left -= taken;
-            if (piece.empty()) { ++out.next_piece; }
-            if (out.next_piece == out.pieces.size()) { connection.output.pop_front(); }
-        }
+        if (written->full) { connection.writable = false; }
     }
     if (connection.dropped || !connection.output.empty()) { return; }
     if (connection.close_when_sent) { return drop(connection, connection.close_reason); }
@@ -476,6 +449,14 @@ int64_t Server::frame_time_ms(const Connection& connection) const {
     return std::max(limits_.frame_time_ms, static_cast<int64_t>(connection.frame_size) * 1'000 / rate);
 }
 
+// Of a frame whose memory others wait for: as long as what has come of it takes at the least rate, and a little.
+int64_t Server::hurried_ms(const Connection& connection) const {
+    const int64_t rate = limits_.frame_bytes_per_second_min;
+    if (rate == 0) { return limits_.frame_time_ms; }
+    const auto come = static_cast<int64_t>(connection.frame_bytes);
+    return std::min(frame_time_ms(connection), 2 * look_every_ms + come * 1'000 / rate);
+}
+
 void Server::look_at_times() {
     const int64_t now = now_ms();
     if (now - times_looked_ms_ < look_every_ms) { return; }
@@ -492,9 +473,9 @@ void Server::look_at_times() {
         const bool arriving = connection.length_bytes > 0 && !connection.waits_for_memory;
         if (arriving && !may_read(connection)) { connection.frame_began_ms = now; }  // the time that passes is ours
         if (arriving && may_read(connection)) {
-            if (now - connection.frame_began_ms > frame_time_ms(connection)) {
-                drop(connection, CloseReason::frame_late);
-            }
+            const bool hurried = connection.frame != nullptr && !lane_of(connection).waiters.empty();
+            const int64_t patience = hurried ? hurried_ms(connection) : frame_time_ms(connection);
+            if (now - connection.frame_began_ms > patience) { drop(connection, CloseReason::frame_late); }
             continue;
         }
         // Who waits for our answer is not idle; who does not fetch it is.

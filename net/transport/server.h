@@ -5,7 +5,8 @@
 // wait for their answer, bytes that a peer does not fetch, memory of all frames together, and the time a frame may take to
 // arrive. A frame's memory is reserved whole before its body is read, first come first served; until there is room nothing
 // is read from that connection. Large frames have half of the memory at most, and get it: who claims some and sends nothing
-// keeps small ones from nobody. A peer that ends its side is answered what it asked before, for as long as a frame may take
+// keeps small ones from nobody. While others wait for a frame's memory it has to come at the least rate from its first seconds
+// on, so that crowds which claim and send nothing keep it for seconds, not for the whole time of a frame. A peer that ends its side is answered what it asked before, for as long as a frame may take
 // to arrive.
 // Every connection that is closed by us is counted by its reason.
 //
@@ -26,6 +27,7 @@
 
 #include "net/kafka/gather.h"
 #include "net/transport/network.h"
+#include "net/transport/output.h"
 #include "storage/buffer.h"
 #include "storage/clock.h"
 #include "storage/limits.h"
@@ -167,11 +169,6 @@ private:
         CloseReason reason = CloseReason::peer;
         Answer answer;
     };
-    struct Outgoing {
-        Answer answer;
-        std::vector<Bytes> pieces;
-        size_t next_piece = 0;
-    };
     struct Connection {
         Peer peer;
         bool readable = false;
@@ -196,8 +193,7 @@ private:
         // Answers.
         std::deque<Slot> slots;
         uint64_t first_slot = 0;
-        std::deque<Outgoing> output;
-        size_t output_bytes = 0;
+        Output output;
         bool close_when_sent = false;
         CloseReason close_reason = CloseReason::peer;
     };
@@ -229,6 +225,7 @@ private:
     void drop(Connection& connection, CloseReason reason);
     void look_at_times();
     int64_t frame_time_ms(const Connection& connection) const;
+    int64_t hurried_ms(const Connection& connection) const;
     void wake_memory_waiters();
     void forget_dropped();
     Slot* slot_of(AnswerSlot slot);

@@ -45,7 +45,7 @@ public:
         address_ = must(broker_->listen({"127.0.0.1", 9092}));
     }
     void take(Bytes input) {
-        const auto socket = must(network_.connect(address_));
+        const auto socket = must(network_.dial(address_));
         for (size_t pieces = 0; pieces < pieces_max && input.size() >= 2; ++pieces) {
             const auto head = load_be<uint16_t>(input.data());
             input = input.subspan(2);

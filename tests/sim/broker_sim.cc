@@ -37,7 +37,7 @@ void SimClient::turn() {
     if (!socket_) {
         const auto address = sim_.address();
         if (!address) { return; }
-        const auto connected = sim_.network().connect(*address);
+        const auto connected = sim_.network().dial(*address);
         if (!connected) { return; }
         socket_ = *connected;
     }

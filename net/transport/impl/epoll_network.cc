@@ -69,23 +69,32 @@ HostPort name_of(int socket, int (*ask)(int, sockaddr*, socklen_t*)) {
     return address_of(name);
 }
 
+using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+// One at least.
+Result<Addresses> look_up(const HostPort& address, int flags, const char* operation) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = flags | AI_NUMERICSERV;
+    addrinfo* found = nullptr;
+    const std::string port = std::to_string(address.port);
+    const int error = getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(), port.c_str(), &hints, &found);
+    if (error != 0) {
+        return fail(Code::not_found, operation, fmt::format("{}: {}", address.to_string(), gai_strerror(error)));
+    }
+    return Addresses(found, &freeaddrinfo);
+}
+
+bool no_descriptors(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
+
+constexpr uint32_t connection_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
 class EpollNetwork final : public Network {
 public:
     EpollNetwork(Descriptor epoll, Descriptor event) : epoll_(std::move(epoll)), event_(std::move(event)) {}
 
     Result<Listener> listen(const HostPort& address) override {
-        addrinfo hints{};
-        hints.ai_socktype = SOCK_STREAM;
-        hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-        addrinfo* found = nullptr;
-        const std::string port = std::to_string(address.port);
-        const int error =
-            getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(), port.c_str(), &hints, &found);
-        if (error != 0) {
-            return fail(Code::not_found, "network.listen",
-                        fmt::format("{}: {}", address.to_string(), gai_strerror(error)));
-        }
-        const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, &freeaddrinfo);
+        TRY(const Addresses found, look_up(address, AI_PASSIVE, "network.listen"));
         Descriptor socket(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
         if (socket.get() < 0) { return fail_errno(errno, "network.listen", address.to_string()); }
         const int on = 1;
@@ -96,6 +105,25 @@ public:
         const HostPort bound = name_of(socket.get(), getsockname);
         TRY(const uint64_t id, add(std::move(socket), EPOLLIN | EPOLLET));
         return Listener{id, bound};
+    }
+
+    Result<ConnectionId> connect(const HostPort& address, size_t attempt) override {
+        TRY(const Addresses found, look_up(address, 0, "network.connect"));
+        size_t count = 0;
+        for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) { ++count; }
+        const addrinfo* chosen = found.get();
+        for (size_t skip = attempt % count; skip > 0; --skip) { chosen = chosen->ai_next; }
+        Descriptor socket(::socket(chosen->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        if (socket.get() < 0) {
+            if (no_descriptors(errno)) { return fail(Code::busy, "network.connect", "no descriptors are left"); }
+            return fail_errno(errno, "network.connect", address.to_string());
+        }
+        const int on = 1;
+        setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (::connect(socket.get(), chosen->ai_addr, chosen->ai_addrlen) != 0 && errno != EINPROGRESS) {
+            return fail_errno(errno, "network.connect", address.to_string());
+        }
+        return add(std::move(socket), connection_events);
     }
 
     Result<void> wait(int64_t timeout_ns, std::vector<NetworkEvent>& events) override {
@@ -133,7 +161,7 @@ public:
             accept4(number(listener), reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (socket.get() < 0) {
             if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) { return std::optional<Accepted>(); }
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            if (no_descriptors(errno)) {
                 return fail(Code::busy, "network.accept", "no descriptors are left");
             }
             return fail_errno(errno, "network.accept");
@@ -141,7 +169,7 @@ public:
         const int on = 1;
         setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         const HostPort local = name_of(socket.get(), getsockname);
-        TRY(const uint64_t id, add(std::move(socket), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET));
+        TRY(const uint64_t id, add(std::move(socket), connection_events));
         return std::optional(Accepted{id, address_of(from), local});
     }
 

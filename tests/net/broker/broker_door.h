@@ -70,7 +70,7 @@ protected:
         return answer.responses.at(0).partitions.at(0);
     }
     std::string get_page(const HostPort& pages, const std::string& path) {
-        const auto socket = value_of(network_.connect(pages));
+        const auto socket = value_of(network_.dial(pages));
         const std::string request = "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         network_.send(socket, as_bytes(request));
         std::string out;

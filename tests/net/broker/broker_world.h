@@ -50,7 +50,7 @@ protected:
     class Client {
     public:
         explicit Client(BrokerWorld& world, std::string id = "test")
-            : world_(world), id_(std::move(id)), socket_(value_of(world.network_.connect(world.address_))) {}
+            : world_(world), id_(std::move(id)), socket_(value_of(world.network_.dial(world.address_))) {}
 
         void send_bytes(Bytes bytes) {
             for (int rounds = 0; !bytes.empty(); ++rounds) {

@@ -75,7 +75,7 @@ protected:
         address_ = value_of(server_->listen({"127.0.0.1", 9092})).address;
     }
     SocketId connect(const HostPort& from = {"127.0.0.1", 40'000}) {
-        const SocketId socket = value_of(network_->connect(address_, from));
+        const SocketId socket = value_of(network_->dial(address_, from));
         settle();
         return socket;
     }
@@ -398,7 +398,7 @@ TEST_F(ServerTest, AnAddressHasSoManyConnectionsAndTheNextIsClosedAtOnce) {
 TEST_F(ServerTest, ACrowdAtTheDoorLeavesTheOthersTheirTurn) {
     start();
     const SocketId guest = connect();
-    for (int i = 0; i < 1'000; ++i) { ASSERT_TRUE(network_->connect(address_)); }
+    for (int i = 0; i < 1'000; ++i) { ASSERT_TRUE(network_->dial(address_)); }
     network_->send(guest, frame_of("served"));
     round(0);
     EXPECT_LT(server_->connection_count(), 200u);
@@ -501,6 +501,39 @@ TEST_F(ServerTest, TheMemoryOfAllFramesIsBoundedAndWhoCameFirstIsServedFirst) {
     EXPECT_THAT(keeper_.texts(), ElementsAre(std::string(600, '2'), std::string(300, '3')));
     EXPECT_EQ(server_->frames_bytes(), 900u);
     EXPECT_EQ(clock_.wall_ms(), now);
+}
+
+TEST_F(ServerTest, ACrowdThatClaimsAllMemoryAndSendsNothingKeepsItForSeconds) {
+    start({.frames_bytes_max = 1'000, .frame_time_ms = 30'000, .frame_bytes_per_second_min = 100});
+    std::vector<SocketId> crowd;
+    for (int i = 0; i < 5; ++i) {
+        crowd.push_back(connect());
+        send(crowd.back(), length_only(200));
+    }
+    pass(5'000);
+    EXPECT_EQ(server_->connection_count(), 5u) << "nobody waits for it";
+    const SocketId other = connect();
+    send(other, frame_of(std::string(300, 'o')));
+    for (int second = 0; second < 3; ++second) { pass(1'000); }
+    EXPECT_THAT(keeper_.texts(), ElementsAre(std::string(300, 'o')));
+    EXPECT_EQ(closed(CloseReason::frame_late), 5u);
+}
+
+TEST_F(ServerTest, WhileOthersWaitForItsMemoryAFrameThatComesAtTheLeastRateIsLeftAlone) {
+    start({.frames_bytes_max = 1'000, .frame_time_ms = 30'000, .frame_bytes_per_second_min = 100});
+    const SocketId steady = connect();
+    const auto frame = frame_of(std::string(900, 's'));
+    send(steady, Bytes(frame).first(4));
+    const SocketId other = connect();
+    send(other, frame_of(std::string(300, 'o')));
+    for (size_t at = 4; at < frame.size(); at += 100) {
+        pass(1'000);
+        send(steady, Bytes(frame).subspan(at, std::min<size_t>(100, frame.size() - at)));
+    }
+    pass(1'000);
+    ASSERT_FALSE(keeper_.texts().empty());
+    EXPECT_EQ(keeper_.texts().front(), std::string(900, 's'));
+    EXPECT_EQ(closed(CloseReason::frame_late), 0u);
 }
 
 TEST_F(ServerTest, WhatWaitsForMemoryGoesOnAsSoonAsThereIsSome) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "storage/check.h"
+#include "storage/try.h"
 
 namespace flowstone {
 
@@ -114,7 +115,7 @@ void SimNetwork::close(uint64_t id) {
 
 // --- the clients' end --------------------------------------------------------------------------------------------------
 
-Result<SimNetwork::SocketId> SimNetwork::connect(const HostPort& to, const HostPort& from) {
+Result<SimNetwork::SocketId> SimNetwork::dial(const HostPort& to, const HostPort& from) {
     for (const auto& [listener, address] : listeners_) {
         if (address != to) { continue; }
         const ConnectionId id = next_id_++;
@@ -166,6 +167,69 @@ void SimNetwork::lose_server() {
 void SimNetwork::reset(SocketId socket) {
     links_.at(socket).broken = true;
     links_.at(socket).tell_readable = true;
+}
+
+bool SimNetwork::broken(SocketId socket) const { return links_.at(socket).broken; }
+
+// --- a client's door ---------------------------------------------------------------------------------------------------
+
+Result<ConnectionId> SimClientNetwork::connect(const HostPort& address, size_t /*attempt*/) {
+    TRY(const SimNetwork::SocketId socket, servers_.dial(address));
+    sockets_.emplace(socket, Socket());
+    return socket;
+}
+
+Result<void> SimClientNetwork::wait(int64_t /*timeout_ns*/, std::vector<NetworkEvent>& events) {
+    for (auto& [id, socket] : sockets_) {
+        const auto came = servers_.receive(id);
+        socket.received.insert(socket.received.end(), came.begin(), came.end());
+        const bool over = servers_.closed_by_server(id) || servers_.broken(id);
+        const bool ended = over && !std::exchange(socket.end_told, over);
+        const bool readable = std::exchange(socket.tell_readable, false) || !came.empty() || ended;
+        const bool writable = std::exchange(socket.tell_writable, false);
+        if (readable || writable) { events.push_back({id, readable, writable}); }
+    }
+    return {};
+}
+
+Result<ReadBytes> SimClientNetwork::read(ConnectionId connection, MutableBytes into) {
+    Socket& socket = sockets_.at(connection);
+    if (servers_.broken(connection)) { return fail(Code::io, "network.read", "the connection was reset"); }
+    auto& bytes = socket.received;
+    if (bytes.empty()) { return ReadBytes{0, servers_.closed_by_server(connection)}; }
+    const size_t wanted = std::min(into.size(), bytes.size());
+    const size_t count = random_.below(2) == 0 ? wanted : 1 + random_.below(wanted);
+    std::copy_n(bytes.begin(), count, into.begin());
+    bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count));
+    // Fewer than asked for tells the reader that no more is there, so what is held back is told of again.
+    socket.tell_readable = count < into.size() && (!bytes.empty() || servers_.closed_by_server(connection));
+    return ReadBytes{count, false};
+}
+
+Result<size_t> SimClientNetwork::write(ConnectionId connection, std::span<const Bytes> pieces) {
+    Socket& socket = sockets_.at(connection);
+    if (servers_.broken(connection) || servers_.closed_by_server(connection)) {
+        return fail(Code::io, "network.write", "the peer is gone");
+    }
+    size_t put = 0;
+    for (const Bytes piece : pieces) {
+        const size_t wanted = random_.below(2) == 0 ? piece.size() : 1 + random_.below(piece.size());
+        const size_t count = servers_.send(connection, piece.first(wanted));
+        put += count;
+        if (count < piece.size()) {
+            socket.tell_writable = true;
+            break;
+        }
+    }
+    return put;
+}
+
+void SimClientNetwork::close(uint64_t id) {
+    if (sockets_.erase(id) > 0) { servers_.hang_up(id); }
+}
+
+void SimClientNetwork::break_all() {
+    for (const auto& [id, socket] : sockets_) { servers_.reset(id); }
 }
 
 }  // namespace flowstone

@@ -42,10 +42,11 @@ public:
     // --- the clients' end ---
     using SocketId = uint64_t;
     // Errors: not_found, when nobody listens there.
-    Result<SocketId> connect(const HostPort& to, const HostPort& from = {"127.0.0.1", 40'000});
+    Result<SocketId> dial(const HostPort& to, const HostPort& from = {"127.0.0.1", 40'000});
     size_t send(SocketId socket, Bytes bytes);        // how many were taken
     std::vector<std::byte> receive(SocketId socket);  // what has come
     bool closed_by_server(SocketId socket) const;     // and everything before it was received
+    bool broken(SocketId socket) const;
     void hang_up(SocketId socket);
     void reset(SocketId socket);  // without a word: the server's next call fails
     size_t open_connections() const { return connections_; }
@@ -87,6 +88,35 @@ private:
     uint16_t next_port_ = 50'000;
     size_t connections_ = 0;
     std::atomic<bool> woken_ = false;
+};
+
+// The door of a client to servers of a SimNetwork, as mean as theirs. wait() never sleeps, nor does it move the clock.
+class SimClientNetwork final : public Network {
+public:
+    explicit SimClientNetwork(SimNetwork& servers, uint64_t seed = 1) : servers_(servers), random_(seed) {}
+
+    Result<Listener> listen(const HostPort& /*address*/) override { return fail(Code::unsupported, "network.listen"); }
+    Result<ConnectionId> connect(const HostPort& address, size_t attempt) override;
+    Result<void> wait(int64_t timeout_ns, std::vector<NetworkEvent>& events) override;
+    void wake() override {}
+    Result<std::optional<Accepted>> accept(ListenerId /*listener*/) override { return std::optional<Accepted>(); }
+    Result<ReadBytes> read(ConnectionId connection, MutableBytes into) override;
+    Result<size_t> write(ConnectionId connection, std::span<const Bytes> pieces) override;
+    void close(uint64_t id) override;
+    size_t open_connections() const { return sockets_.size(); }
+    // Every connection breaks without a word, at whatever byte it had come to.
+    void break_all();
+
+private:
+    struct Socket {
+        std::vector<std::byte> received;
+        bool end_told = false;
+        bool tell_readable = false;
+        bool tell_writable = true;
+    };
+    SimNetwork& servers_;
+    SimRandom random_;
+    std::map<SimNetwork::SocketId, Socket> sockets_;
 };
 
 }  // namespace flowstone
