@@ -33,13 +33,9 @@
 #include <flowstone/ids.h>
 #include <flowstone/record.h>
 #include <flowstone/result.h>
-
-#define FLOWSTONE_VERSION "0.1.0"
+#include <flowstone/version.h>
 
 namespace flowstone {
-
-// The version of the library that is running, which may be newer than FLOWSTONE_VERSION.
-FLOWSTONE_EXPORT const char* version();
 
 // What an acknowledgement and a read promise; a property of the topic (`flowstone.durability`).
 enum class Durability : uint8_t {

@@ -94,9 +94,10 @@ private:
 // Write into the header of a whole batch. Offset and epoch leave the checksum right.
 void patch_base_offset(MutableBytes batch, Offset base_offset);
 void patch_epoch(MutableBytes batch, Epoch epoch);
-// These two make the checksum again. Log append time is every record's time from then on (SERVE.md rule 1).
+// These make the checksum again. Log append time is every record's time from then on (SERVE.md rule 1).
 void patch_log_append_time(MutableBytes batch, int64_t timestamp_ms);
 void patch_max_timestamp(MutableBytes batch, int64_t timestamp_ms);
+void patch_producer(MutableBytes batch, int64_t producer_id, int16_t producer_epoch, int32_t base_sequence);
 
 // Walks the records of one batch, decompressing at most once. Forward only. Any bytes are safe to walk, and the
 // checksum is not looked at: see crc_matches().
@@ -152,6 +153,13 @@ public:
     // Adds one with an explicit offset delta, which must be above the last (compaction leaves gaps). Keeps the
     // record's timestamp.
     bool append_at(int32_t offset_delta, const RecordView& record);
+
+    // Whose batch it is, where that is known only once it is full.
+    void set_producer(int64_t producer_id, int16_t producer_epoch, int32_t base_sequence) {
+        options_.producer_id = producer_id;
+        options_.producer_epoch = producer_epoch;
+        options_.base_sequence = base_sequence;
+    }
 
     uint32_t count() const { return count_; }
     size_t size() const { return used_; }  // bytes so far, header included

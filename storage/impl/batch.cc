@@ -140,6 +140,14 @@ void patch_max_timestamp(MutableBytes batch, int64_t timestamp_ms) {
     write_checksum(batch);
 }
 
+void patch_producer(MutableBytes batch, int64_t producer_id, int16_t producer_epoch, int32_t base_sequence) {
+    CHECK(batch.size() >= batch_header_bytes);
+    store_be<int64_t>(&batch[at_producer_id], producer_id);
+    store_be<int16_t>(&batch[at_producer_epoch], producer_epoch);
+    store_be<int32_t>(&batch[at_base_sequence], base_sequence);
+    write_checksum(batch);
+}
+
 // BatchBuilder
 
 BatchBuilder::BatchBuilder(MutableBytes space, const Options& options)

@@ -14,7 +14,7 @@ export CMAKE_GENERATOR=Ninja  # the one that is surely here
 cmake --install "$build" --prefix "$work/first" >install.log
 mv first installed  # nothing may remember where it was installed
 prefix=$work/installed
-version=$(sed -n 's/^#define FLOWSTONE_VERSION "\(.*\)"/\1/p' "$prefix/include/flowstone/log.h")
+version=$(sed -n 's/^#define FLOWSTONE_VERSION "\(.*\)"/\1/p' "$prefix/include/flowstone/version.h")
 
 expected=$'0 12.50 EUR\n1 3.99 EUR\n2 -12.50 EUR'
 run() {
@@ -43,7 +43,7 @@ needs_shared_library cmake-shared/build/embed yes
 needs_shared_library cmake-static/build/embed no
 
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
-[ "$(pkg-config --modversion flowstone)" = "$version" ] || { echo "pkg-config and log.h disagree on the version"; exit 1; }
+[ "$(pkg-config --modversion flowstone)" = "$version" ] || { echo "pkg-config and version.h disagree on the version"; exit 1; }
 # shellcheck disable=SC2046  # flags are words
 "$compiler" "${warnings[@]}" "$example/main.cc" -o shared $(pkg-config --cflags --libs flowstone)
 # shellcheck disable=SC2046

@@ -1,4 +1,4 @@
-#include <flowstone/log.h>
+#include <flowstone/version.h>
 
 namespace flowstone {
 

@@ -1,0 +1,242 @@
+// Flowstone's client: produce and consume, over the network.
+//
+//   auto client = flowstone::Client::open("127.0.0.1:9092");
+//   auto producer = client->producer();
+//   auto raw = producer->topic("transactions.raw");              // resolved once
+//   auto sent = raw->send({.key = card, .value = event});        // copied; goes out with others of its partition
+//   auto at = sent->wait();                                      // Result<Position>: acknowledged, or why not
+//
+//   auto consumer = client->consumer();
+//   consumer->assign({{"transactions.raw", 0}});
+//   while (auto batch = consumer->poll(1s)) {                    // false is an error: batch.error()
+//       for (const auto& record : *batch) { ... }                // views, valid until the next poll
+//   }
+//
+// The endpoint is HOST:PORT[,HOST:PORT]...: a broker of ours, or of Apache Kafka from 2.1 on.
+//
+// Threads: Client, Producer and their topics are safe from any number of threads; a Consumer belongs to one thread at a
+// time. One thread of the library's own serves them all and ends with close(). Producers and consumers must not outlive
+// their Client.
+//
+// This header is public (installed as <flowstone/client.h>): standard library only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <flowstone/log.h>
+
+namespace flowstone {
+
+// What is worth doing about an error of the client.
+enum class Advice : uint8_t {
+    retry,    // the same again later may succeed
+    give_up,  // it never will
+    fenced,   // somebody newer has taken this one's place: end
+};
+FLOWSTONE_EXPORT Advice advice(const Error& error);
+
+struct ClientOptions {
+    std::string client_id = "flowstone";
+    std::chrono::milliseconds request_timeout{30'000};  // of one request; its connection is given up with it
+    std::function<void(std::string_view line)> on_log{};  // called from the client's thread
+};
+
+enum class Acks : int8_t {
+    none = 0,    // nobody tells; offsets are not known
+    leader = 1,  // the leader has it
+    all = -1,    // every replica in the in-sync set has it
+};
+enum class Compression : uint8_t { none, gzip, snappy, lz4, zstd };
+
+struct ProducerOptions {
+    Acks acks = Acks::all;
+    bool idempotent = true;  // no record twice, and in order, whatever is sent again; needs Acks::all
+    Compression compression = Compression::none;
+    std::chrono::milliseconds linger{5};                    // a batch that is not full waits so long for more
+    size_t batch_bytes_max = 64u << 10;                     // a larger record is a batch of its own
+    size_t buffer_bytes_max = 32u << 20;                    // of all that is not acknowledged
+    std::chrono::milliseconds full_wait_max{60'000};        // that send() waits for room there; 0: busy at once
+    std::chrono::milliseconds delivery_timeout{120'000};    // from send() to the verdict
+};
+
+class ClientLoop;
+class ProducerBatch;
+class ProducerCore;
+struct ProducerTopicQueue;
+
+// What becomes of a record. Copies are cheap. It may be dropped: the record is sent all the same.
+class FLOWSTONE_EXPORT Delivery {
+public:
+    // Waits until the record is acknowledged or never will be. With Acks::none the offset is -1.
+    // Errors: timed_out, of this wait, after which it may be called again; else why it was not: each says whether the
+    // record is certainly not in the log or that is unknown.
+    Result<Position> wait(std::chrono::milliseconds timeout = std::chrono::hours(24)) const;
+    bool done() const;
+
+private:
+    friend class ProducerTopic;
+    Delivery(std::shared_ptr<ProducerBatch> batch, int32_t index) : batch_(std::move(batch)), index_(index) {}
+    std::shared_ptr<ProducerBatch> batch_;  // owners: the producer until it is done, and each of these
+    int32_t index_ = 0;
+};
+// Called once, in the client's thread: it must not wait.
+using DeliveryCallback = std::function<void(const Result<Position>&)>;
+
+class FLOWSTONE_EXPORT ProducerTopic {
+public:
+    // Copies the record into a batch. Keys go to the partitions that Java's clients choose (murmur2); without a key one
+    // partition has a batch, then another.
+    // Errors: busy (no room in time), too_large, out_of_range (the partition), closed. The record was not sent.
+    Result<Delivery> send(const Record& record, std::optional<int32_t> partition = {});
+    Result<void> send(const Record& record, DeliveryCallback done, std::optional<int32_t> partition = {});
+    int32_t partitions() const;  // as far as known now
+    const std::string& name() const;
+
+private:
+    friend class Producer;
+    ProducerTopic(std::shared_ptr<ProducerCore> core, ProducerTopicQueue* queue)
+        : core_(std::move(core)), queue_(queue) {}
+    std::shared_ptr<ProducerCore> core_;  // owners: the client, the producer and its topics
+    ProducerTopicQueue* queue_;
+};
+
+class FLOWSTONE_EXPORT Producer {
+public:
+    // Asks until the brokers know the topic. Errors: not_found, timed_out, closed, invalid (the name).
+    Result<ProducerTopic> topic(std::string_view name, std::chrono::milliseconds timeout = std::chrono::seconds(30));
+    // Sends what is there at once and waits for all of it. Errors: timed_out. What failed its Delivery tells.
+    Result<void> flush(std::chrono::milliseconds timeout = std::chrono::seconds(120));
+
+private:
+    friend class Client;
+    Producer(std::shared_ptr<ProducerCore> core, ClientLoop* loop) : core_(std::move(core)), loop_(loop) {}
+    std::shared_ptr<ProducerCore> core_;  // owners: as ProducerTopic's
+    ClientLoop* loop_;
+};
+
+struct ConsumerOptions {
+    bool read_committed = false;                // leave out what aborted transactions wrote, and wait for open ones
+    size_t fetch_bytes_max = 8u << 20;          // of one answer
+    size_t partition_bytes_max = 1u << 20;      // of one partition in it
+    std::chrono::milliseconds fetch_wait{500};  // that a broker waits for something to answer
+    bool check_crcs = true;
+};
+
+class ConsumerCore;
+struct FetchedBatch;
+
+// The records of one batch at or after where the consumer stands in that partition. A view, valid until the next poll.
+class FLOWSTONE_EXPORT ConsumedBatch {
+public:
+    class Iterator {
+    public:
+        using value_type = RecordView;
+        using difference_type = std::ptrdiff_t;
+        const RecordView& operator*() const { return record_; }
+        const RecordView* operator->() const { return &record_; }
+        Iterator& operator++() {
+            advance();
+            return *this;
+        }
+        void operator++(int) { advance(); }
+        bool operator==(std::default_sentinel_t) const { return batch_ == nullptr; }
+
+    private:
+        friend class ConsumedBatch;
+        explicit Iterator(FetchedBatch* batch) : batch_(batch) { advance(); }
+        FLOWSTONE_EXPORT void advance();
+        FetchedBatch* batch_;  // null at the end
+        RecordView record_;
+    };
+    Iterator begin() const { return Iterator(batch_); }  // once: records are decoded as they are visited
+    std::default_sentinel_t end() const { return {}; }
+
+    bool empty() const { return batch_ == nullptr; }  // the time-out passed
+    const std::string& topic() const;                 // these three: of one that is not empty
+    int32_t partition() const;
+    Offset next_offset() const;
+
+private:
+    friend class Consumer;
+    explicit ConsumedBatch(FetchedBatch* batch) : batch_(batch) {}
+    FetchedBatch* batch_;
+};
+
+class FLOWSTONE_EXPORT Consumer {
+public:
+    Consumer(Consumer&&) noexcept;
+    Consumer& operator=(Consumer&&) noexcept;
+    ~Consumer();
+
+    // Reads exactly these from now on; those that were assigned before go on where they stand, others from `from`.
+    Result<void> assign(std::vector<TopicPartition> partitions, From from = {});
+    Result<void> seek(const TopicPartition& partition, From from);
+    void pause(const TopicPartition& partition);
+    void resume(const TopicPartition& partition);
+
+    // The next batch of any of them, waiting up to `timeout` for one; an empty one when there is none.
+    // Errors: out_of_range (what comes next was trimmed away, or never was: seek), corrupt, not_found (the topic is gone),
+    // closed. The partition is named; the others can be polled on.
+    Result<ConsumedBatch> poll(std::chrono::milliseconds timeout);
+    // Of the next record that poll() gives. Nothing before the first answer where it began at an end or a time.
+    std::optional<Offset> position(const TopicPartition& partition) const;
+    // Records between there and the high watermark of the last answer.
+    std::optional<int64_t> lag(const TopicPartition& partition) const;
+
+private:
+    friend class Client;
+    Consumer(std::shared_ptr<ConsumerCore> core, ClientLoop* loop);
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+struct RemoteTopic {
+    std::string name;
+    Uuid id;
+    int32_t partitions = 0;
+    bool internal = false;
+};
+
+class FLOWSTONE_EXPORT Client {
+public:
+    // Asks nobody yet. Errors: invalid (the endpoint), io.
+    static Result<Client> open(std::string_view endpoint, ClientOptions options = {});
+    Client(Client&&) noexcept;
+    Client& operator=(Client&&) noexcept;
+    ~Client();  // as close() with no time
+
+    // Errors: closed, invalid (options that contradict each other).
+    Result<Producer> producer(ProducerOptions options = {});
+    Result<Consumer> consumer(ConsumerOptions options = {});
+
+    // Each asks brokers until one has answered, up to `timeout`.
+    using Timeout = std::chrono::milliseconds;
+    static constexpr Timeout asks{30'000};
+    Result<void> create_topic(std::string_view name, const TopicOptions& options = {}, Timeout timeout = asks);
+    Result<void> delete_topic(std::string_view name, Timeout timeout = asks);
+    Result<std::vector<RemoteTopic>> topics(Timeout timeout = asks);
+    struct Ends {
+        Offset log_start;
+        Offset high_watermark;
+    };
+    Result<Ends> ends(const TopicPartition& partition, Timeout timeout = asks);
+
+    // Sends what producers hold, as far as the time goes, and ends the thread. Whatever brokers do it returns then.
+    // Errors: timed_out: something was not acknowledged.
+    Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
+private:
+    explicit Client(std::unique_ptr<ClientLoop> loop);
+    std::unique_ptr<ClientLoop> loop_;
+};
+
+}  // namespace flowstone

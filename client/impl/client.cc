@@ -1,0 +1,290 @@
+// The public handles: each call is one of the machines', run in the client's thread where it must be.
+#include <flowstone/client.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "client/impl/client_loop.h"
+#include "client/impl/consumer_core.h"
+#include "client/impl/errors.h"
+#include "client/impl/producer_core.h"
+#include "net/kafka/messages/create_topics.h"
+#include "net/kafka/messages/delete_topics.h"
+#include "net/kafka/messages/list_offsets.h"
+#include "storage/try.h"
+
+namespace flowstone {
+namespace {
+
+constexpr std::chrono::milliseconds missing_topic_patience{2'000};
+
+int64_t ns_of(std::chrono::milliseconds time) {
+    return std::clamp<int64_t>(time.count(), 0, INT64_MAX / 4'000'000) * 1'000'000;
+}
+
+int32_t request_ms_of(std::chrono::milliseconds time) {
+    return static_cast<int32_t>(std::clamp<int64_t>(time.count(), 1, INT32_MAX));
+}
+
+int32_t any_broker(ClientEngine& engine) { return engine.cluster().some_node(); }
+
+// Before there was one controller in every broker's place, only that one took requests that change the cluster.
+int32_t controller(ClientEngine& engine) {
+    return engine.cluster().controller().value_or(engine.cluster().some_node());
+}
+
+Result<std::vector<HostPort>> parse_hosts(std::string_view endpoint) {
+    std::vector<HostPort> hosts;
+    while (!endpoint.empty()) {
+        const size_t comma = std::min(endpoint.find(','), endpoint.size());
+        const auto host = parse_host_port(endpoint.substr(0, comma));
+        if (!host) {
+            return fail(Code::invalid, "client.open",
+                        fmt::format("\"{}\": {}", endpoint.substr(0, comma), host.error().detail));
+        }
+        hosts.push_back(*host);
+        endpoint.remove_prefix(std::min(comma + 1, endpoint.size()));
+    }
+    if (hosts.empty()) { return fail(Code::invalid, "client.open", "the endpoint is empty"); }
+    return hosts;
+}
+
+Result<void> check(const ProducerOptions& options) {
+    const auto invalid = [](std::string_view why) { return fail(Code::invalid, "client.producer", why); };
+    if (options.idempotent && options.acks != Acks::all) { return invalid("idempotent needs acks of all"); }
+    if (options.batch_bytes_max < 128 || options.batch_bytes_max > 64u << 20) {
+        return invalid("batch_bytes_max is not between 128 bytes and 64 MiB");
+    }
+    if (options.buffer_bytes_max < options.batch_bytes_max) { return invalid("buffer_bytes_max is below batch_bytes_max"); }
+    if (options.linger.count() < 0 || options.delivery_timeout.count() <= 0) { return invalid("a time is negative"); }
+    return {};
+}
+
+}  // namespace
+
+// --- client ------------------------------------------------------------------------------------------------------------
+
+Client::Client(std::unique_ptr<ClientLoop> loop) : loop_(std::move(loop)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::open(std::string_view endpoint, ClientOptions options) {
+    TRY(auto hosts, parse_hosts(endpoint));
+    TRY(auto loop, ClientLoop::start(std::move(hosts), std::move(options)));
+    return Client(std::move(loop));
+}
+
+Result<Producer> Client::producer(ProducerOptions options) {
+    TRY_VOID(check(options));
+    std::shared_ptr<ProducerCore> core;
+    if (!loop_->run([&](ClientEngine& engine) { core = engine.add_producer(options); })) {
+        return fail(Code::closed, "client.producer", "the client is closed");
+    }
+    return Producer(std::move(core), loop_.get());
+}
+
+Result<Consumer> Client::consumer(ConsumerOptions options) {
+    std::shared_ptr<ConsumerCore> core;
+    if (!loop_->run([&](ClientEngine& engine) { core = engine.add_consumer(options); })) {
+        return fail(Code::closed, "client.consumer", "the client is closed");
+    }
+    return Consumer(std::move(core), loop_.get());
+}
+
+Result<void> Client::create_topic(std::string_view name, const TopicOptions& options, Timeout timeout) {
+    kafka::CreateTopicsRequest request;
+    request.timeout_ms = request_ms_of(timeout);
+    auto& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.num_partitions = options.partitions;
+    topic.replication_factor = -1;  // as the broker likes
+    for (const auto& [key, value] : options.configs) { topic.configs.push_back({.name = key, .value = value}); }
+    TRY(const auto answer, loop_->ask<kafka::CreateTopicsResponse>(controller, request, false, ns_of(timeout)));
+    for (const auto& one : answer.response.topics) {
+        if (one.name != name || one.error_code == kafka::ErrorCode::none) { continue; }
+        if (options.exists_ok && one.error_code == kafka::ErrorCode::topic_already_exists) { continue; }
+        return std::unexpected(error_of(one.error_code, "client.create_topic", name, one.error_message.value_or("")));
+    }
+    return {};
+}
+
+Result<void> Client::delete_topic(std::string_view name, Timeout timeout) {
+    kafka::DeleteTopicsRequest request;
+    request.timeout_ms = request_ms_of(timeout);
+    request.topic_names.emplace_back(name);
+    request.topics.push_back({.name = std::string(name)});
+    TRY(const auto answer, loop_->ask<kafka::DeleteTopicsResponse>(controller, request, false, ns_of(timeout)));
+    for (const auto& one : answer.response.responses) {
+        if (one.error_code == kafka::ErrorCode::none) { continue; }
+        return std::unexpected(error_of(one.error_code, "client.delete_topic", name, one.error_message.value_or("")));
+    }
+    return {};
+}
+
+Result<std::vector<RemoteTopic>> Client::topics(Timeout timeout) {
+    kafka::MetadataRequest request;
+    request.topics.reset();  // all of them
+    request.allow_auto_topic_creation = false;
+    TRY(const auto answer, loop_->ask<kafka::MetadataResponse>(any_broker, request, true, ns_of(timeout)));
+    std::vector<RemoteTopic> out;
+    for (const auto& topic : answer.response.topics) {
+        if (topic.error_code != kafka::ErrorCode::none || !topic.name) { continue; }
+        out.push_back({*topic.name, topic.topic_id, static_cast<int32_t>(topic.partitions.size()), topic.is_internal});
+    }
+    std::ranges::sort(out, {}, &RemoteTopic::name);
+    return out;
+}
+
+Result<Client::Ends> Client::ends(const TopicPartition& place, Timeout timeout) {
+    const int64_t until = system_clock().monotonic_ns() + ns_of(timeout);
+    for (;;) {
+        std::optional<int32_t> leader;
+        loop_->run_until(
+            [&](ClientEngine& engine) {
+                engine.cluster().want(place.topic);
+                const PartitionView* const view = engine.cluster().partition(place.topic, place.partition);
+                if (view != nullptr && view->leader >= 0) { leader = view->leader; }
+                return leader.has_value() || engine.cluster().topic(place.topic) != nullptr;
+            },
+            std::max<int64_t>(0, until - system_clock().monotonic_ns()));
+        if (!leader) {
+            return fail(Code::not_found, "client.ends", fmt::format("{}-{} has no leader", place.topic, place.partition));
+        }
+        kafka::ListOffsetsRequest request;
+        request.replica_id = -1;
+        Ends ends;
+        kafka::ErrorCode error = kafka::ErrorCode::none;
+        for (const int64_t which : {int64_t{-2}, int64_t{-1}}) {
+            request.topics = {{.name = place.topic, .partitions = {{.partition_index = place.partition, .timestamp = which}}}};
+            TRY(const auto answer,
+                loop_->ask<kafka::ListOffsetsResponse>([&](ClientEngine&) { return *leader; }, request, true,
+                                                       std::max<int64_t>(0, until - system_clock().monotonic_ns())));
+            for (const auto& topic : answer.response.topics) {
+                for (const auto& one : topic.partitions) {
+                    if (one.error_code != kafka::ErrorCode::none) { error = one.error_code; }
+                    (which == -2 ? ends.log_start : ends.high_watermark) = Offset{one.offset};
+                }
+            }
+        }
+        if (error == kafka::ErrorCode::none) { return ends; }
+        if (!kafka::is_retriable(error) || system_clock().monotonic_ns() >= until) {
+            return std::unexpected(error_of(error, "client.ends", fmt::format("{}-{}", place.topic, place.partition)));
+        }
+        loop_->run([](ClientEngine& engine) { engine.cluster().suspect(); });
+    }
+}
+
+Result<void> Client::close(std::chrono::milliseconds timeout) {
+    if (loop_->close(ns_of(timeout))) { return {}; }
+    return fail(Code::timed_out, "client.close", "records are not acknowledged");
+}
+
+// --- producer ----------------------------------------------------------------------------------------------------------
+
+Result<ProducerTopic> Producer::topic(std::string_view name, std::chrono::milliseconds timeout) {
+    ProducerTopicQueue& queue = core_->queue(name);
+    std::optional<Error> error;
+    // Some brokers make a topic that is asked for, and say so only later.
+    const int64_t missing_after = system_clock().monotonic_ns() + ns_of(missing_topic_patience);
+    const bool known = loop_->run_until(
+        [&](ClientEngine& engine) {
+            engine.cluster().want(name, true);
+            error.reset();
+            if (const TopicView* const view = engine.cluster().topic(name); view != nullptr) {
+                if (view->error != kafka::ErrorCode::none) { error = error_of(view->error, "producer.topic", name); }
+            } else if (engine.cluster().failure()) {
+                error = engine.cluster().failure()->with_fate(Fate::none);
+            }
+            const bool missing = error && error->code == Code::not_found && system_clock().monotonic_ns() >= missing_after;
+            return queue.partition_count > 0 || missing || (error && error->code == Code::invalid);
+        },
+        ns_of(timeout));
+    if (known && !error) { return ProducerTopic(core_, &queue); }
+    if (error) { return std::unexpected(*error); }
+    return fail(Code::timed_out, "producer.topic", fmt::format("no broker tells of {}", name));
+}
+
+Result<void> Producer::flush(std::chrono::milliseconds timeout) {
+    const uint64_t mark = core_->flush_begin();
+    if (core_->wait_flushed(mark, ns_of(timeout))) { return {}; }
+    return fail(Code::timed_out, "producer.flush", "records are not acknowledged");
+}
+
+Result<Delivery> ProducerTopic::send(const Record& record, std::optional<int32_t> partition) {
+    TRY(auto sent, core_->send_waiting(*queue_, record, partition, {}));
+    return Delivery(std::move(sent.batch), sent.index);
+}
+
+Result<void> ProducerTopic::send(const Record& record, DeliveryCallback done, std::optional<int32_t> partition) {
+    TRY_VOID(core_->send_waiting(*queue_, record, partition, std::move(done)));
+    return {};
+}
+
+int32_t ProducerTopic::partitions() const { return queue_->partition_count; }
+const std::string& ProducerTopic::name() const { return queue_->name; }
+
+Result<Position> Delivery::wait(std::chrono::milliseconds timeout) const { return batch_->wait(index_, ns_of(timeout)); }
+bool Delivery::done() const { return batch_->done(); }
+
+// --- consumer ----------------------------------------------------------------------------------------------------------
+
+struct Consumer::Impl {
+    std::shared_ptr<ConsumerCore> core;  // owners: the client, and this handle
+    ClientLoop* loop;
+    FetchedBatch batch;
+};
+
+Consumer::Consumer(std::shared_ptr<ConsumerCore> core, ClientLoop* loop)
+    : impl_(new Impl{std::move(core), loop, {}}) {}
+Consumer::Consumer(Consumer&&) noexcept = default;
+Consumer& Consumer::operator=(Consumer&&) noexcept = default;
+Consumer::~Consumer() {
+    if (impl_ == nullptr) { return; }
+    impl_->loop->run([&](ClientEngine& engine) { engine.remove(*impl_->core); });
+}
+
+Result<void> Consumer::assign(std::vector<TopicPartition> partitions, From from) {
+    impl_->core->assign(partitions, from);
+    return {};
+}
+Result<void> Consumer::seek(const TopicPartition& partition, From from) { return impl_->core->seek(partition, from); }
+void Consumer::pause(const TopicPartition& partition) { impl_->core->pause(partition, true); }
+void Consumer::resume(const TopicPartition& partition) { impl_->core->pause(partition, false); }
+
+Result<ConsumedBatch> Consumer::poll(std::chrono::milliseconds timeout) {
+    const int64_t until = system_clock().monotonic_ns() + ns_of(timeout);
+    if (auto error = std::exchange(impl_->batch.error, std::nullopt)) { return std::unexpected(*error); }
+    for (;;) {
+        TRY(FetchedBatch* const batch, impl_->core->take(impl_->batch));
+        const int64_t left = until - system_clock().monotonic_ns();
+        if (batch != nullptr || left <= 0) { return ConsumedBatch(batch); }
+        impl_->core->sleep(left);
+    }
+}
+
+std::optional<Offset> Consumer::position(const TopicPartition& partition) const {
+    return impl_->core->position(partition);
+}
+std::optional<int64_t> Consumer::lag(const TopicPartition& partition) const { return impl_->core->lag(partition); }
+
+const std::string& ConsumedBatch::topic() const { return batch_->place.topic; }
+int32_t ConsumedBatch::partition() const { return batch_->place.partition; }
+Offset ConsumedBatch::next_offset() const { return batch_->batch->next_offset(); }
+
+void ConsumedBatch::Iterator::advance() {
+    while (batch_ != nullptr) {
+        auto record = batch_->cursor->next();
+        if (!record) { batch_->error = record.error(); }  // for the next poll
+        if (!record || !*record) {
+            batch_ = nullptr;
+            return;
+        }
+        record_ = **record;
+        if (record_.offset >= batch_->from) { return; }
+    }
+}
+
+}  // namespace flowstone

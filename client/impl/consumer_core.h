@@ -1,0 +1,115 @@
+// What a consumer is behind its handle: the client's thread fetches ahead, from each broker by one request at a time; the
+// consumer's thread takes whole batches out, checks them and walks their records where they came in.
+//
+// Fetched and not yet taken is at most twice partition_bytes_max of a partition, and one answer of each broker besides.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include <flowstone/client.h>
+
+#include "client/impl/cluster_view.h"
+#include "client/impl/requests.h"
+#include "net/kafka/messages/fetch.h"
+#include "net/kafka/messages/list_offsets.h"
+#include "storage/batch.h"
+#include "storage/clock.h"
+#include "storage/lock.h"
+
+namespace flowstone {
+
+struct FetchedBatch {
+    TopicPartition place;
+    uint64_t assignment = 0;  // of the partition, at the time of the request: another one since makes it worthless
+    std::shared_ptr<const std::byte[]> frame;  // owners: the batches of one answer
+    std::optional<BatchView> batch;
+    Offset from;       // records below it are not the consumer's
+    std::optional<Error> error;  // in place of a batch; or found while its records were walked
+    std::optional<RecordCursor> cursor;
+    std::vector<std::byte> scratch;
+};
+
+class ConsumerCore {
+public:
+    struct World {
+        Requests& requests;
+        ClusterView& cluster;
+        Clock& clock;
+        std::function<void()> wake;  // from any thread: turn() has something to do
+        int64_t request_ms = 30'000;
+    };
+    ConsumerCore(World world, ConsumerOptions options);
+
+    // --- the consumer's thread ---
+    void assign(const std::vector<TopicPartition>& partitions, From from);
+    Result<void> seek(const TopicPartition& partition, From from);  // Errors: invalid, when it is not assigned.
+    void pause(const TopicPartition& partition, bool paused);
+    // The next batch that has records for us; null when none is there. `into` keeps it.
+    Result<FetchedBatch*> take(FetchedBatch& into);
+    // Sleeps until there may be something to take.
+    void sleep(int64_t timeout_ns) const;
+    std::optional<Offset> position(const TopicPartition& partition) const;
+    std::optional<int64_t> lag(const TopicPartition& partition) const;
+
+    // --- the client's thread ---
+    void turn();
+    int64_t next_deadline_ns() const;
+    void close();
+
+private:
+    struct Partition {
+        uint64_t assignment = 0;
+        std::optional<From> from;      // still to be looked up
+        std::optional<Offset> position;  // of the next record that is taken
+        Offset fetch_from;             // of the next request
+        std::optional<Offset> high_watermark;
+        size_t buffered_bytes = 0;
+        bool paused = false;
+        bool failed = false;   // nothing is fetched until seek()
+        bool asking = false;   // a request that names it is under way
+        int64_t not_before_ns = 0;
+        std::set<int64_t> aborting;  // producers whose transaction, that is being read, was aborted
+        std::vector<kafka::FetchResponse::AbortedTransaction> aborted;  // still to begin, by first offset
+    };
+    using Partitions = std::map<TopicPartition, Partition>;
+    struct Asked {
+        TopicPartition place;
+        uint64_t assignment = 0;
+    };
+
+    bool has_room(const Partition& partition) const;
+    void look_up(int32_t node, const std::vector<Asked>& asked);
+    void on_looked_up(const std::vector<Asked>& asked, const Result<Answered<kafka::ListOffsetsResponse>>& answer);
+    void fetch(int32_t node, const std::vector<Asked>& asked);
+    void on_fetched(const std::vector<Asked>& asked, const Result<Answered<kafka::FetchResponse>>& answer);
+    void take_records(const TopicPartition& place, Partition& partition, const AnswerBytes& bytes,
+                      const kafka::FetchResponse::PartitionData& data);
+    void take_error(const TopicPartition& place, Partition& partition, kafka::ErrorCode code);
+    void give_error(const TopicPartition& place, Partition& partition, const Error& error);
+    bool left_out(Partition& partition, const BatchView& batch) const;
+    void set(Partition& partition, const From& from);
+    Partition* find(const Asked& asked);
+    void tell();
+
+    World world_;
+    const ConsumerOptions options_;
+    mutable Lock lock_;  // guards the three below
+    Partitions partitions_;
+    std::deque<FetchedBatch> ready_;
+    uint64_t next_assignment_ = 1;
+    std::atomic<uint32_t> word_ = 0;  // changes when there is something to take
+    std::atomic<bool> starved_ = false;  // turn() left out a partition for want of room
+    std::atomic<bool> closed_ = false;
+    std::set<int32_t> fetching_;  // nodes with a fetch under way; the client's thread's
+};
+
+}  // namespace flowstone

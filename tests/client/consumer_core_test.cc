@@ -1,0 +1,169 @@
+#include "client/impl/consumer_core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/client/client_world.h"
+
+namespace flowstone {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class ConsumerCoreTest : public ClientWorld {
+protected:
+    void fill(const char* topic, int begin, int end, int32_t partition = 0, std::optional<int64_t> timestamp_ms = {}) {
+        auto opened = log_->topic(topic);
+        ASSERT_TRUE(opened);
+        for (int i = begin; i < end; ++i) {
+            const std::string value = std::to_string(i);
+            ASSERT_TRUE(opened->append({.value = value, .timestamp_ms = timestamp_ms}, {.partition = partition}));
+        }
+    }
+    Values numbers(int begin, int end) {
+        Values out;
+        for (int i = begin; i < end; ++i) { out.push_back(std::to_string(i)); }
+        return out;
+    }
+};
+
+TEST_F(ConsumerCoreTest, ReadsFromTheBeginningAndGoesOnWithWhatComes) {
+    start_all();
+    make_topic("events");
+    fill("events", 0, 100);
+    const auto consumer = engine_->add_consumer({});
+    consumer->assign({{"events", 0}}, From::beginning());
+    EXPECT_EQ(drain(*consumer), numbers(0, 100));
+    EXPECT_EQ(consumer->position({"events", 0}), Offset{100});
+    EXPECT_EQ(consumer->lag({"events", 0}), 0);
+    fill("events", 100, 150);
+    EXPECT_EQ(drain(*consumer), numbers(100, 150));
+}
+
+TEST_F(ConsumerCoreTest, ReadsFromAnOffsetTheEndAndATime) {
+    start_all();
+    make_topic("events");
+    const int64_t now = clock_.wall_ms();
+    fill("events", 0, 10, 0, now - 10'000);
+    fill("events", 10, 20, 0, now);
+    const TopicPartition place{"events", 0};
+    const auto consumer = engine_->add_consumer({});
+    consumer->assign({place}, Offset{15});
+    EXPECT_EQ(drain(*consumer), numbers(15, 20));
+    ASSERT_TRUE(consumer->seek(place, From::time_ms(now - 5'000)));
+    EXPECT_EQ(drain(*consumer), numbers(10, 20));
+    ASSERT_TRUE(consumer->seek(place, From::time_ms(now + 5'000)));
+    EXPECT_THAT(drain(*consumer), IsEmpty());
+    fill("events", 20, 21);
+    EXPECT_THAT(drain(*consumer), ElementsAre("20"));
+    ASSERT_TRUE(consumer->seek(place, From::end()));
+    EXPECT_THAT(drain(*consumer), IsEmpty());
+    fill("events", 21, 22);
+    EXPECT_THAT(drain(*consumer), ElementsAre("21"));
+    ASSERT_TRUE(consumer->seek(place, From::beginning()));
+    EXPECT_EQ(drain(*consumer), numbers(0, 22));
+}
+
+// A batch of many records: only those from the offset on.
+TEST_F(ConsumerCoreTest, BeginsInTheMiddleOfABatch) {
+    start_all();
+    make_topic("events");
+    auto topic = log_->topic("events");
+    ASSERT_TRUE(topic);
+    const Record records[] = {{.value = "0"}, {.value = "1"}, {.value = "2"}, {.value = "3"}};
+    ASSERT_TRUE(topic->append(records));
+    const auto consumer = engine_->add_consumer({});
+    consumer->assign({{"events", 0}}, Offset{2});
+    EXPECT_THAT(drain(*consumer), ElementsAre("2", "3"));
+}
+
+TEST_F(ConsumerCoreTest, AnOffsetThatIsNotThereIsAnErrorAndSeekGoesOn) {
+    start_all();
+    make_topic("events");
+    fill("events", 0, 10);
+    const TopicPartition place{"events", 0};
+    const auto consumer = engine_->add_consumer({});
+    consumer->assign({place}, Offset{11});
+    std::optional<Error> error;
+    EXPECT_THAT(drain(*consumer, &error), IsEmpty());
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code, Code::out_of_range);
+    EXPECT_THAT(error->message(), testing::HasSubstr("events-0"));
+    ASSERT_TRUE(consumer->seek(place, Offset{8}));
+    EXPECT_THAT(drain(*consumer), ElementsAre("8", "9"));
+}
+
+TEST_F(ConsumerCoreTest, ATopicOrPartitionThatIsNotThereIsAnError) {
+    start_all();
+    make_topic("events");
+    const auto consumer = engine_->add_consumer({});
+    for (const TopicPartition& place : {TopicPartition{"nothing", 0}, TopicPartition{"events", 1}}) {
+        consumer->assign({place}, From::beginning());
+        std::optional<Error> error;
+        EXPECT_THAT(drain(*consumer, &error), IsEmpty());
+        ASSERT_TRUE(error) << place.topic;
+        EXPECT_EQ(error->code, Code::not_found);
+    }
+    EXPECT_EQ(consumer->seek({"other", 0}, From::end()).error().code, Code::invalid);
+}
+
+TEST_F(ConsumerCoreTest, APausedPartitionWaitsAndLosesNothing) {
+    start_all();
+    make_topic("events", 2);
+    fill("events", 0, 50, 0);
+    fill("events", 100, 150, 1);
+    const auto consumer = engine_->add_consumer({});
+    consumer->assign({{"events", 0}, {"events", 1}}, From::beginning());
+    consumer->pause({"events", 0}, true);
+    EXPECT_EQ(drain(*consumer), numbers(100, 150));
+    consumer->pause({"events", 0}, false);
+    EXPECT_EQ(drain(*consumer), numbers(0, 50));
+}
+
+TEST_F(ConsumerCoreTest, ReadsMoreThanFitsIntoAnAnswerAndHoldsNoMoreThanItMay) {
+    start_all();
+    make_topic("events");
+    auto topic = log_->topic("events");
+    ASSERT_TRUE(topic);
+    for (int i = 0; i < 400; ++i) {
+        std::string value = std::to_string(i);
+        value.resize(1'000, '.');
+        ASSERT_TRUE(topic->append({.value = value}));
+    }
+    const auto consumer = engine_->add_consumer({.fetch_bytes_max = 20'000, .partition_bytes_max = 10'000});
+    consumer->assign({{"events", 0}}, From::beginning());
+    for (int i = 0; i < 200; ++i) { step(); }  // nobody takes anything
+    const Values all = drain(*consumer);
+    ASSERT_EQ(all.size(), 400u);
+    for (size_t i = 0; i < all.size(); ++i) { EXPECT_EQ(all[i].substr(0, all[i].find('.')), std::to_string(i)); }
+}
+
+TEST_F(ConsumerCoreTest, ConnectionsThatBreakLoseNothingAndRepeatNothing) {
+    start_all();
+    make_topic("events", 3);
+    for (int32_t partition = 0; partition < 3; ++partition) { fill("events", 0, 300, partition); }
+    const auto consumer = engine_->add_consumer({.fetch_bytes_max = 3'000, .partition_bytes_max = 1'000});
+    consumer->assign({{"events", 0}, {"events", 1}, {"events", 2}}, From::beginning());
+    std::map<int32_t, Values> seen;
+    SimRandom random(5);
+    ASSERT_TRUE(until([&] {
+        for (;;) {
+            auto taken = consumer->take(batch_);
+            EXPECT_TRUE(taken);
+            if (!taken || *taken == nullptr) { break; }
+            for (;;) {
+                const auto record = batch_.cursor->next();
+                EXPECT_TRUE(record);
+                if (!record || !*record) { break; }
+                if ((*record)->offset >= batch_.from) { seen[batch_.place.partition].emplace_back(*(*record)->value); }
+            }
+        }
+        if (random.below(30) == 0) { client_network_->break_all(); }
+        return seen[0].size() + seen[1].size() + seen[2].size() >= 900;
+    }));
+    for (int32_t partition = 0; partition < 3; ++partition) { EXPECT_EQ(seen[partition], numbers(0, 300)); }
+}
+
+}  // namespace
+}  // namespace flowstone
