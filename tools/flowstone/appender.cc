@@ -1,6 +1,7 @@
 #include "tools/flowstone/appender.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -173,6 +174,37 @@ private:
     int32_t sticky_ = 0;
 };
 
+class NetworkAppender : public Appender {
+public:
+    NetworkAppender(const Producer& producer, const ProducerTopic& topic) : producer_(producer), topic_(topic) {}
+
+    Result<void> add(const Record& record, std::optional<int32_t> partition) override {
+        TRY(Delivery delivery, topic_.send(record, partition));
+        under_way_.push_back(std::move(delivery));
+        return count_done();
+    }
+    Result<void> settle() override {
+        TRY_VOID(producer_.flush());
+        return count_done();
+    }
+    uint64_t acknowledged() const override { return acknowledged_; }
+
+private:
+    Result<void> count_done() {
+        while (!under_way_.empty() && under_way_.front().done()) {
+            TRY_VOID(under_way_.front().wait());
+            under_way_.pop_front();
+            ++acknowledged_;
+        }
+        return {};
+    }
+
+    Producer producer_;
+    ProducerTopic topic_;
+    std::deque<Delivery> under_way_;  // bounded by ProducerOptions::buffer_bytes_max
+    uint64_t acknowledged_ = 0;
+};
+
 }  // namespace
 
 std::unique_ptr<Appender> make_appender(Log& log, const Topic& topic) {
@@ -181,6 +213,10 @@ std::unique_ptr<Appender> make_appender(Log& log, const Topic& topic) {
 
 std::unique_ptr<Appender> make_compressing_appender(Log& log, const Topic& topic, Codec codec, Clock& clock) {
     return std::make_unique<CompressingAppender>(log, topic, codec, clock);
+}
+
+std::unique_ptr<Appender> make_network_appender(const Producer& producer, const ProducerTopic& topic) {
+    return std::make_unique<NetworkAppender>(producer, topic);
 }
 
 }  // namespace flowstone::tool

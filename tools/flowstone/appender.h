@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include <flowstone/client.h>
 #include <flowstone/log.h>
 
 #include "storage/batch.h"
@@ -29,5 +30,8 @@ public:
 std::unique_ptr<Appender> make_appender(Log& log, const Topic& topic);
 // Batches made and compressed here.
 std::unique_ptr<Appender> make_compressing_appender(Log& log, const Topic& topic, Codec codec, Clock& clock);
+
+// Through brokers; the producer makes the batches.
+std::unique_ptr<Appender> make_network_appender(const Producer& producer, const ProducerTopic& topic);
 
 }  // namespace flowstone::tool

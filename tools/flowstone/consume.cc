@@ -37,6 +37,49 @@ struct ConsumeArguments {
     bool quiet = false;
 };
 
+// Where records go to, and how many went.
+class Printer {
+public:
+    Printer(const ConsumeArguments& arguments, RecordFormat format, Clock& clock)
+        : arguments_(arguments),
+          format_(std::move(format)),
+          progress_(clock, arguments.quiet || output_is_terminal()) {}
+
+    // Nobody wants any more.
+    bool done() const {
+        return interrupted() || output_.closed() || (arguments_.max && records_ >= *arguments_.max);
+    }
+    Result<void> print(const RecordPlace& place, const RecordView& record) {
+        if (arguments_.json) {
+            append_record_json(output_.buffer(), place, record);
+        } else {
+            format_.append(output_.buffer(), place, record);
+        }
+        ++records_;
+        bytes_ += record.value.value_or("").size();
+        return output_.wrote();
+    }
+    // `total`: how many there are to be read, as far as that is known.
+    void show_progress(uint64_t total) {
+        std::optional<uint64_t> work = arguments_.max;
+        if (!arguments_.follow) { work = std::min(total, arguments_.max.value_or(UINT64_MAX)); }
+        progress_.show({.records = records_, .bytes = bytes_, .work_done = records_, .work_total = work});
+    }
+    Result<void> flush() {
+        progress_.clear();
+        return output_.flush();
+    }
+    bool closed() const { return output_.closed(); }
+
+private:
+    const ConsumeArguments& arguments_;
+    RecordFormat format_;
+    Progress progress_;
+    StandardOutput output_;
+    uint64_t records_ = 0;
+    uint64_t bytes_ = 0;
+};
+
 // One partition being read.
 struct Source {
     int32_t partition = 0;
@@ -55,9 +98,8 @@ public:
           reopen_log_(std::move(reopen)),
           topic_(std::move(topic)),
           arguments_(arguments),
-          format_(std::move(format)),
           clock_(clock),
-          progress_(clock, arguments.quiet || output_is_terminal()),
+          printer_(arguments, std::move(format), clock),
           committed_ns_(clock.monotonic_ns()),
           reopen_ns_(committed_ns_ + reopen_every_ns) {}
 
@@ -71,7 +113,7 @@ public:
 
 private:
     Result<void> open(const From& from) {
-        TRY(const auto partitions, partitions_of(topic_, arguments_.partition));
+        TRY(const auto partitions, partitions_of(topic_.name(), topic_.partitions(), arguments_.partition));
         std::vector<GroupOffset> offsets;
         if (!arguments_.group.empty()) { TRY(offsets, log_.fetch_offsets(arguments_.group)); }
         for (const int32_t partition : partitions) {
@@ -92,9 +134,7 @@ private:
         return {};
     }
 
-    bool done() const {
-        return interrupted() || output_.closed() || (arguments_.max && printed_records_ >= *arguments_.max);
-    }
+    bool done() const { return printer_.done(); }
 
     Result<void> read_to_end() {
         for (Source& source : sources_) {
@@ -116,7 +156,7 @@ private:
                 any = any || more;
             }
             if (any) { continue; }
-            TRY_VOID(write_out());
+            TRY_VOID(printer_.flush());
             TRY_VOID(commit_when_due());
             TRY_VOID(reopen_when_due());
             TRY(const bool more, print_next(sources_[waited % sources_.size()], wait_for_one()));
@@ -166,34 +206,14 @@ private:
         const RecordPlace place{.topic = topic_.name(), .partition = source.partition};
         for (const RecordView& record : *batch) {
             if (!arguments_.follow && record.offset >= source.end) { return false; }
-            if (arguments_.json) {
-                append_record_json(output_.buffer(), place, record);
-            } else {
-                format_.append(output_.buffer(), place, record);
-            }
-            ++printed_records_;
-            printed_bytes_ += record.value.value_or("").size();
             source.printed = record.offset + 1;
-            TRY_VOID(output_.wrote());
+            TRY_VOID(printer_.print(place, record));
             if (done()) { return true; }
         }
         source.printed = std::max(source.printed, batch->next_offset());  // no record may be left in a batch
-        progress_.show({.records = printed_records_,
-                        .bytes = printed_bytes_,
-                        .work_done = printed_records_,
-                        .work_total = work_total()});
+        printer_.show_progress(total_);
         TRY_VOID(commit_when_due());
         return true;
-    }
-
-    std::optional<uint64_t> work_total() const {
-        if (arguments_.follow) { return arguments_.max; }
-        return arguments_.max ? std::min(*arguments_.max, total_) : total_;
-    }
-
-    Result<void> write_out() {
-        progress_.clear();
-        return output_.flush();
     }
 
     Result<void> commit_when_due() {
@@ -206,8 +226,8 @@ private:
 
     // Only what has left the process is committed: a reader that went away did not get the rest.
     Result<void> flush_and_commit() {
-        TRY_VOID(write_out());
-        if (arguments_.group.empty() || output_.closed()) { return {}; }
+        TRY_VOID(printer_.flush());
+        if (arguments_.group.empty() || printer_.closed()) { return {}; }
         std::vector<GroupOffset> offsets;
         for (Source& source : sources_) {
             if (source.printed == source.committed) { continue; }
@@ -223,14 +243,10 @@ private:
     std::function<Result<Log>()> reopen_log_;
     Topic topic_;
     const ConsumeArguments& arguments_;
-    RecordFormat format_;
     Clock& clock_;
-    Progress progress_;
-    StandardOutput output_;
+    Printer printer_;
     std::vector<Source> sources_;
     uint64_t total_ = 0;  // offsets to be read
-    uint64_t printed_records_ = 0;
-    uint64_t printed_bytes_ = 0;
     int64_t committed_ns_;
     int64_t reopen_ns_;  // when it is due again
 };
@@ -248,6 +264,84 @@ Exit consume(Log& log, const Invocation& invocation, const ConsumeArguments& arg
     return consumed ? Exit::done : complain(consumed.error().message());
 }
 
+// From brokers: a partition after the other up to where it ended when its turn came, or all of them for ever.
+class RemoteConsumption {
+public:
+    RemoteConsumption(Client& client, Consumer& consumer, const ConsumeArguments& arguments, RecordFormat format,
+                      Clock& clock)
+        : client_(client),
+          consumer_(consumer),
+          arguments_(arguments),
+          printer_(arguments, std::move(format), clock) {}
+
+    Result<void> run(const From& from) {
+        TRY(const auto topics, client_.topics());
+        const auto topic = std::ranges::find(topics, arguments_.topic, &RemoteTopic::name);
+        if (topic == topics.end()) { return fail(Code::not_found, "consume", arguments_.topic); }
+        TRY(const auto partitions, partitions_of(topic->name, topic->partitions, arguments_.partition));
+        for (const int32_t partition : partitions) { places_.push_back({topic->name, partition}); }
+        auto read = arguments_.follow ? follow(from) : read_to_end(from);
+        auto flushed = printer_.flush();
+        return read ? flushed : read;
+    }
+
+private:
+    Result<void> follow(const From& from) {
+        TRY_VOID(consumer_.assign(places_, from));
+        while (!printer_.done()) {
+            TRY(const bool any, print_next({}));
+            if (!any) { TRY_VOID(printer_.flush()); }
+        }
+        return {};
+    }
+
+    Result<void> read_to_end(const From& from) {
+        for (const TopicPartition& place : places_) {
+            TRY(const Client::Ends ends, client_.ends(place));
+            TRY_VOID(consumer_.assign({place}, from));
+            if (ends.log_start == ends.high_watermark) { continue; }
+            while (!printer_.done()) {
+                const auto position = consumer_.position(place);
+                if (position && *position >= ends.high_watermark) { break; }
+                TRY_VOID(print_next(ends.high_watermark));
+            }
+        }
+        return {};
+    }
+
+    // False when nothing came for a while.
+    Result<bool> print_next(const std::optional<Offset>& end) {
+        TRY(const ConsumedBatch batch, consumer_.poll(follow_wait));
+        if (batch.empty()) { return false; }
+        const RecordPlace place{.topic = batch.topic(), .partition = batch.partition()};
+        uint64_t printed = 0;
+        for (const RecordView& record : batch) {
+            if (printer_.done() || (end && record.offset >= *end)) { break; }
+            TRY_VOID(printer_.print(place, record));
+            ++printed;
+        }
+        total_ += printed;
+        printer_.show_progress(total_);
+        return true;
+    }
+
+    Client& client_;
+    Consumer& consumer_;
+    const ConsumeArguments& arguments_;
+    Printer printer_;
+    std::vector<TopicPartition> places_;
+    uint64_t total_ = 0;
+};
+
+Exit consume_remotely(Client& client, const ConsumeArguments& arguments, const From& from, const RecordFormat& format) {
+    if (!arguments.group.empty()) { return complain("--group is not served over the network yet; use dir:PATH"); }
+    catch_interrupts();  // the client is closed in order
+    auto consumer = client.consumer();
+    if (!consumer) { return complain(consumer.error()); }
+    auto consumed = RemoteConsumption(client, *consumer, arguments, format, system_clock()).run(from);
+    return consumed ? Exit::done : complain(consumed.error());
+}
+
 Exit run(const Invocation& invocation, const ConsumeArguments& arguments) {
     auto from = parse_from(arguments.from);
     if (!from) { return complain(from.error()); }
@@ -256,7 +350,9 @@ Exit run(const Invocation& invocation, const ConsumeArguments& arguments) {
     // A long read that changes nothing may just be ended; these two have something to do first.
     if (arguments.follow || !arguments.group.empty()) { catch_interrupts(); }
     const Access access = arguments.group.empty() ? Access::read : Access::write;
-    return with_log(invocation, access, [&](Log& log) { return consume(log, invocation, arguments, *from, *format); });
+    return with_endpoint(
+        invocation, access, [&](Log& log) { return consume(log, invocation, arguments, *from, *format); },
+        [&](Client& client) { return consume_remotely(client, arguments, *from, *format); });
 }
 
 }  // namespace

@@ -49,22 +49,26 @@ Result<Endpoint> parse_endpoint(std::string_view text, const std::function<bool(
                 fmt::format("'{}' is no directory; write dir:{} for one that is yet to be made", text, text));
 }
 
-Result<std::string> log_directory(std::string_view text) {
+Result<Endpoint> find_endpoint(std::string_view text) {
     auto endpoint = parse_endpoint(text, [](const std::string& path) {
         std::error_code ignored;
         return std::filesystem::is_directory(path, ignored);
     });
-    if (!endpoint) { return std::unexpected(endpoint.error()); }
-    switch (endpoint->kind) {
-        case Endpoint::Kind::dir: return std::move(endpoint->path);
-        case Endpoint::Kind::shm:
-            return fail(Code::unsupported, "endpoint",
-                        fmt::format("shared memory is not served yet; use dir:{}", endpoint->path));
-        case Endpoint::Kind::hosts:
-            return fail(Code::unsupported, "endpoint",
-                        fmt::format("'{}': logs over the network are not served yet; use dir:PATH", endpoint->path));
+    if (endpoint && endpoint->kind == Endpoint::Kind::shm) {
+        return fail(Code::unsupported, "endpoint",
+                    fmt::format("shared memory is not served yet; use dir:{}", endpoint->path));
     }
-    return fail(Code::invalid, "endpoint", text);
+    return endpoint;
+}
+
+Result<std::string> log_directory(std::string_view text) {
+    auto endpoint = find_endpoint(text);
+    if (!endpoint) { return std::unexpected(endpoint.error()); }
+    if (endpoint->kind == Endpoint::Kind::hosts) {
+        return fail(Code::unsupported, "endpoint",
+                    fmt::format("'{}': this is not served over the network yet; use dir:PATH", endpoint->path));
+    }
+    return std::move(endpoint->path);
 }
 
 }  // namespace flowstone::tool

@@ -22,7 +22,11 @@ struct Endpoint {
 // Errors: invalid.
 Result<Endpoint> parse_endpoint(std::string_view text, const std::function<bool(const std::string&)>& is_directory);
 
-// The directory of the log that -L names. Errors: invalid; unsupported for shm and hosts, which are not there yet.
+// As parse_endpoint(), with the file system's answer. Errors: invalid; unsupported for shm, which is not there yet.
+Result<Endpoint> find_endpoint(std::string_view text);
+
+// The directory of the log that -L names, for a command that works on one. Errors: as find_endpoint(); unsupported for
+// hosts.
 Result<std::string> log_directory(std::string_view endpoint);
 
 }  // namespace flowstone::tool

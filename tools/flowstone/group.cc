@@ -95,7 +95,7 @@ Exit describe(Log& log, const GroupArguments& arguments) {
 
 Result<std::vector<GroupOffset>> reset_offsets(Log& log, const GroupArguments& arguments, const From& to) {
     TRY(const Topic topic, log.topic(arguments.topic));
-    TRY(const auto partitions, partitions_of(topic, arguments.partition));
+    TRY(const auto partitions, partitions_of(topic.name(), topic.partitions(), arguments.partition));
     std::vector<GroupOffset> offsets;
     for (const int32_t partition : partitions) {
         TRY(const Offset offset, resolve(topic, partition, to));

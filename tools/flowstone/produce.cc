@@ -34,12 +34,14 @@ struct ProduceArguments {
 // One run of the command. Acknowledged rows are written to the progress file as they become so.
 class Production {
 public:
-    Production(Log& log, const Topic& topic, const ProduceArguments& arguments, Clock& clock)
-        : topic_(topic), arguments_(arguments), progress_(clock, arguments.quiet) {
-        const auto codec = parse_codec(arguments.compression).value_or(Codec::none);
-        appender_ =
-            codec == Codec::none ? make_appender(log, topic) : make_compressing_appender(log, topic, codec, clock);
-    }
+    // `rows_present` with --resume: by partition; rows up to it are in the log already.
+    Production(std::unique_ptr<Appender> appender, int32_t partitions, std::vector<uint64_t> rows_present,
+               const ProduceArguments& arguments, Clock& clock)
+        : partitions_(partitions),
+          arguments_(arguments),
+          progress_(clock, arguments.quiet),
+          appender_(std::move(appender)),
+          rows_present_(std::move(rows_present)) {}
 
     // Also when a line is bad, everything before it is acknowledged when this returns.
     Result<void> run() {
@@ -58,7 +60,6 @@ private:
     Result<void> prepare() {
         TRY(pairs_, parse_pairs(arguments_.headers));
         for (const auto& [name, value] : pairs_) { headers_.push_back({.name = name, .value = value}); }
-        if (arguments_.resume) { TRY(rows_present_, last_rows(topic_, *arguments_.events.row_field)); }
         if (arguments_.progress_file.empty()) { return {}; }
         file_.open(arguments_.progress_file, std::ios::app);
         if (!file_) { return fail(Code::io, "progress_file.open", arguments_.progress_file); }
@@ -84,7 +85,7 @@ private:
     bool present(const Event& event) const {
         const int32_t partition = arguments_.partition
                                       ? *arguments_.partition
-                                      : partition_for_key(as_bytes(event.key.value_or("")), topic_.partitions());
+                                      : partition_for_key(as_bytes(event.key.value_or("")), partitions_);
         return event.row <= rows_present_[static_cast<size_t>(partition)];
     }
 
@@ -119,13 +120,13 @@ private:
         return {};
     }
 
-    Topic topic_;
+    int32_t partitions_;
     const ProduceArguments& arguments_;
     Progress progress_;
     std::unique_ptr<Appender> appender_;
     ConfigMap pairs_;
     std::vector<Header> headers_;         // views into pairs_
-    std::vector<uint64_t> rows_present_;  // by partition; rows up to it are in the log already
+    std::vector<uint64_t> rows_present_;
     std::vector<uint64_t> added_rows_;    // not yet acknowledged, bounded by what the appender has under way
     std::ofstream file_;
     uint64_t added_ = 0;
@@ -159,14 +160,11 @@ Result<void> check(const ProduceArguments& arguments) {
     return {};
 }
 
-Exit produce(Log& log, const ProduceArguments& arguments) {
-    auto topic = log.topic(arguments.topic);
-    if (!topic) { return complain(topic.error()); }
-    auto partitions = partitions_of(*topic, arguments.partition);
-    if (!partitions) { return complain(partitions.error()); }
+Exit produce_to(std::unique_ptr<Appender> appender, int32_t partitions, std::vector<uint64_t> rows_present,
+                const ProduceArguments& arguments) {
     Clock& clock = system_clock();
     const int64_t began_ns = clock.monotonic_ns();
-    Production production(log, *topic, arguments, clock);
+    Production production(std::move(appender), partitions, std::move(rows_present), arguments, clock);
     auto produced = production.run();
     production.end_progress();
     if (!produced || interrupted()) {
@@ -175,6 +173,35 @@ Exit produce(Log& log, const ProduceArguments& arguments) {
     }
     if (!arguments.quiet) { note(summary(production, clock.monotonic_ns() - began_ns)); }
     return Exit::done;
+}
+
+Exit produce(Log& log, const ProduceArguments& arguments) {
+    auto topic = log.topic(arguments.topic);
+    if (!topic) { return complain(topic.error()); }
+    auto partitions = partitions_of(topic->name(), topic->partitions(), arguments.partition);
+    if (!partitions) { return complain(partitions.error()); }
+    std::vector<uint64_t> rows_present;
+    if (arguments.resume) {
+        auto rows = last_rows(*topic, *arguments.events.row_field);
+        if (!rows) { return complain(rows.error()); }
+        rows_present = std::move(*rows);
+    }
+    const auto codec = parse_codec(arguments.compression).value_or(Codec::none);
+    auto appender = codec == Codec::none ? make_appender(log, *topic)
+                                         : make_compressing_appender(log, *topic, codec, system_clock());
+    return produce_to(std::move(appender), topic->partitions(), std::move(rows_present), arguments);
+}
+
+Exit produce_remotely(Client& client, const ProduceArguments& arguments) {
+    if (arguments.resume) { return complain("--resume is not served over the network yet; use dir:PATH"); }
+    const auto codec = parse_codec(arguments.compression).value_or(Codec::none);
+    auto producer = client.producer({.compression = static_cast<Compression>(codec)});
+    if (!producer) { return complain(producer.error()); }
+    auto topic = producer->topic(arguments.topic);
+    if (!topic) { return complain(topic.error()); }
+    auto partitions = partitions_of(topic->name(), topic->partitions(), arguments.partition);
+    if (!partitions) { return complain(partitions.error()); }
+    return produce_to(make_network_appender(*producer, *topic), topic->partitions(), {}, arguments);
 }
 
 }  // namespace
@@ -220,7 +247,9 @@ void add_produce_command(CLI::App& app, Invocation& invocation) {
         invocation.run = [&invocation, arguments] {
             if (auto right = check(*arguments); !right) { return complain(right.error()); }
             catch_interrupts();
-            return with_log(invocation, Access::write, [&](Log& log) { return produce(log, *arguments); });
+            return with_endpoint(
+                invocation, Access::write, [&](Log& log) { return produce(log, *arguments); },
+                [&](Client& client) { return produce_remotely(client, *arguments); });
         };
     });
 }

@@ -36,6 +36,22 @@ Exit with_log(const Invocation& invocation, Access access, const std::function<E
     return exit;
 }
 
+Exit with_endpoint(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& local,
+                   const std::function<Exit(Client&)>& remote) {
+    const auto endpoint = find_endpoint(invocation.endpoint);
+    if (!endpoint) { return complain(endpoint.error()); }
+    if (endpoint->kind == Endpoint::Kind::dir) { return with_log(invocation, access, local); }
+    ClientOptions options{.client_id = "flowstone-tool"};
+    if (invocation.verbose) {
+        options.on_log = [](std::string_view line) { note(line); };
+    }
+    auto client = Client::open(endpoint->path, std::move(options));
+    if (!client) { return complain(client.error()); }
+    const Exit exit = remote(*client);
+    if (auto closed = client->close(); !closed && exit == Exit::done) { return complain(closed.error()); }
+    return exit;
+}
+
 Result<From> parse_from(std::string_view text) {
     if (text == "beginning") { return From::beginning(); }
     if (text == "end") { return From::end(); }
@@ -73,13 +89,12 @@ Result<ConfigMap> parse_pairs(const std::vector<std::string>& texts) {
     return pairs;
 }
 
-Result<std::vector<int32_t>> partitions_of(const Topic& topic, const std::optional<int32_t>& asked) {
-    if (asked && *asked >= topic.partitions()) {
-        return fail(Code::out_of_range, "partition",
-                    fmt::format("{} of {}: it has 0 to {}", *asked, topic.name(), topic.partitions() - 1));
+Result<std::vector<int32_t>> partitions_of(std::string_view topic, int32_t count, const std::optional<int32_t>& asked) {
+    if (asked && *asked >= count) {
+        return fail(Code::out_of_range, "partition", fmt::format("{} of {}: it has 0 to {}", *asked, topic, count - 1));
     }
     if (asked) { return std::vector{*asked}; }
-    std::vector<int32_t> all(static_cast<size_t>(topic.partitions()));
+    std::vector<int32_t> all(static_cast<size_t>(count));
     std::iota(all.begin(), all.end(), 0);
     return all;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <flowstone/client.h>
 #include <flowstone/log.h>
 
 #include "tools/flowstone/command_line.h"
@@ -26,6 +27,10 @@ Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threa
 // Opens the log, does the work, closes the log. Complains itself when the log cannot be opened or closed.
 Exit with_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work, uint32_t threads = 0);
 
+// The same for what works on both kinds of endpoints: `remote` where -L names brokers.
+Exit with_endpoint(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& local,
+                   const std::function<Exit(Client&)>& remote);
+
 // "beginning", "end", an offset, or a time as RFC 3339 has it. Errors: invalid.
 Result<From> parse_from(std::string_view text);
 
@@ -35,7 +40,7 @@ Result<Offset> resolve(const Topic& topic, int32_t partition, const From& from);
 // "NAME=VALUE", each. Errors: invalid.
 Result<ConfigMap> parse_pairs(const std::vector<std::string>& texts);
 
-// The partition asked for, or all of the topic's. Errors: out_of_range.
-Result<std::vector<int32_t>> partitions_of(const Topic& topic, const std::optional<int32_t>& asked);
+// The partition asked for, or all that the topic has. Errors: out_of_range.
+Result<std::vector<int32_t>> partitions_of(std::string_view topic, int32_t count, const std::optional<int32_t>& asked);
 
 }  // namespace flowstone::tool

@@ -44,6 +44,16 @@ Exit create(Log& log, const TopicArguments& arguments) {
     return topic ? Exit::done : complain(topic.error());
 }
 
+Exit create_remotely(Client& client, const TopicArguments& arguments) {
+    auto configs = parse_pairs(arguments.set);
+    if (!configs) { return complain(configs.error()); }
+    if (!arguments.durability.empty()) { configs->emplace_back("flowstone.durability", arguments.durability); }
+    auto created = client.create_topic(
+        arguments.name,
+        {.partitions = arguments.partitions, .configs = std::move(*configs), .exists_ok = arguments.exists_ok});
+    return created ? Exit::done : complain(created.error());
+}
+
 Exit alter(Log& log, const TopicArguments& arguments) {
     auto set = parse_pairs(arguments.set);
     if (!set) { return complain(set.error()); }
@@ -62,6 +72,11 @@ Exit alter(Log& log, const TopicArguments& arguments) {
 
 Exit remove(Log& log, const TopicArguments& arguments) {
     auto deleted = log.delete_topic(arguments.name);
+    return deleted ? Exit::done : complain(deleted.error());
+}
+
+Exit remove_remotely(Client& client, const TopicArguments& arguments) {
+    auto deleted = client.delete_topic(arguments.name);
     return deleted ? Exit::done : complain(deleted.error());
 }
 
@@ -104,6 +119,27 @@ Exit list(Log& log, const TopicArguments& arguments) {
             add_members(line, info);
         } else {
             columns.row({info.name, std::to_string(info.partitions), name_of(info.durability), configs_text(info)});
+        }
+    }
+    if (!arguments.json) { columns.append_to(out); }
+    return print(out);
+}
+
+Exit list_remotely(Client& client, const TopicArguments& arguments) {
+    auto topics = client.topics();
+    if (!topics) { return complain(topics.error()); }
+    std::string out;
+    Columns columns({{"topic"}, {"partitions", true}});
+    for (const RemoteTopic& topic : *topics) {
+        if (topic.internal && !arguments.internal) { continue; }
+        if (arguments.json) {
+            JsonLine(out)
+                .text("topic", topic.name)
+                .text("topic_id", topic.id.to_string())
+                .number("partition_count", int64_t{topic.partitions})
+                .flag("internal", topic.internal);
+        } else {
+            columns.row({topic.name, std::to_string(topic.partitions)});
         }
     }
     if (!arguments.json) { columns.append_to(out); }
@@ -180,7 +216,11 @@ Exit describe(Log& log, const TopicArguments& arguments) {
     return print(out);
 }
 
-using Work = Exit (*)(Log&, const TopicArguments&);
+// What a command does with a log in a directory, and with one behind brokers; null: nothing yet.
+struct Work {
+    Exit (*local)(Log&, const TopicArguments&);
+    Exit (*remote)(Client&, const TopicArguments&) = nullptr;
+};
 
 // A command that does `work` with what it was given.
 CLI::App& leaf(CLI::App& topic, Invocation& invocation, const std::shared_ptr<TopicArguments>& arguments, Access access,
@@ -189,7 +229,10 @@ CLI::App& leaf(CLI::App& topic, Invocation& invocation, const std::shared_ptr<To
     CLI::App& command = add_command(topic, name, summary, examples);
     command.callback([&invocation, arguments, access, work] {
         invocation.run = [&invocation, arguments, access, work] {
-            return with_log(invocation, access, [&](Log& log) { return work(log, *arguments); });
+            const auto local = [&](Log& log) { return work.local(log, *arguments); };
+            if (work.remote == nullptr) { return with_log(invocation, access, local); }
+            return with_endpoint(invocation, access, local,
+                                 [&](Client& client) { return work.remote(client, *arguments); });
         };
     });
     return command;
@@ -209,7 +252,7 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
     };
 
     CLI::App& create_command =
-        leaf_of(Access::create, create, "create", "Create a topic, and the log if it is not there",
+        leaf_of(Access::create, {create, create_remotely}, "create", "Create a topic, and the log if it is not there",
                 {"flowstone topic create payments --partitions 8",
                  "flowstone topic create clicks --durability written --config retention.ms=86400000"});
     create_command.add_option("NAME", arguments->name, "Letters, digits, '.', '_' and '-'")->required();
@@ -225,9 +268,9 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
         ->type_name("NAME=VALUE");
     create_command.add_flag("--exists-ok", arguments->exists_ok, "Leave a topic of that name as it is");
 
-    CLI::App& list_command = leaf_of(Access::read, list, "list", "One line per topic", {"flowstone topic list --json"});
+    CLI::App& list_command = leaf_of(Access::read, {list, list_remotely}, "list", "One line per topic", {"flowstone topic list --json"});
     CLI::App& describe_command =
-        leaf_of(Access::read, describe, "describe", "Settings, and offsets and bytes per partition",
+        leaf_of(Access::read, {describe}, "describe", "Settings, and offsets and bytes per partition",
                 {"flowstone topic describe payments", "flowstone topic describe --json | jq .partitions"});
     describe_command.add_option("NAME", arguments->name, "All topics unless given");
     for (CLI::App* command : {&list_command, &describe_command}) {
@@ -235,7 +278,7 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
         command->add_flag("--json", arguments->json, "One JSON object a line");
     }
 
-    CLI::App& alter_command = leaf_of(Access::write, alter, "alter", "Change settings, or add partitions",
+    CLI::App& alter_command = leaf_of(Access::write, {alter}, "alter", "Change settings, or add partitions",
                                       {"flowstone topic alter payments --set retention.ms=604800000 --unset segment.ms",
                                        "flowstone topic alter payments --partitions 16"});
     alter_command.add_option("NAME", arguments->name)->required();
@@ -250,7 +293,7 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
         ->check(CLI::Range(1, partitions_per_topic_max))
         ->type_name("N");
 
-    CLI::App& delete_command = leaf_of(Access::write, remove, "delete", "Delete a topic and all its records",
+    CLI::App& delete_command = leaf_of(Access::write, {remove, remove_remotely}, "delete", "Delete a topic and all its records",
                                        {"flowstone topic delete payments"});
     delete_command.add_option("NAME", arguments->name)->required();
 }

@@ -1,0 +1,159 @@
+// The tool and the client library against a broker of ours, as processes, over TCP on loopback.
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <flowstone/client.h>
+
+#include "tests/paths.h"
+#include "storage/thread.h"
+#include "tests/storage/value_of.h"
+#include "tests/tools/process.h"
+
+namespace flowstone::tool {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class RemoteTest : public testing::Test {
+protected:
+    RemoteTest() {
+        std::string name = std::filesystem::temp_directory_path() / "flowstone-remote-XXXXXX";
+        EXPECT_NE(mkdtemp(name.data()), nullptr);
+        path_ = name;
+        start();
+    }
+    ~RemoteTest() override {
+        broker_.reset();
+        std::filesystem::remove_all(path_);
+    }
+    void start(const std::string& port = "0") {
+        broker_ = std::make_unique<Process>(
+            flowstoned_path(), std::vector<std::string>{"--data", path_ + "/log", "--listen", "127.0.0.1:" + port, "-X",
+                                                        "http=off", "-X", "journal_bytes_max=16777216", "-X",
+                                                        "reserve_bytes=0"});
+        broker_->read_line();
+        const std::string line = broker_->read_line();  // "try: kcat -b 127.0.0.1:PORT -L"
+        const size_t at = line.find("127.0.0.1:");
+        ASSERT_NE(at, std::string::npos) << line;
+        endpoint_ = line.substr(at, line.find(' ', at) - at);
+    }
+    struct Answer {
+        int exit = -1;
+        std::string out;
+        std::string complaint;
+    };
+    Answer run(std::vector<std::string> words, const std::string& input = "") const {
+        words.insert(words.begin(), {"-L", endpoint_});
+        Process process(tool_path(), words);
+        process.write(input);
+        Answer answer{.exit = process.wait(), .out = process.out(), .complaint = process.complaint()};
+        return answer;
+    }
+    std::string out(const std::vector<std::string>& words, const std::string& input = "") const {
+        const Answer answer = run(words, input);
+        EXPECT_EQ(answer.exit, 0) << answer.complaint;
+        return answer.out;
+    }
+
+    std::string path_;
+    std::string endpoint_;
+    std::unique_ptr<Process> broker_;
+};
+
+TEST_F(RemoteTest, TheToolMakesATopicFillsItAndShowsIt) {
+    out({"topic", "create", "payments", "--partitions", "2"});
+    EXPECT_THAT(out({"topic", "list"}), HasSubstr("payments"));
+    out({"produce", "payments", "--key-separator", ":"}, "a:1\nb:2\na:3\n");
+    std::string lines = out({"consume", "payments", "--format", "%k=%v"});
+    std::vector<std::string> found;
+    while (!lines.empty()) {
+        const size_t end = lines.find('\n');
+        found.push_back(lines.substr(0, end));
+        lines.erase(0, end + 1);
+    }
+    std::ranges::sort(found);
+    EXPECT_THAT(found, ElementsAre("a=1", "a=3", "b=2"));
+    EXPECT_EQ(out({"consume", "payments", "--max", "1", "--format", "%t"}), "payments\n");
+    out({"topic", "delete", "payments"});
+    const Answer gone = run({"consume", "payments"});
+    EXPECT_EQ(gone.exit, 3);
+    EXPECT_THAT(gone.complaint, HasSubstr("payments"));
+}
+
+TEST_F(RemoteTest, AClientProducesFromSeveralThreadsAndConsumesWhatItSent) {
+    auto client = value_of(Client::open(endpoint_));
+    ASSERT_TRUE(client.create_topic("events", {.partitions = 3}));
+    auto producer = value_of(client.producer());
+    auto topic = value_of(producer.topic("events"));
+    EXPECT_EQ(topic.partitions(), 3);
+    std::vector<Thread> threads;
+    for (int32_t partition = 0; partition < 3; ++partition) {
+        threads.emplace_back("sender", [&, partition] {
+            for (int i = 0; i < 5'000; ++i) {
+                const std::string value = std::to_string(i);
+                ASSERT_TRUE(topic.send({.key = "k", .value = value}, partition));
+            }
+        });
+    }
+    threads.clear();
+    ASSERT_TRUE(producer.flush());
+    const auto last = value_of(topic.send({.value = "5000"}, 2));
+    EXPECT_EQ(value_of(last.wait()), (Position{2, Offset{5'000}}));
+
+    auto consumer = value_of(client.consumer());
+    ASSERT_TRUE(consumer.assign({{"events", 0}, {"events", 1}, {"events", 2}}));
+    std::vector<int> next(3, 0);
+    while (next[0] + next[1] + next[2] < 15'001) {
+        const auto batch = consumer.poll(20s);
+        ASSERT_TRUE(batch) << batch.error().message();
+        ASSERT_FALSE(batch->empty()) << next[0] << ' ' << next[1] << ' ' << next[2];
+        int& expected = next[static_cast<size_t>(batch->partition())];
+        for (const RecordView& record : *batch) { ASSERT_EQ(record.value, std::to_string(expected++)); }
+    }
+    const auto ends = value_of(client.ends({"events", 2}));
+    EXPECT_EQ(ends.log_start, Offset{0});
+    EXPECT_EQ(ends.high_watermark, Offset{5'001});
+    EXPECT_TRUE(client.close());
+}
+
+TEST_F(RemoteTest, CloseEndsInTimeWithoutABroker) {
+    auto client = value_of(Client::open(endpoint_));
+    ASSERT_TRUE(client.create_topic("events"));
+    auto producer = value_of(client.producer());
+    auto topic = value_of(producer.topic("events"));
+    ASSERT_TRUE(value_of(topic.send({.value = "before"})).wait());
+    broker_.reset();  // killed
+    const auto lost = value_of(topic.send({.value = "after"}));
+    const auto closed = client.close(200ms);
+    ASSERT_FALSE(closed);
+    EXPECT_EQ(closed.error().code, Code::timed_out);
+    const auto verdict = lost.wait(0ms);
+    ASSERT_FALSE(verdict);
+    EXPECT_EQ(verdict.error().code, Code::closed);
+    EXPECT_EQ(topic.send({.value = "later"}).error().code, Code::closed);
+    EXPECT_EQ(client.producer().error().code, Code::closed);
+}
+
+TEST_F(RemoteTest, WhatCannotBeIsRefused) {
+    EXPECT_EQ(Client::open("").error().code, Code::invalid);
+    EXPECT_EQ(Client::open("nowhere").error().code, Code::invalid);
+    auto client = value_of(Client::open(endpoint_));
+    EXPECT_EQ(client.create_topic("no/good").error().code, Code::invalid);
+    ASSERT_TRUE(client.create_topic("events"));
+    EXPECT_EQ(client.create_topic("events").error().code, Code::exists);
+    EXPECT_TRUE(client.create_topic("events", {.exists_ok = true}));
+    EXPECT_EQ(client.delete_topic("nothing").error().code, Code::not_found);
+    EXPECT_EQ(client.producer({.acks = Acks::leader}).error().code, Code::invalid);
+}
+
+}  // namespace
+}  // namespace flowstone::tool
