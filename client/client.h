@@ -46,7 +46,7 @@ FLOWSTONE_EXPORT Advice advice(const Error& error);
 
 struct ClientOptions {
     std::string client_id = "flowstone";
-    std::chrono::milliseconds request_timeout{30'000};  // of one request; its connection is given up with it
+    std::chrono::milliseconds request_timeout{30'000};    // of one request; its connection is given up with it
     std::function<void(std::string_view line)> on_log{};  // called from the client's thread
 };
 
@@ -61,11 +61,11 @@ struct ProducerOptions {
     Acks acks = Acks::all;
     bool idempotent = true;  // no record twice, and in order, whatever is sent again; needs Acks::all
     Compression compression = Compression::none;
-    std::chrono::milliseconds linger{5};                    // a batch that is not full waits so long for more
-    size_t batch_bytes_max = 64u << 10;                     // a larger record is a batch of its own
-    size_t buffer_bytes_max = 32u << 20;                    // of all that is not acknowledged
-    std::chrono::milliseconds full_wait_max{60'000};        // that send() waits for room there; 0: busy at once
-    std::chrono::milliseconds delivery_timeout{120'000};    // from send() to the verdict
+    std::chrono::milliseconds linger{5};                  // a batch that is not full waits so long for more
+    size_t batch_bytes_max = 64u << 10;                   // a larger record is a batch of its own
+    size_t buffer_bytes_max = 32u << 20;                  // of all that is not acknowledged
+    std::chrono::milliseconds full_wait_max{60'000};      // that send() waits for room there; 0: busy at once
+    std::chrono::milliseconds delivery_timeout{120'000};  // from send() to the verdict
 };
 
 class ClientLoop;

@@ -47,7 +47,9 @@ GroupAssignment by_turns(std::span<const Subscriber> members, const PartitionCou
     const auto order = in_order(members);
     size_t turn = 0;
     for (const auto& [topic, count] : partitions) {
-        if (std::ranges::none_of(order, [&](const Subscriber* member) { return subscribes(*member, topic); })) { continue; }
+        if (std::ranges::none_of(order, [&](const Subscriber* member) { return subscribes(*member, topic); })) {
+            continue;
+        }
         for (int32_t partition = 0; partition < count; ++partition) {
             while (!subscribes(*order[turn % order.size()], topic)) { ++turn; }
             out[order[turn++ % order.size()]->member].push_back({topic, partition});

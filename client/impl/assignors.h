@@ -33,7 +33,7 @@ struct Subscriber {
     int32_t generation = -1;              // in which it was given these
 };
 
-using PartitionCounts = std::map<std::string, int32_t, std::less<>>;              // by topic; only those that exist
+using PartitionCounts = std::map<std::string, int32_t, std::less<>>;  // by topic; only those that exist
 using GroupAssignment = std::map<std::string, std::vector<TopicPartition>, std::less<>>;  // by member, each sorted
 
 // Every member has an entry. A partition has one reader at most, and one if anybody subscribes to its topic; with

@@ -57,7 +57,9 @@ Result<void> check(const ProducerOptions& options) {
     if (options.batch_bytes_max < 128 || options.batch_bytes_max > 64u << 20) {
         return invalid("batch_bytes_max is not between 128 bytes and 64 MiB");
     }
-    if (options.buffer_bytes_max < options.batch_bytes_max) { return invalid("buffer_bytes_max is below batch_bytes_max"); }
+    if (options.buffer_bytes_max < options.batch_bytes_max) {
+        return invalid("buffer_bytes_max is below batch_bytes_max");
+    }
     if (options.linger.count() < 0 || options.delivery_timeout.count() <= 0) { return invalid("a time is negative"); }
     return {};
 }
@@ -151,14 +153,16 @@ Result<Client::Ends> Client::ends(const TopicPartition& place, Timeout timeout) 
             },
             std::max<int64_t>(0, until - system_clock().monotonic_ns()));
         if (!leader) {
-            return fail(Code::not_found, "client.ends", fmt::format("{}-{} has no leader", place.topic, place.partition));
+            return fail(Code::not_found, "client.ends",
+                        fmt::format("{}-{} has no leader", place.topic, place.partition));
         }
         kafka::ListOffsetsRequest request;
         request.replica_id = -1;
         Ends ends;
         kafka::ErrorCode error = kafka::ErrorCode::none;
         for (const int64_t which : {int64_t{-2}, int64_t{-1}}) {
-            request.topics = {{.name = place.topic, .partitions = {{.partition_index = place.partition, .timestamp = which}}}};
+            request.topics = {
+                {.name = place.topic, .partitions = {{.partition_index = place.partition, .timestamp = which}}}};
             TRY(const auto answer,
                 loop_->ask<kafka::ListOffsetsResponse>([&](ClientEngine&) { return *leader; }, request, true,
                                                        std::max<int64_t>(0, until - system_clock().monotonic_ns())));
@@ -198,7 +202,8 @@ Result<ProducerTopic> Producer::topic(std::string_view name, std::chrono::millis
             } else if (engine.cluster().failure()) {
                 error = engine.cluster().failure()->with_fate(Fate::none);
             }
-            const bool missing = error && error->code == Code::not_found && system_clock().monotonic_ns() >= missing_after;
+            const bool missing =
+                error && error->code == Code::not_found && system_clock().monotonic_ns() >= missing_after;
             return queue.partition_count > 0 || missing || (error && error->code == Code::invalid);
         },
         ns_of(timeout));
@@ -226,7 +231,9 @@ Result<void> ProducerTopic::send(const Record& record, DeliveryCallback done, st
 int32_t ProducerTopic::partitions() const { return queue_->partition_count; }
 const std::string& ProducerTopic::name() const { return queue_->name; }
 
-Result<Position> Delivery::wait(std::chrono::milliseconds timeout) const { return batch_->wait(index_, ns_of(timeout)); }
+Result<Position> Delivery::wait(std::chrono::milliseconds timeout) const {
+    return batch_->wait(index_, ns_of(timeout));
+}
 bool Delivery::done() const { return batch_->done(); }
 
 // --- consumer ----------------------------------------------------------------------------------------------------------
@@ -237,8 +244,7 @@ struct Consumer::Impl {
     FetchedBatch batch;
 };
 
-Consumer::Consumer(std::shared_ptr<ConsumerCore> core, ClientLoop* loop)
-    : impl_(new Impl{std::move(core), loop, {}}) {}
+Consumer::Consumer(std::shared_ptr<ConsumerCore> core, ClientLoop* loop) : impl_(new Impl{std::move(core), loop, {}}) {}
 Consumer::Consumer(Consumer&&) noexcept = default;
 Consumer& Consumer::operator=(Consumer&&) noexcept = default;
 Consumer::~Consumer() {

@@ -17,9 +17,10 @@ ClientEngine::ClientEngine(const World& world, std::vector<HostPort> bootstrap, 
 
 std::shared_ptr<ProducerCore> ClientEngine::add_producer(const ProducerOptions& options) {
     Network* const network = &world_.network;
-    producers_.push_back(std::make_shared<ProducerCore>(
-        ProducerCore::World{requests_, cluster_, world_.clock, world_.random, [network] { network->wake(); }, request_ms_},
-        options));
+    producers_.push_back(
+        std::make_shared<ProducerCore>(ProducerCore::World{requests_, cluster_, world_.clock, world_.random,
+                                                           [network] { network->wake(); }, request_ms_},
+                                       options));
     return producers_.back();
 }
 

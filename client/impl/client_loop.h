@@ -36,11 +36,13 @@ public:
                                    bool repeatable, int64_t timeout_ns) {
         const int64_t until = system_clock().monotonic_ns() + timeout_ns;
         for (;;) {
-            const auto state = std::make_shared<std::optional<Result<Answered<Response>>>>();  // owners: we and the callback
+            const auto state =
+                std::make_shared<std::optional<Result<Answered<Response>>>>();  // owners: we and the callback
             const int64_t left = until - system_clock().monotonic_ns();
             const bool asked = run([&](ClientEngine& engine) {
-                engine.requests().template ask<Response>(node(engine), request, until,
-                                                         [state](Result<Answered<Response>> answer) { *state = std::move(answer); });
+                engine.requests().template ask<Response>(
+                    node(engine), request, until,
+                    [state](Result<Answered<Response>> answer) { *state = std::move(answer); });
             });
             if (!asked) { return fail(Code::closed, "client.request", "the client is closed"); }
             run_until([&](ClientEngine&) { return state->has_value(); }, left);

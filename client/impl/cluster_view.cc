@@ -92,14 +92,13 @@ void ClusterView::ask() {
         const bool missing = !wanted.told || wanted.view.error == kafka::ErrorCode::unknown_topic_or_partition;
         request.allow_auto_topic_creation |= wanted.may_create && missing;
     }
-    requests_.ask<kafka::MetadataResponse>(
-        some_node(), std::move(request), asked_ns_ + options_.request_ms * ms_ns,
-        [this](const Result<Answered<kafka::MetadataResponse>>& answer) {
-            asking_ = false;
-            if (answer) { return on_answer(answer->response); }
-            failure_ = answer.error();
-            suspect_ = true;
-        });
+    requests_.ask<kafka::MetadataResponse>(some_node(), std::move(request), asked_ns_ + options_.request_ms * ms_ns,
+                                           [this](const Result<Answered<kafka::MetadataResponse>>& answer) {
+                                               asking_ = false;
+                                               if (answer) { return on_answer(answer->response); }
+                                               failure_ = answer.error();
+                                               suspect_ = true;
+                                           });
 }
 
 void ClusterView::on_answer(const kafka::MetadataResponse& answer) {

@@ -26,7 +26,7 @@ struct PartitionView {
     int32_t epoch = -1;
 };
 struct TopicView {
-    Uuid id{};                             // zeros where the broker knows none
+    Uuid id{};                              // zeros where the broker knows none
     std::vector<PartitionView> partitions;  // by number; empty when there is an error
     kafka::ErrorCode error = kafka::ErrorCode::none;
 };
@@ -37,7 +37,7 @@ public:
         std::vector<HostPort> bootstrap;  // one at least
         int64_t refresh_ms = 300'000;
         int64_t retry_ms = 100;  // between two askings; doubled while nothing gets better
-    int64_t retry_ms_max = 1'000;
+        int64_t retry_ms_max = 1'000;
         int64_t request_ms = 30'000;
     };
     ClusterView(Requests& requests, Clock& clock, Random& random, Options options);

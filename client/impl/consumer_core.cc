@@ -61,7 +61,8 @@ void ConsumerCore::set(Partition& partition, const From& from) {
 void ConsumerCore::assign(const std::vector<TopicPartition>& places, From from) {
     {
         const std::lock_guard guard(lock_);
-        std::erase_if(partitions_, [&](const auto& entry) { return std::ranges::find(places, entry.first) == places.end(); });
+        std::erase_if(partitions_,
+                      [&](const auto& entry) { return std::ranges::find(places, entry.first) == places.end(); });
         for (const TopicPartition& place : places) {
             const auto [found, added] = partitions_.try_emplace(place);
             if (added) { set(found->second, from); }
@@ -101,9 +102,8 @@ Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
         {
             const std::lock_guard guard(lock_);
             if (closed_) { return fail(Code::closed, operation, "the client is closed"); }
-            const auto next = std::ranges::find_if(ready_, [&](const FetchedBatch& batch) {
-                return !partitions_.at(batch.place).paused;
-            });
+            const auto next = std::ranges::find_if(
+                ready_, [&](const FetchedBatch& batch) { return !partitions_.at(batch.place).paused; });
             if (next == ready_.end()) { return nullptr; }
             into = std::move(*next);
             ready_.erase(next);
@@ -132,8 +132,8 @@ void ConsumerCore::sleep(int64_t timeout_ns) const {
     const uint32_t seen = word_.load(std::memory_order_acquire);
     {
         const std::lock_guard guard(lock_);
-        const bool any = std::ranges::any_of(
-            ready_, [&](const FetchedBatch& batch) { return !partitions_.at(batch.place).paused; });
+        const bool any =
+            std::ranges::any_of(ready_, [&](const FetchedBatch& batch) { return !partitions_.at(batch.place).paused; });
         if (any || closed_) { return; }
     }
     sleep_while(word_, seen, timeout_ns);
@@ -228,12 +228,14 @@ void ConsumerCore::look_up(int32_t node, const std::vector<Asked>& asked) {
             Partition* const partition = find(one);
             if (partition == nullptr) { continue; }
             partition->asking = true;
-            auto topic = std::ranges::find(request.topics, one.place.topic, &kafka::ListOffsetsRequest::ListOffsetsTopic::name);
+            auto topic =
+                std::ranges::find(request.topics, one.place.topic, &kafka::ListOffsetsRequest::ListOffsetsTopic::name);
             if (topic == request.topics.end()) {
                 request.topics.push_back({.name = one.place.topic});
                 topic = std::prev(request.topics.end());
             }
-            topic->partitions.push_back({.partition_index = one.place.partition, .timestamp = timestamp_of(*partition->from)});
+            topic->partitions.push_back(
+                {.partition_index = one.place.partition, .timestamp = timestamp_of(*partition->from)});
         }
     }
     world_.requests.ask<kafka::ListOffsetsResponse>(
@@ -285,13 +287,14 @@ void ConsumerCore::fetch(int32_t node, const std::vector<Asked>& asked) {
             partition->asking = true;
             auto topic = std::ranges::find(request.topics, one.place.topic, &kafka::FetchRequest::FetchTopic::topic);
             if (topic == request.topics.end()) {
-                request.topics.push_back({.topic = one.place.topic, .topic_id = world_.cluster.topic(one.place.topic)->id});
+                request.topics.push_back(
+                    {.topic = one.place.topic, .topic_id = world_.cluster.topic(one.place.topic)->id});
                 topic = std::prev(request.topics.end());
             }
-            topic->partitions.push_back(
-                {.partition = one.place.partition,
-                 .fetch_offset = partition->fetch_from.value,
-                 .partition_max_bytes = static_cast<int32_t>(std::min<size_t>(options_.partition_bytes_max, INT32_MAX))});
+            topic->partitions.push_back({.partition = one.place.partition,
+                                         .fetch_offset = partition->fetch_from.value,
+                                         .partition_max_bytes = static_cast<int32_t>(
+                                             std::min<size_t>(options_.partition_bytes_max, INT32_MAX))});
         }
     }
     fetching_.insert(node);

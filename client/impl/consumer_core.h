@@ -32,7 +32,7 @@ struct FetchedBatch {
     uint64_t assignment = 0;  // of the partition, at the time of the request: another one since makes it worthless
     std::shared_ptr<const std::byte[]> frame;  // owners: the batches of one answer
     std::optional<BatchView> batch;
-    Offset from;       // records below it are not the consumer's
+    Offset from;                 // records below it are not the consumer's
     std::optional<Error> error;  // in place of a batch; or found while its records were walked
     std::optional<RecordCursor> cursor;
     std::vector<std::byte> scratch;
@@ -68,14 +68,14 @@ public:
 private:
     struct Partition {
         uint64_t assignment = 0;
-        std::optional<From> from;      // still to be looked up
+        std::optional<From> from;        // still to be looked up
         std::optional<Offset> position;  // of the next record that is taken
-        Offset fetch_from;             // of the next request
+        Offset fetch_from;               // of the next request
         std::optional<Offset> high_watermark;
         size_t buffered_bytes = 0;
         bool paused = false;
-        bool failed = false;   // nothing is fetched until seek()
-        bool asking = false;   // a request that names it is under way
+        bool failed = false;  // nothing is fetched until seek()
+        bool asking = false;  // a request that names it is under way
         int64_t not_before_ns = 0;
         std::set<int64_t> aborting;  // producers whose transaction, that is being read, was aborted
         std::vector<kafka::FetchResponse::AbortedTransaction> aborted;  // still to begin, by first offset
@@ -106,7 +106,7 @@ private:
     Partitions partitions_;
     std::deque<FetchedBatch> ready_;
     uint64_t next_assignment_ = 1;
-    std::atomic<uint32_t> word_ = 0;  // changes when there is something to take
+    std::atomic<uint32_t> word_ = 0;     // changes when there is something to take
     std::atomic<bool> starved_ = false;  // turn() left out a partition for want of room
     std::atomic<bool> closed_ = false;
     std::set<int32_t> fetching_;  // nodes with a fetch under way; the client's thread's

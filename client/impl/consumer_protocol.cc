@@ -76,7 +76,9 @@ private:
 std::vector<std::byte> encode_subscription(Assignor assignor, const Subscriber& member) {
     ByteWriter data;
     if (assignor == Assignor::sticky) { put_places(data, member.owned); }
-    if (assignor == Assignor::sticky || assignor == Assignor::cooperative_sticky) { data.be<int32_t>(member.generation); }
+    if (assignor == Assignor::sticky || assignor == Assignor::cooperative_sticky) {
+        data.be<int32_t>(member.generation);
+    }
     ByteWriter out;
     out.be<int16_t>(subscription_version);
     out.be<int32_t>(static_cast<int32_t>(member.topics.size()));

@@ -160,9 +160,7 @@ void Membership::on(const Synced& synced, Effects& effects) {
 void Membership::on(const Revoked& /*revoked*/, Effects& effects) {
     if (state_ != State::revoking) { return; }
     effects.emplace_back(Read{to_read_});
-    if (leaving_) {
-        return go(effects);
-    }
+    if (leaving_) { return go(effects); }
     if (again_) { return join(effects); }
     state_ = State::stable;
 }
@@ -201,9 +199,7 @@ void Membership::on_error(ErrorCode code, Effects& effects) {
             member_.clear();
             lose_all(effects);
             return join(effects);
-        case ErrorCode::illegal_generation:
-            lose_all(effects);
-            return join(effects);
+        case ErrorCode::illegal_generation: lose_all(effects); return join(effects);
         default: break;
     }
     if (!kafka::is_retriable(code)) {

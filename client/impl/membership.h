@@ -50,7 +50,7 @@ public:
         std::string protocol{};
         std::string member{};
         bool leads = false;
-        bool assigns = false;              // the leader, and the assignment of before does not do
+        bool assigns = false;               // the leader, and the assignment of before does not do
         std::vector<Subscriber> members{};  // what they said under that protocol; for a leader
     };
     struct Counted {  // the partitions of the topics asked for, of those that exist
@@ -63,11 +63,10 @@ public:
     struct Beaten {
         kafka::ErrorCode code;
     };
-    struct Revoked {};   // the application has let go
-    struct Rejoin {};    // topics have more partitions, or there are more of them
+    struct Revoked {};  // the application has let go
+    struct Rejoin {};   // topics have more partitions, or there are more of them
     struct Leave {};
-    using Input =
-        std::variant<Tick, Subscribe, Found, Joined, Counted, Synced, Beaten, Revoked, Rejoin, Leave>;
+    using Input = std::variant<Tick, Subscribe, Found, Joined, Counted, Synced, Beaten, Revoked, Rejoin, Leave>;
 
     // --- what is to be done ---
     struct Find {};
@@ -155,7 +154,7 @@ private:
     std::string member_;
     int32_t generation_ = -1;
     std::string protocol_;
-    std::vector<Subscriber> members_;  // of the group we lead, while counting
+    std::vector<Subscriber> members_;      // of the group we lead, while counting
     std::vector<TopicPartition> to_read_;  // once what had to go is gone
 };
 

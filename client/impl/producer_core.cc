@@ -14,8 +14,8 @@ namespace flowstone {
 namespace {
 
 constexpr int64_t ms_ns = 1'000'000;
-constexpr size_t in_flight_max = 5;            // of a partition: as many batches as a broker remembers of a producer
-constexpr size_t requests_per_node_max = 5;    // produce requests under way to one broker
+constexpr size_t in_flight_max = 5;             // of a partition: as many batches as a broker remembers of a producer
+constexpr size_t requests_per_node_max = 5;     // produce requests under way to one broker
 constexpr size_t request_bytes_max = 1u << 20;  // of the batches in one; a larger batch goes alone
 constexpr int64_t retry_ms_min = 50;
 constexpr int64_t retry_ms_max = 1'000;
@@ -265,9 +265,10 @@ void ProducerCore::settle(ProducerPartition& partition, int64_t now_ns) {
         const auto sent = partition.sent;
         for (const ProducerBatchPtr& batch : sent) {
             if (!batch->maybe_appended_) { continue; }
-            fail_sent(partition, batch,
-                      fail(Code::out_of_order, operation, fmt::format("{}: behind one that was given up", place(partition)))
-                          .error());
+            fail_sent(
+                partition, batch,
+                fail(Code::out_of_order, operation, fmt::format("{}: behind one that was given up", place(partition)))
+                    .error());
         }
         partition.producer_id = -1;
         partition.renumber = false;
@@ -572,10 +573,9 @@ void ProducerCore::close() {
     }
     for (const auto& [partition, batch] : left) {
         const bool sent = !batch->bytes_.empty();
-        finish_failed(batch,
-                      fail(Code::closed, operation, fmt::format("{}: the client was closed", place(*partition)))
-                          .error()
-                          .with_fate(sent ? Fate::unknown_until_reopen : Fate::not_appended));
+        finish_failed(batch, fail(Code::closed, operation, fmt::format("{}: the client was closed", place(*partition)))
+                                 .error()
+                                 .with_fate(sent ? Fate::unknown_until_reopen : Fate::not_appended));
     }
 }
 

@@ -122,8 +122,8 @@ public:
     // As send(), and waits for room.
     Result<Sent> send_waiting(ProducerTopicQueue& queue, const Record& record, std::optional<int32_t> partition,
                               DeliveryCallback done);
-    uint64_t flush_begin();              // what was sent before is no longer waited for; returns a mark
-    bool flushed(uint64_t mark) const;   // everything before the mark is done
+    uint64_t flush_begin();             // what was sent before is no longer waited for; returns a mark
+    bool flushed(uint64_t mark) const;  // everything before the mark is done
     bool wait_flushed(uint64_t mark, int64_t timeout_ns);
 
     // --- the client's thread ---

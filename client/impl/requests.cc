@@ -21,7 +21,11 @@ std::unexpected<Error> not_sent(const Error& why) { return std::unexpected(why.w
 }  // namespace
 
 Requests::Requests(Network& network, Clock& clock, Random& random, Options options)
-    : network_(network), clock_(clock), random_(random), options_(std::move(options)), read_buffer_(read_buffer_bytes) {}
+    : network_(network),
+      clock_(clock),
+      random_(random),
+      options_(std::move(options)),
+      read_buffer_(read_buffer_bytes) {}
 
 Requests::~Requests() {
     for (const auto& [connection, node] : by_connection_) { network_.close(connection); }
@@ -63,8 +67,8 @@ void Requests::finish(Asked& asked, Result<AnswerBytes> answer) {
 
 std::optional<int16_t> Requests::version_for(const Node& node, kafka::ApiKey key, int16_t version_max) {
     const kafka::Api* const api = kafka::find_api(key);
-    const auto theirs = std::ranges::find(node.versions, static_cast<int16_t>(key),
-                                          &kafka::ApiVersionsResponse::ApiVersion::api_key);
+    const auto theirs =
+        std::ranges::find(node.versions, static_cast<int16_t>(key), &kafka::ApiVersionsResponse::ApiVersion::api_key);
     if (api == nullptr || theirs == node.versions.end()) { return {}; }
     const int16_t version = std::min({api->versions.max, theirs->max_version, version_max});
     if (version < std::max(api->versions.min, theirs->min_version)) { return {}; }
@@ -122,6 +126,7 @@ void Requests::on_versions(Node& node, const AnswerBytes& answer) {
     node.versions = std::move(response->api_keys);
     node.knows_versions = true;
     node.attempts = 0;
+    node.failure.reset();
     send_waiting(node);
 }
 
@@ -191,9 +196,10 @@ void Requests::take(Node& node, Bytes bytes) {
             if (node.length_bytes < node.length.size()) { return; }
             const auto length = load_be<int32_t>(node.length.data());
             if (length <= 0 || static_cast<size_t>(length) > frame_bytes_max) {
-                return lose(node, fail(Code::corrupt, "client.request",
-                                       fmt::format("{} answers with a frame of {} bytes", node.address.to_string(), length))
-                                      .error());
+                return lose(node,
+                            fail(Code::corrupt, "client.request",
+                                 fmt::format("{} answers with a frame of {} bytes", node.address.to_string(), length))
+                                .error());
             }
             node.frame_size = static_cast<size_t>(length);
             node.frame_bytes = 0;
@@ -219,9 +225,9 @@ void Requests::on_frame(Node& node) {
     InFlight& first = node.in_flight.front();
     const auto response = kafka::parse_response(frame, first.asked.key, first.version);
     if (!response || response->correlation_id != first.correlation_id) {
-        return lose(node, fail(Code::corrupt, "client.request",
-                               fmt::format("{} answers out of turn", node.address.to_string()))
-                              .error());
+        return lose(
+            node, fail(Code::corrupt, "client.request", fmt::format("{} answers out of turn", node.address.to_string()))
+                      .error());
     }
     finish(first.asked, AnswerBytes{first.version, kept, response->body});
     node.in_flight.pop_front();
@@ -247,6 +253,7 @@ void Requests::lose(Node& node, const Error& why) {
         finish(one.asked, std::unexpected(why.with_fate(Fate::unknown_until_reopen)));
     }
     node.in_flight.clear();
+    node.failure = why;
     const size_t doublings = std::min<size_t>(node.attempts++, 20);
     const int64_t wait_ms = std::min(options_.reconnect_ms_max, options_.reconnect_ms << doublings);
     const auto blurred = wait_ms / 2 + static_cast<int64_t>(random_.next() % static_cast<uint64_t>(wait_ms));
@@ -255,19 +262,20 @@ void Requests::lose(Node& node, const Error& why) {
 
 // A request that is late takes its connection with it: an answer that came after all would be another one's.
 void Requests::expire(Node& node, int64_t now_ns) {
+    const auto late = [&](const Asked& asked) { return asked.deadline_ns <= now_ns; };
+    const bool waited = std::ranges::any_of(node.waiting, late);
+    const bool unanswered = std::ranges::any_of(node.in_flight, late, &InFlight::asked);
+    if (!waited && !unanswered) { return; }
+    const std::string name = node.address.to_string();
     const Error timed_out =
-        fail(Code::timed_out, "client.request", fmt::format("{} does not answer", node.address.to_string())).error();
-    for (size_t i = node.waiting.size(); i > 0; --i) {
-        if (node.waiting.front().deadline_ns <= now_ns) {
-            finish(node.waiting.front(), not_sent(timed_out));
-        } else {
-            node.waiting.push_back(std::move(node.waiting.front()));
-        }
-        node.waiting.pop_front();
+        fail(Code::timed_out, "client.request",
+             node.failure ? fmt::format("{}: {}", name, node.failure->message()) : name + " does not answer")
+            .error();
+    for (Asked& asked : node.waiting) {
+        if (late(asked)) { finish(asked, not_sent(timed_out)); }
     }
-    const bool answer_late = std::ranges::any_of(
-        node.in_flight, [&](const InFlight& one) { return one.asked.deadline_ns <= now_ns; });
-    if (answer_late) { lose(node, timed_out); }
+    std::erase_if(node.waiting, late);
+    if (unanswered) { lose(node, timed_out); }
 }
 
 bool Requests::turn(std::span<const NetworkEvent> events) {

@@ -68,8 +68,8 @@ public:
     // unsupported, when the broker does not know the api in any version up to `version_max`; corrupt; not_found, for a
     // node that is not known. Error::fate says whether the request was certainly not carried out.
     template <class Response, class Request>
-    void ask(int32_t node, Request request, int64_t deadline_ns,
-             std::function<void(Result<Answered<Response>>)> done, int16_t version_max = INT16_MAX) {
+    void ask(int32_t node, Request request, int64_t deadline_ns, std::function<void(Result<Answered<Response>>)> done,
+             int16_t version_max = INT16_MAX) {
         ask_erased(node, {.key = Request::api_key,
                           .version_max = version_max,
                           .deadline_ns = deadline_ns,
@@ -124,7 +124,8 @@ private:
         std::optional<ConnectionId> connection;
         bool knows_versions = false;
         std::vector<kafka::ApiVersionsResponse::ApiVersion> versions;
-        size_t attempts = 0;  // that failed since the last answer
+        size_t attempts = 0;           // that failed since the last answer
+        std::optional<Error> failure;  // of the last of these
         int64_t not_before_ns = 0;
         int64_t connected_by_ns = 0;
         bool writable = false;

@@ -158,7 +158,7 @@ constexpr Row own_rows[] = {
      1 << 30,
      store_number<&BrokerConfig::frame_bytes_max>},
     {{"frame_bytes_per_second_min", "", int64, "65536", "[0,...]", acts,
-      "A request may arrive as slowly as this, when that takes longer than frame_time_ms_max; 0: that alone counts."},
+      "The slowest a request may come past frame_time_ms_max, or while others wait for its memory; 0: any."},
      0,
      largest,
      store_number<&BrokerConfig::frame_bytes_per_second_min>},

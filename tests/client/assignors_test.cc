@@ -35,10 +35,8 @@ TEST(Assignors, RoundRobinGivesAllPartitionsInTurnAndPassesOverWhoDoesNotSubscri
     const std::vector<Subscriber> same = {{.member = "C0", .topics = {"t0", "t1"}},
                                           {.member = "C1", .topics = {"t0", "t1"}}};
     auto given = assign(Assignor::round_robin, same, {{"t0", 3}, {"t1", 3}});
-    EXPECT_THAT(given.at("C0"),
-                ElementsAre(TopicPartition{"t0", 0}, TopicPartition{"t0", 2}, TopicPartition{"t1", 1}));
-    EXPECT_THAT(given.at("C1"),
-                ElementsAre(TopicPartition{"t0", 1}, TopicPartition{"t1", 0}, TopicPartition{"t1", 2}));
+    EXPECT_THAT(given.at("C0"), ElementsAre(TopicPartition{"t0", 0}, TopicPartition{"t0", 2}, TopicPartition{"t1", 1}));
+    EXPECT_THAT(given.at("C1"), ElementsAre(TopicPartition{"t0", 1}, TopicPartition{"t1", 0}, TopicPartition{"t1", 2}));
     const std::vector<Subscriber> mixed = {{.member = "C0", .topics = {"t0"}},
                                            {.member = "C1", .topics = {"t0", "t1"}},
                                            {.member = "C2", .topics = {"t0", "t1", "t2"}}};

@@ -92,7 +92,8 @@ TEST_F(MembershipTest, TheLeaderTellsEverybodyWhatToRead) {
     tick(0);
     step(M::Subscribe{{"t"}});
     step(M::Found{ErrorCode::none});
-    const std::vector<Subscriber> members = {{.member = "me", .topics = {"t"}}, {.member = "you", .topics = {"t", "u"}}};
+    const std::vector<Subscriber> members = {{.member = "me", .topics = {"t"}},
+                                             {.member = "you", .topics = {"t", "u"}}};
     EXPECT_THAT(step(M::Joined{ErrorCode::none, 1, "range", "me", true, true, members}), ElementsAre("count t u"));
     EXPECT_THAT(step(M::Counted{{{"t", 3}}}), ElementsAre("sync 1 as me; me has t0 t1; you has t2"));
     EXPECT_THAT(step(M::Synced{ErrorCode::none, places({0, 1})}), ElementsAre("read t0 t1"));
@@ -190,13 +191,18 @@ TEST_F(MembershipTest, NoOrderOfEventsMakesItReadWhatItWasNotGiven) {
     SimRandom random(17);
     for (int round = 0; round < 500; ++round) {
         const bool cooperative = random.below(2) == 0;
-        machine_ = Membership({.group = "g", .assignors = {cooperative ? Assignor::cooperative_sticky : Assignor::range}});
+        machine_ =
+            Membership({.group = "g", .assignors = {cooperative ? Assignor::cooperative_sticky : Assignor::range}});
         std::vector<TopicPartition> given;
         for (int i = 0; i < 60; ++i) {
-            const ErrorCode codes[] = {ErrorCode::none,          ErrorCode::none,
-                                       ErrorCode::none,          ErrorCode::rebalance_in_progress,
-                                       ErrorCode::not_coordinator, ErrorCode::unknown_member_id,
-                                       ErrorCode::illegal_generation, ErrorCode::network_exception};
+            const ErrorCode codes[] = {ErrorCode::none,
+                                       ErrorCode::none,
+                                       ErrorCode::none,
+                                       ErrorCode::rebalance_in_progress,
+                                       ErrorCode::not_coordinator,
+                                       ErrorCode::unknown_member_id,
+                                       ErrorCode::illegal_generation,
+                                       ErrorCode::network_exception};
             const ErrorCode code = codes[random.below(8)];
             M::Input input = M::Tick{now_ms_ += static_cast<int64_t>(random.below(5'000))};
             switch (random.below(9)) {

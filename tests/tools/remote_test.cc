@@ -11,8 +11,8 @@
 
 #include <flowstone/client.h>
 
-#include "tests/paths.h"
 #include "storage/thread.h"
+#include "tests/paths.h"
 #include "tests/storage/value_of.h"
 #include "tests/tools/process.h"
 
@@ -37,9 +37,9 @@ protected:
     }
     void start(const std::string& port = "0") {
         broker_ = std::make_unique<Process>(
-            flowstoned_path(), std::vector<std::string>{"--data", path_ + "/log", "--listen", "127.0.0.1:" + port, "-X",
-                                                        "http=off", "-X", "journal_bytes_max=16777216", "-X",
-                                                        "reserve_bytes=0"});
+            flowstoned_path(),
+            std::vector<std::string>{"--data", path_ + "/log", "--listen", "127.0.0.1:" + port, "-X", "http=off", "-X",
+                                     "journal_bytes_max=16777216", "-X", "reserve_bytes=0"});
         broker_->read_line();
         const std::string line = broker_->read_line();  // "try: kcat -b 127.0.0.1:PORT -L"
         const size_t at = line.find("127.0.0.1:");
@@ -87,6 +87,13 @@ TEST_F(RemoteTest, TheToolMakesATopicFillsItAndShowsIt) {
     const Answer gone = run({"consume", "payments"});
     EXPECT_EQ(gone.exit, 3);
     EXPECT_THAT(gone.complaint, HasSubstr("payments"));
+}
+
+TEST_F(RemoteTest, WithoutABrokerTheToolSaysSo) {
+    broker_.reset();
+    const Answer answer = run({"topic", "list"});
+    EXPECT_EQ(answer.exit, 3);
+    EXPECT_THAT(answer.complaint, HasSubstr("onnection refused"));
 }
 
 TEST_F(RemoteTest, AClientProducesFromSeveralThreadsAndConsumesWhatItSent) {

@@ -46,9 +46,7 @@ public:
           progress_(clock, arguments.quiet || output_is_terminal()) {}
 
     // Nobody wants any more.
-    bool done() const {
-        return interrupted() || output_.closed() || (arguments_.max && records_ >= *arguments_.max);
-    }
+    bool done() const { return interrupted() || output_.closed() || (arguments_.max && records_ >= *arguments_.max); }
     Result<void> print(const RecordPlace& place, const RecordView& record) {
         if (arguments_.json) {
             append_record_json(output_.buffer(), place, record);
@@ -269,13 +267,10 @@ class RemoteConsumption {
 public:
     RemoteConsumption(Client& client, Consumer& consumer, const ConsumeArguments& arguments, RecordFormat format,
                       Clock& clock)
-        : client_(client),
-          consumer_(consumer),
-          arguments_(arguments),
-          printer_(arguments, std::move(format), clock) {}
+        : client_(client), consumer_(consumer), arguments_(arguments), printer_(arguments, std::move(format), clock) {}
 
     Result<void> run(const From& from) {
-        TRY(const auto topics, client_.topics());
+        TRY(const auto topics, client_.topics(broker_patience));
         const auto topic = std::ranges::find(topics, arguments_.topic, &RemoteTopic::name);
         if (topic == topics.end()) { return fail(Code::not_found, "consume", arguments_.topic); }
         TRY(const auto partitions, partitions_of(topic->name, topic->partitions, arguments_.partition));
@@ -297,7 +292,7 @@ private:
 
     Result<void> read_to_end(const From& from) {
         for (const TopicPartition& place : places_) {
-            TRY(const Client::Ends ends, client_.ends(place));
+            TRY(const Client::Ends ends, client_.ends(place, broker_patience));
             TRY_VOID(consumer_.assign({place}, from));
             if (ends.log_start == ends.high_watermark) { continue; }
             while (!printer_.done()) {

@@ -125,9 +125,9 @@ private:
     Progress progress_;
     std::unique_ptr<Appender> appender_;
     ConfigMap pairs_;
-    std::vector<Header> headers_;         // views into pairs_
+    std::vector<Header> headers_;  // views into pairs_
     std::vector<uint64_t> rows_present_;
-    std::vector<uint64_t> added_rows_;    // not yet acknowledged, bounded by what the appender has under way
+    std::vector<uint64_t> added_rows_;  // not yet acknowledged, bounded by what the appender has under way
     std::ofstream file_;
     uint64_t added_ = 0;
     uint64_t noted_ = 0;
@@ -197,7 +197,7 @@ Exit produce_remotely(Client& client, const ProduceArguments& arguments) {
     const auto codec = parse_codec(arguments.compression).value_or(Codec::none);
     auto producer = client.producer({.compression = static_cast<Compression>(codec)});
     if (!producer) { return complain(producer.error()); }
-    auto topic = producer->topic(arguments.topic);
+    auto topic = producer->topic(arguments.topic, broker_patience);
     if (!topic) { return complain(topic.error()); }
     auto partitions = partitions_of(topic->name(), topic->partitions(), arguments.partition);
     if (!partitions) { return complain(partitions.error()); }

@@ -1,6 +1,7 @@
 // One command's use of a log: opened as -L says, closed when the work is done.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,9 @@ Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threa
 
 // Opens the log, does the work, closes the log. Complains itself when the log cannot be opened or closed.
 Exit with_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work, uint32_t threads = 0);
+
+// That brokers have to answer one question.
+constexpr std::chrono::milliseconds broker_patience{5'000};
 
 // The same for what works on both kinds of endpoints: `remote` where -L names brokers.
 Exit with_endpoint(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& local,

@@ -50,7 +50,8 @@ Exit create_remotely(Client& client, const TopicArguments& arguments) {
     if (!arguments.durability.empty()) { configs->emplace_back("flowstone.durability", arguments.durability); }
     auto created = client.create_topic(
         arguments.name,
-        {.partitions = arguments.partitions, .configs = std::move(*configs), .exists_ok = arguments.exists_ok});
+        {.partitions = arguments.partitions, .configs = std::move(*configs), .exists_ok = arguments.exists_ok},
+        broker_patience);
     return created ? Exit::done : complain(created.error());
 }
 
@@ -76,7 +77,7 @@ Exit remove(Log& log, const TopicArguments& arguments) {
 }
 
 Exit remove_remotely(Client& client, const TopicArguments& arguments) {
-    auto deleted = client.delete_topic(arguments.name);
+    auto deleted = client.delete_topic(arguments.name, broker_patience);
     return deleted ? Exit::done : complain(deleted.error());
 }
 
@@ -126,7 +127,7 @@ Exit list(Log& log, const TopicArguments& arguments) {
 }
 
 Exit list_remotely(Client& client, const TopicArguments& arguments) {
-    auto topics = client.topics();
+    auto topics = client.topics(broker_patience);
     if (!topics) { return complain(topics.error()); }
     std::string out;
     Columns columns({{"topic"}, {"partitions", true}});
@@ -268,7 +269,8 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
         ->type_name("NAME=VALUE");
     create_command.add_flag("--exists-ok", arguments->exists_ok, "Leave a topic of that name as it is");
 
-    CLI::App& list_command = leaf_of(Access::read, {list, list_remotely}, "list", "One line per topic", {"flowstone topic list --json"});
+    CLI::App& list_command =
+        leaf_of(Access::read, {list, list_remotely}, "list", "One line per topic", {"flowstone topic list --json"});
     CLI::App& describe_command =
         leaf_of(Access::read, {describe}, "describe", "Settings, and offsets and bytes per partition",
                 {"flowstone topic describe payments", "flowstone topic describe --json | jq .partitions"});
@@ -293,8 +295,8 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
         ->check(CLI::Range(1, partitions_per_topic_max))
         ->type_name("N");
 
-    CLI::App& delete_command = leaf_of(Access::write, {remove, remove_remotely}, "delete", "Delete a topic and all its records",
-                                       {"flowstone topic delete payments"});
+    CLI::App& delete_command = leaf_of(Access::write, {remove, remove_remotely}, "delete",
+                                       "Delete a topic and all its records", {"flowstone topic delete payments"});
     delete_command.add_option("NAME", arguments->name)->required();
 }
 

@@ -161,9 +161,7 @@ public:
             accept4(number(listener), reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (socket.get() < 0) {
             if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) { return std::optional<Accepted>(); }
-            if (no_descriptors(errno)) {
-                return fail(Code::busy, "network.accept", "no descriptors are left");
-            }
+            if (no_descriptors(errno)) { return fail(Code::busy, "network.accept", "no descriptors are left"); }
             return fail_errno(errno, "network.accept");
         }
         const int on = 1;
