@@ -287,7 +287,8 @@ void Cursor::take_buffer(Offset base, uint64_t end, uint64_t whole) {
     ahead_.reset();
     const uint64_t block = store_.engine().block_bytes;
     const uint64_t begin = align_down(place_.at, block);
-    buffer_end_ = std::min(end, begin + align_up(std::max(place_.at - begin + wanted_, cold_read_bytes), block));
+    const uint64_t piece = beside_commits() ? cold_read_beside_bytes : cold_read_bytes;
+    buffer_end_ = std::min(end, begin + align_up(std::max(place_.at - begin + wanted_, piece), block));
     buffer_ = store_.engine().pool.take(align_up(buffer_end_, block) - begin);
     buffer_skip_ = place_.at - begin;
     buffer_at_ = place_.at;
@@ -295,10 +296,15 @@ void Cursor::take_buffer(Offset base, uint64_t end, uint64_t whole) {
     file_bytes_ = whole;
 }
 
+bool Cursor::beside_commits() const {
+    const Engine& engine = store_.engine();
+    return engine.clock.monotonic_ns() - engine.committed_ns.load(std::memory_order_relaxed) < commits_go_on_ns;
+}
+
 // Has the next piece of the file read while this one is walked through.
 void Cursor::read_ahead(const std::shared_ptr<File>& file) {
     const uint64_t block = store_.engine().block_bytes;
-    if (buffer_end_ >= file_bytes_ || buffer_end_ % block != 0) { return; }
+    if (buffer_end_ >= file_bytes_ || buffer_end_ % block != 0 || beside_commits()) { return; }
     const uint64_t end = std::min(file_bytes_, buffer_end_ + cold_read_bytes);
     BufferRef buffer = store_.engine().pool.take(cold_buffer_bytes);
     auto read = store_.disk().begin_read(

@@ -22,6 +22,9 @@ constexpr uint64_t cold_buffer_bytes = 1u << 20;
 constexpr uint64_t cold_headroom_bytes = 256u
                                          << 10;  // in front of a piece, for a batch that began in the one before it
 constexpr uint64_t cold_read_bytes = cold_buffer_bytes - cold_headroom_bytes;
+// While the directory commits, whose writes would wait in the device behind large reads: less at a time, none ahead.
+constexpr uint64_t cold_read_beside_bytes = 64u << 10;
+constexpr int64_t commits_go_on_ns = 20'000'000;  // since the last one
 
 class Cursor {
 public:
@@ -60,6 +63,7 @@ private:
     void take_buffer(Offset base, uint64_t end, uint64_t whole);
     Result<void> load_cold(File& file, uint64_t file_end);
     void read_ahead(const std::shared_ptr<File>& file);
+    bool beside_commits() const;
     bool continue_ahead();
     std::optional<Result<BatchView>> buffered();
     Result<BatchView> accept(BatchView batch);
