@@ -95,7 +95,7 @@ void Shard::note_chunk(Partition& partition, const Chunk& chunk) {
     tail_bytes_ += chunk.buffer->capacity();
     tail_bytes_ever_ += chunk.buffer->capacity();
     if (partition.chunks().size() == 1) { ++partitions_with_chunks_; }
-    tail_.emplace_back(&partition, chunk.begin);
+    tail_.push_back(&partition);
     trim_tail();
 }
 
@@ -114,17 +114,9 @@ void Shard::shrink(Partition& partition) {
     if (chunks.size() != 1 || chunks.front().buffer->capacity() <= least) { return; }
     if (chunks.front().end != partition.closed().at) { return; }
     if (chunks.front().filled < align_down(chunks.front().end, engine_.block_bytes)) { return; }
-    const uint64_t begin = chunks.front().begin;
     tail_bytes_ -= chunks.front().buffer->capacity();
     partition.keep_unfinished_block(engine_.pool);
     tail_bytes_ += chunks.front().buffer->capacity();
-    if (chunks.front().begin == begin) { return; }
-    tail_.emplace_back(&partition, chunks.front().begin);
-    if (++tail_moved_ * 2 < tail_.size()) { return; }
-    tail_moved_ = 0;
-    std::erase_if(tail_, [](const auto& one) {
-        return std::ranges::find(one.first->chunks(), one.second, &Chunk::begin) == one.first->chunks().end();
-    });
 }
 
 // Lets go of the oldest chunks that the file has whole, beyond the budget for readers. One that is not filled yet, or that
@@ -134,20 +126,16 @@ void Shard::trim_tail() {
     const bool read_lately = tail_read_at_ && tail_bytes_ever_ - *tail_read_at_ <= engine_.options.tail_bytes_max;
     const uint64_t keep = std::min(engine_.options.tail_bytes_max, read_lately ? UINT64_MAX : tail_bytes_unread);
     for (size_t look = 0; look < looks_max && tail_bytes_ > keep && !tail_.empty(); ++look) {
-        const auto [partition, begin] = tail_.front();
+        Partition* const partition = tail_.front();
         tail_.pop_front();
         auto& chunks = partition->chunks();
-        const auto chunk = std::ranges::find(chunks, begin, &Chunk::begin);
-        if (chunk == chunks.end()) { continue; }
-        // Oldest first: a chunk knows by the one behind it where its own duty ends.
-        const bool oldest = chunk == chunks.begin();
-        if (!oldest || chunks.size() == 1 || chunk->filled < partition->duty_end(0)) {
-            tail_.emplace_back(partition, begin);
+        if (chunks.size() == 1 || chunks.front().filled < partition->duty_end(0)) {
+            tail_.push_back(partition);
             fill_rolled_end(*partition);
             continue;
         }
-        tail_bytes_ -= chunk->buffer->capacity();
-        chunks.erase(chunk);
+        tail_bytes_ -= chunks.front().buffer->capacity();
+        chunks.erase(chunks.begin());
     }
 }
 
@@ -490,10 +478,10 @@ void Shard::wake_committer() {
 }
 
 void Shard::forget_chunks(Partition& partition, uint64_t from) {
-    std::erase_if(tail_, [&](const auto& chunk) { return chunk.first == &partition && chunk.second >= from; });
     std::erase_if(partition.chunks(), [&](const Chunk& chunk) {
         if (chunk.begin < from) { return false; }
         tail_bytes_ -= chunk.buffer->capacity();
+        tail_.erase(std::ranges::find(tail_, &partition));
         return true;
     });
 }
@@ -518,7 +506,7 @@ void Shard::drop(Guard& guard, Partition& partition) {
     partition.hooks.journaled = false;
     std::erase(dirty_, &partition);
     std::erase(streaming_, &partition);
-    std::erase_if(tail_, [&](const auto& chunk) { return chunk.first == &partition; });
+    std::erase(tail_, &partition);
     for (const Chunk& chunk : partition.chunks()) {
         tail_bytes_ -= chunk.buffer->capacity();
         dirty_bytes_ -= std::min(dirty_bytes_, chunk.end - std::min(chunk.end, chunk.filled));

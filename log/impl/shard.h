@@ -315,13 +315,13 @@ private:
     std::deque<Partition*>
         streaming_;  // with a whole piece of a `memory` topic, or the end of a finished segment, to fill now
     std::vector<Partition*> journaled_;
-    std::deque<std::pair<Partition*, uint64_t>> tail_;  // chunks, oldest first, by where they begin
-    size_t tail_moved_ = 0;                             // of them, at most: begin elsewhere now
-    uint64_t dirty_bytes_ = 0;                          // of chunks that no file has yet
-    uint64_t recovered_bytes_ = 0;                      // of these, from the journal: nobody need wait for them
-    uint64_t tail_bytes_ = 0;                           // memory of all chunks
-    uint64_t tail_bytes_ever_ = 0;                      // of those that are gone, too
-    std::optional<uint64_t> tail_read_at_;              // tail_bytes_ever_ when a reader was last served from a chunk
+    // An entry a chunk, as they came. It stands for the oldest that its partition has: that one goes first.
+    std::deque<Partition*> tail_;
+    uint64_t dirty_bytes_ = 0;              // of chunks that no file has yet
+    uint64_t recovered_bytes_ = 0;          // of these, from the journal: nobody need wait for them
+    uint64_t tail_bytes_ = 0;               // memory of all chunks
+    uint64_t tail_bytes_ever_ = 0;          // of those that are gone, too
+    std::optional<uint64_t> tail_read_at_;  // tail_bytes_ever_ when a reader was last served from a chunk
     size_t partitions_with_chunks_ = 0;
     uint32_t group_ = 0;
 
