@@ -27,7 +27,8 @@ Result<Store::CheckpointPass> Store::begin_checkpoint(CheckpointScope scope) {
         if (shard->failure()) { return std::unexpected(*shard->failure()); }
         const Journal& journal = shard->journal();
         pass.first_needed.push_back(journal.next_sequence());
-        pass.begun_at.push_back(journal.committed_bytes());
+        pass.begun_at.push_back(shard->checkpoint_work());
+        pass.direct_at.push_back(shard->direct_bytes());
         pass.room.push_back(std::max((journal.bytes() - journal.bytes_used()) / 2, commit_bytes_max));
     }
     for (Partition* partition : made_partitions()) {
@@ -407,6 +408,10 @@ Result<void> Store::end_checkpoint(CheckpointPass& pass) {
     if (tight) {
         ++slot.number;
         TRY(tight, put_slot(slot, first_needed));
+    }
+    for (size_t i = 0; scope.only == nullptr && i < shards_.size(); ++i) {
+        Guard guard(shards_[i]->lock());
+        shards_[i]->note_checkpoint(pass.direct_at[i]);
     }
     close_idle_files(touched, scope.exact);
     return {};

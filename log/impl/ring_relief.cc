@@ -22,16 +22,17 @@ Result<void> Store::relieve_ring(Shard& shard, bool must) {
     return relieve_now(shard, must);
 }
 
-// The ring is half full, or full: it grows while it may, and a checkpoint gives back what is not needed.
+// The ring is half full, or full: it grows while it may, and a checkpoint gives back what is not needed. Much that went past
+// it asks for a checkpoint alone.
 Result<void> Store::relieve_now(Shard& shard, bool must) {
-    if (grew_ring(shard, must)) { return {}; }
+    if (ring_wants_room(shard, must) ? grew_ring(shard, must) : !checkpoint_due(shard)) { return {}; }
     std::unique_lock one(checkpoint_lock_, std::defer_lock);
     if (must) {
         one.lock();
     } else if (!one.try_lock()) {
         return {};  // somebody is at it
     }
-    if (!ring_wants_room(shard, must)) { return {}; }
+    if (!ring_wants_room(shard, must) && !checkpoint_due(shard)) { return {}; }
     const bool in_pieces = !must && engine_.options.threads == 0;
     return in_pieces ? checkpoint_some(shard) : checkpoint_locked({.exact = must});
 }
@@ -47,7 +48,7 @@ Result<void> Store::checkpoint_some(Shard& shard) {
         {
             Guard guard(shard.lock());
             const Journal& journal = shard.journal();
-            committed = journal.committed_bytes() - pass.begun_at[shard.number()];
+            committed = shard.checkpoint_work() - pass.begun_at[shard.number()];
             urgent = journal.bytes_used() > journal.bytes() / 8 * 7;
         }
         const uint64_t room = pass.room[shard.number()];
@@ -64,6 +65,11 @@ Result<void> Store::checkpoint_some(Shard& shard) {
     if (!done) { pass_.reset(); }
     note_loss(done);
     return done;
+}
+
+bool Store::checkpoint_due(Shard& shard) {
+    Guard guard(shard.lock());
+    return shard.checkpoint_due();
 }
 
 bool Store::ring_wants_room(Shard& shard, bool must) {

@@ -417,7 +417,7 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
     commit_first_range_ = UINT64_MAX;
     commits_.leave(commit_due() || !room);
     if (!result) { return std::unexpected(result.error()); }
-    if (!relieve || (room && journal_->bytes_used() * 2 <= journal_->bytes())) { return room; }
+    if (!relieve || (room && !checkpoint_due())) { return room; }
     guard.unlock();
     result = relieve_ring(!room);
     guard.lock();

@@ -55,6 +55,9 @@ constexpr uint64_t stream_piece_bytes = 4u << 20;
 // is still in the caches costs a third less to append to.
 constexpr uint64_t tail_bytes_unread = 1u << 20;
 constexpr uint64_t atomic_append_bytes_max = 512u << 10;
+// So many bytes that went straight to the segments ask for a checkpoint as one in the ring does: the opening after a crash
+// walks through them, and their indexes and the seals of what was finished wait for it.
+constexpr uint64_t direct_bytes_a_ring_byte = 8;
 
 class Shard;
 class Store;
@@ -179,6 +182,16 @@ public:
     // Fills this partition up to what is visible: whole blocks, or with `exact` everything.
     Result<void> fill_partition(Guard& guard, Partition& partition, bool exact);
     bool fill_wanted() const { return !streaming_.empty() || dirty_bytes_ * 2 >= engine_.options.dirty_bytes_max; }
+
+    // --- checkpoints ---
+    // The ring is half full, or as much as fills half of it went past it since the last checkpoint.
+    bool checkpoint_due() const {
+        const uint64_t past = (direct_bytes_ - direct_checkpointed_) / direct_bytes_a_ring_byte;
+        return std::max(journal_->bytes_used(), past) * 2 > journal_->bytes();
+    }
+    uint64_t checkpoint_work() const { return journal_->committed_bytes() + direct_bytes_ / direct_bytes_a_ring_byte; }
+    uint64_t direct_bytes() const { return direct_bytes_; }  // that went straight to segments since the opening
+    void note_checkpoint(uint64_t direct_bytes) { direct_checkpointed_ = direct_bytes; }
 
     // Partitions with bytes that the journal may still be needed for.
     const std::vector<Partition*>& journaled() const { return journaled_; }
@@ -317,8 +330,10 @@ private:
     std::vector<Partition*> journaled_;
     // An entry a chunk, as they came. It stands for the oldest that its partition has: that one goes first.
     std::deque<Partition*> tail_;
-    uint64_t dirty_bytes_ = 0;              // of chunks that no file has yet
-    uint64_t recovered_bytes_ = 0;          // of these, from the journal: nobody need wait for them
+    uint64_t dirty_bytes_ = 0;      // of chunks that no file has yet
+    uint64_t recovered_bytes_ = 0;  // of these, from the journal: nobody need wait for them
+    uint64_t direct_bytes_ = 0;
+    uint64_t direct_checkpointed_ = 0;
     uint64_t tail_bytes_ = 0;               // memory of all chunks
     uint64_t tail_bytes_ever_ = 0;          // of those that are gone, too
     std::optional<uint64_t> tail_read_at_;  // tail_bytes_ever_ when a reader was last served from a chunk

@@ -364,6 +364,7 @@ void Shard::publish(Plan& now) {
                 if (run.carry && !durable) { note_rewritten(partition, run.carry_begin, now.place->sequence); }
                 if (run.carry) { partition.carried(); }
                 if (run.direct) {
+                    direct_bytes_ += run.direct_end - run.direct_begin;
                     note_filled(partition, run.direct_begin, run.direct_end);
                     run.segment->unsynced = false;
                 }

@@ -185,6 +185,7 @@ private:
     int64_t time_left() const;
     Result<void> relieve_ring(Shard& shard, bool must);
     Result<void> relieve_now(Shard& shard, bool must);
+    bool checkpoint_due(Shard& shard);
     bool ring_wants_room(Shard& shard, bool must);
     bool grew_ring(Shard& shard, bool must);
     Result<void> grow_ring(Shard& shard, bool must);
@@ -222,7 +223,8 @@ private:
         size_t looked = 0;                     // so many of them were looked at,
         std::vector<Touched> touched{};        // and these are in their files
         std::vector<uint64_t> first_needed{};  // per shard: what is committed since it began
-        std::vector<uint64_t> begun_at{};      // per shard: of all committed bytes
+        std::vector<uint64_t> begun_at{};      // per shard: its checkpoint_work() by then
+        std::vector<uint64_t> direct_at{};     // per shard: its direct_bytes() by then
         std::vector<uint64_t> room{};          // per shard: bytes that may be committed until it ends
     };
     Result<CheckpointPass> begin_checkpoint(CheckpointScope scope);

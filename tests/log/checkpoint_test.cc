@@ -34,6 +34,23 @@ TEST_F(CheckpointTest, TheRingGrowsBesideIt) {
     EXPECT_EQ(info(found).log_end, Offset{1 + count});
 }
 
+// Else a log of large records would come to none for thousands of times its ring: its finished segments without seals and
+// their indexes in memory, and all of it to be walked through after a crash.
+TEST_F(CheckpointTest, WhatGoesPastTheRingAsksForOneAsWell) {
+    for (const uint32_t threads : {0u, 1u}) {
+        SimDisk disk;
+        Log log = open_on(disk, {.threads = threads, .journal_bytes_max = 16u << 20});
+        Topic topic = make(log, "events", {{"internal.segment.bytes", "3000000"}});
+        const std::string large(400'000, 'v');
+        for (int i = 0; i < 400; ++i) { ASSERT_TRUE(topic.append(record(large))); }
+        ASSERT_TRUE(topic.append(record("the last")));
+        size_t sealed = 0;
+        for (const std::string& name : files_on(disk, "data/events-0")) { sealed += name.ends_with(".seal") ? 1 : 0; }
+        EXPECT_GE(sealed, 20u) << "of 57 finished segments, with threads " << threads;
+        close(log);
+    }
+}
+
 // With `threads = 0` it is taken in pieces by those that commit: none of them pays for all partitions.
 TEST_F(CheckpointTest, WhoCommitsTakesNoMoreOfItThanAFewFiles) {
     FaultyDisk disk(disk_);
