@@ -46,8 +46,7 @@ FLOWSTONE_EXPORT Advice advice(const Error& error);
 
 struct ClientOptions {
     std::string client_id = "flowstone";
-    std::chrono::milliseconds request_timeout{30'000};    // of one request; its connection is given up with it
-    std::function<void(std::string_view line)> on_log{};  // called from the client's thread
+    std::chrono::milliseconds request_timeout{30'000};  // of one request; its connection is given up with it
 };
 
 enum class Acks : int8_t {
@@ -178,7 +177,7 @@ public:
     ~Consumer();
 
     // Reads exactly these from now on; those that were assigned before go on where they stand, others from `from`.
-    Result<void> assign(std::vector<TopicPartition> partitions, From from = {});
+    Result<void> assign(const std::vector<TopicPartition>& partitions, From from = {});
     Result<void> seek(const TopicPartition& partition, From from);
     void pause(const TopicPartition& partition);
     void resume(const TopicPartition& partition);
@@ -209,7 +208,7 @@ struct RemoteTopic {
 class FLOWSTONE_EXPORT Client {
 public:
     // Asks nobody yet. Errors: invalid (the endpoint), io.
-    static Result<Client> open(std::string_view endpoint, ClientOptions options = {});
+    static Result<Client> open(std::string_view endpoint, const ClientOptions& options = {});
     Client(Client&&) noexcept;
     Client& operator=(Client&&) noexcept;
     ~Client();  // as close() with no time

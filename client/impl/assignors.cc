@@ -8,13 +8,15 @@ namespace flowstone {
 namespace {
 
 // Static members first, by their instance, so that they keep their places whatever ids they are given.
+bool comes_before(const Subscriber& a, const Subscriber& b) {
+    return std::tuple(!a.instance, a.instance.value_or(""), a.member) <
+           std::tuple(!b.instance, b.instance.value_or(""), b.member);
+}
+
 std::vector<const Subscriber*> in_order(std::span<const Subscriber> members) {
     std::vector<const Subscriber*> order;
     for (const Subscriber& member : members) { order.push_back(&member); }
-    std::ranges::sort(order, [](const Subscriber* a, const Subscriber* b) {
-        return std::tuple(!a->instance, a->instance.value_or(""), a->member) <
-               std::tuple(!b->instance, b->instance.value_or(""), b->member);
-    });
+    std::ranges::sort(order, [](const Subscriber* a, const Subscriber* b) { return comes_before(*a, *b); });
     return order;
 }
 
@@ -124,7 +126,9 @@ private:
     // move makes the sum of the squares smaller, so there is an end.
     bool even_out() {
         std::vector<const Subscriber*> by_load = order_;
-        std::ranges::stable_sort(by_load, [&](const auto* a, const auto* b) { return load(a) > load(b); });
+        std::ranges::sort(by_load, [&](const auto* a, const auto* b) {
+            return load(a) != load(b) ? load(a) > load(b) : comes_before(*a, *b);
+        });
         for (const Subscriber* const from : by_load) {
             // Last come, first to go: what it had before stays if something else can.
             const auto& places = given_.at(from);
@@ -134,9 +138,7 @@ private:
                     if (owned != had) { continue; }
                     const Subscriber* const to = least_loaded(place->topic);
                     if (load(from) < load(to) + 2) { continue; }
-                    const TopicPartition moved = *place;
-                    given_.at(from).erase(moved);
-                    give(moved, to);
+                    give(given_.at(from).extract(*place).value(), to);
                     return true;
                 }
             }

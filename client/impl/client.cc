@@ -73,9 +73,9 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
-Result<Client> Client::open(std::string_view endpoint, ClientOptions options) {
+Result<Client> Client::open(std::string_view endpoint, const ClientOptions& options) {
     TRY(auto hosts, parse_hosts(endpoint));
-    TRY(auto loop, ClientLoop::start(std::move(hosts), std::move(options)));
+    TRY(auto loop, ClientLoop::start(std::move(hosts), options));
     return Client(std::move(loop));
 }
 
@@ -252,7 +252,7 @@ Consumer::~Consumer() {
     impl_->loop->run([&](ClientEngine& engine) { engine.remove(*impl_->core); });
 }
 
-Result<void> Consumer::assign(std::vector<TopicPartition> partitions, From from) {
+Result<void> Consumer::assign(const std::vector<TopicPartition>& partitions, From from) {
     impl_->core->assign(partitions, from);
     return {};
 }

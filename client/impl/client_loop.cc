@@ -7,12 +7,12 @@
 
 namespace flowstone {
 
-Result<std::unique_ptr<ClientLoop>> ClientLoop::start(std::vector<HostPort> bootstrap, ClientOptions options) {
+Result<std::unique_ptr<ClientLoop>> ClientLoop::start(std::vector<HostPort> bootstrap, const ClientOptions& options) {
     TRY(auto network, open_epoll_network());
-    return std::unique_ptr<ClientLoop>(new ClientLoop(std::move(network), std::move(bootstrap), std::move(options)));
+    return std::unique_ptr<ClientLoop>(new ClientLoop(std::move(network), std::move(bootstrap), options));
 }
 
-ClientLoop::ClientLoop(std::unique_ptr<Network> network, std::vector<HostPort> bootstrap, ClientOptions options)
+ClientLoop::ClientLoop(std::unique_ptr<Network> network, std::vector<HostPort> bootstrap, const ClientOptions& options)
     : network_(std::move(network)),
       engine_({*network_, system_clock(), system_random()}, std::move(bootstrap), options) {
     thread_.emplace("flowstone-cli", [this] { body(); });

@@ -19,7 +19,7 @@ namespace flowstone {
 class ClientLoop {
 public:
     // Errors: io.
-    static Result<std::unique_ptr<ClientLoop>> start(std::vector<HostPort> bootstrap, ClientOptions options);
+    static Result<std::unique_ptr<ClientLoop>> start(std::vector<HostPort> bootstrap, const ClientOptions& options);
     ~ClientLoop();  // as close(0)
     ClientLoop(const ClientLoop&) = delete;
     ClientLoop& operator=(const ClientLoop&) = delete;
@@ -70,7 +70,7 @@ private:
         std::function<bool(ClientEngine&)> poll;
         std::shared_ptr<std::atomic<uint32_t>> state;  // owners: the caller, and the list
     };
-    ClientLoop(std::unique_ptr<Network> network, std::vector<HostPort> bootstrap, ClientOptions options);
+    ClientLoop(std::unique_ptr<Network> network, std::vector<HostPort> bootstrap, const ClientOptions& options);
     void body();
     bool answer_calls();
     static void end(const Call& call, uint32_t how);

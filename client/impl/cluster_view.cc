@@ -115,7 +115,7 @@ void ClusterView::on_answer(const kafka::MetadataResponse& answer) {
     for (const auto& topic : answer.topics) {
         const auto found = topic.name ? wanted_.find(*topic.name) : wanted_.end();
         if (found == wanted_.end()) { continue; }
-        TopicView view{.id = topic.topic_id, .error = topic.error_code};
+        TopicView view{.id = topic.topic_id, .partitions = {}, .error = topic.error_code};
         bool whole = true;
         for (const auto& one : topic.partitions) {
             if (one.partition_index < 0 || static_cast<size_t>(one.partition_index) >= topic.partitions.size()) {

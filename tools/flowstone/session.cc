@@ -41,11 +41,7 @@ Exit with_endpoint(const Invocation& invocation, Access access, const std::funct
     const auto endpoint = find_endpoint(invocation.endpoint);
     if (!endpoint) { return complain(endpoint.error()); }
     if (endpoint->kind == Endpoint::Kind::dir) { return with_log(invocation, access, local); }
-    ClientOptions options{.client_id = "flowstone-tool"};
-    if (invocation.verbose) {
-        options.on_log = [](std::string_view line) { note(line); };
-    }
-    auto client = Client::open(endpoint->path, std::move(options));
+    auto client = Client::open(endpoint->path, {.client_id = "flowstone-tool"});
     if (!client) { return complain(client.error()); }
     const Exit exit = remote(*client);
     if (auto closed = client->close(); !closed && exit == Exit::done) { return complain(closed.error()); }
