@@ -108,6 +108,23 @@ TEST_F(ConsumerCoreTest, ATopicOrPartitionThatIsNotThereIsAnError) {
     EXPECT_EQ(consumer->seek({"other", 0}, From::end()).error().code, Code::invalid);
 }
 
+// An answer that was asked for before the seek is not what the reader wants any more.
+TEST_F(ConsumerCoreTest, SeekWhileAFetchIsUnderWayReadsFromThereAndNothingElse) {
+    start_all();
+    make_topic("events");
+    fill("events", 0, 100);
+    const TopicPartition place{"events", 0};
+    const auto consumer = engine_->add_consumer({});
+    consumer->assign({place}, Offset{50});
+    EXPECT_EQ(drain(*consumer), numbers(50, 100));
+    for (int steps = 0; steps < 8; ++steps) {  // the fetch for more is at every stage of its way
+        ASSERT_TRUE(consumer->seek(place, Offset{60}));
+        for (int i = 0; i < steps; ++i) { step(); }
+        ASSERT_TRUE(consumer->seek(place, Offset{10}));
+        EXPECT_EQ(drain(*consumer), numbers(10, 100)) << steps;
+    }
+}
+
 TEST_F(ConsumerCoreTest, APausedPartitionWaitsAndLosesNothing) {
     start_all();
     make_topic("events", 2);
