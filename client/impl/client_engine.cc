@@ -61,10 +61,11 @@ int64_t ClientEngine::quiet_ns() const {
     return next == INT64_MAX ? -1 : std::max<int64_t>(0, next - world_.clock.monotonic_ns());
 }
 
+// Requests first: what is under way ends, and whatever it carried is its producer's again.
 void ClientEngine::close() {
+    requests_.close();
     for (const auto& producer : producers_) { producer->close(); }
     for (const auto& consumer : consumers_) { consumer->close(); }
-    requests_.close();
 }
 
 }  // namespace flowstone

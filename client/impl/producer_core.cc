@@ -572,7 +572,7 @@ void ProducerCore::close() {
         became_active_.clear();
     }
     for (const auto& [partition, batch] : left) {
-        const bool sent = !batch->bytes_.empty();
+        const bool sent = batch->maybe_appended_;
         finish_failed(batch, fail(Code::closed, operation, fmt::format("{}: the client was closed", place(*partition)))
                                  .error()
                                  .with_fate(sent ? Fate::unknown_until_reopen : Fate::not_appended));

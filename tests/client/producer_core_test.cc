@@ -194,6 +194,25 @@ TEST_F(ProducerCoreTest, WithoutABrokerDeliveriesEndInTimeAndSayWhetherItIsCerta
     EXPECT_EQ(advice(verdict.error()), Advice::retry);
 }
 
+TEST_F(ProducerCoreTest, ClosingEndsEveryDeliveryAtWhateverStageItIs) {
+    start_all();
+    make_topic("events");
+    for (int steps = 0; steps < 60; ++steps) {
+        make_engine();
+        const auto producer = engine_->add_producer({.linger = std::chrono::milliseconds(0), .batch_bytes_max = 200});
+        ProducerTopicQueue* const queue = open_queue(*producer, "events");
+        std::vector<ProducerCore::Sent> sent;
+        for (int i = 0; i < 20; ++i) { sent.push_back(value_of(send(*producer, *queue, {.value = number(i)}))); }
+        for (int i = 0; i < steps; ++i) { step(); }
+        engine_->close();
+        for (const ProducerCore::Sent& one : sent) {
+            ASSERT_TRUE(one.batch->done()) << steps;
+            const auto at = one.batch->verdict(one.index);
+            if (!at) { EXPECT_EQ(at.error().code, Code::closed); }
+        }
+    }
+}
+
 TEST_F(ProducerCoreTest, WhatIsUnderWayIsBounded) {
     start_all();
     make_topic("events");

@@ -9,7 +9,9 @@ namespace {
 
 CommitFault fault_of_commit_with(const EntryHead& head) {
     std::vector<std::byte> space(8192);
-    CommitWriter writer(space, CommitPlace{.sequence = 1}, {});
+    CommitPlace place;
+    place.sequence = 1;
+    CommitWriter writer(space, place, {});
     writer.add(head, {});
     CommitView view;
     return parse_commit(writer.finish(4096), Uuid{}, 0, 0, view);
@@ -17,7 +19,9 @@ CommitFault fault_of_commit_with(const EntryHead& head) {
 
 // Its sum is right; nothing that is reckoned with later may be out of its range.
 TEST(JournalFormat, RefusesOffsetsAndPlacesThatNoLogHas) {
-    const EntryHead good{.kind = EntryKind::trim, .base_offset = Offset{7}, .next_offset = Offset{7}};
+    EntryHead good;
+    good.kind = EntryKind::trim;
+    good.base_offset = good.next_offset = Offset{7};
     ASSERT_EQ(fault_of_commit_with(good), CommitFault::none);
     const std::vector<void (*)(EntryHead&)> wrongs = {
         [](EntryHead& head) { head.partition = -1; },
