@@ -240,7 +240,9 @@ void ConsumerCore::look_up(int32_t node, const std::vector<Asked>& asked) {
     }
     world_.requests.ask<kafka::ListOffsetsResponse>(
         node, std::move(request), world_.clock.monotonic_ns() + world_.request_ms * ms_ns,
-        [this, asked](const Result<Answered<kafka::ListOffsetsResponse>>& answer) { on_looked_up(asked, answer); });
+        [self = shared_from_this(), asked](const Result<Answered<kafka::ListOffsetsResponse>>& answer) {
+            self->on_looked_up(asked, answer);
+        });
 }
 
 void ConsumerCore::on_looked_up(const std::vector<Asked>& asked,
@@ -301,9 +303,9 @@ void ConsumerCore::fetch(int32_t node, const std::vector<Asked>& asked) {
     world_.requests.ask<kafka::FetchResponse>(
         node, std::move(request),
         world_.clock.monotonic_ns() + (world_.request_ms + options_.fetch_wait.count()) * ms_ns,
-        [this, node, asked](const Result<Answered<kafka::FetchResponse>>& answer) {
-            fetching_.erase(node);
-            on_fetched(asked, answer);
+        [self = shared_from_this(), node, asked](const Result<Answered<kafka::FetchResponse>>& answer) {
+            self->fetching_.erase(node);
+            self->on_fetched(asked, answer);
         });
 }
 

@@ -38,7 +38,8 @@ struct FetchedBatch {
     std::vector<std::byte> scratch;
 };
 
-class ConsumerCore {
+// A request under way keeps it: its consumer may be gone before the answer.
+class ConsumerCore : public std::enable_shared_from_this<ConsumerCore> {
 public:
     struct World {
         Requests& requests;

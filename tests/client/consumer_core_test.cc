@@ -125,6 +125,25 @@ TEST_F(ConsumerCoreTest, SeekWhileAFetchIsUnderWayReadsFromThereAndNothingElse) 
     }
 }
 
+// Where memory is watched over, in the sanitizer presets, this would end the test.
+TEST_F(ConsumerCoreTest, AConsumerThatGoesWhileItFetchesIsNotMissed) {
+    start_all();
+    make_topic("events");
+    fill("events", 0, 10);
+    for (int steps = 0; steps < 40; ++steps) {
+        make_engine();
+        auto consumer = engine_->add_consumer({});
+        consumer->assign({{"events", 0}}, From::beginning());
+        for (int i = 0; i < steps; ++i) { step(); }
+        engine_->remove(*consumer);
+        consumer.reset();
+        for (int i = 0; i < 20; ++i) { step(); }
+        const auto next = engine_->add_consumer({});
+        next->assign({{"events", 0}}, From::beginning());
+        EXPECT_EQ(drain(*next), numbers(0, 10));
+    }
+}
+
 TEST_F(ConsumerCoreTest, APausedPartitionWaitsAndLosesNothing) {
     start_all();
     make_topic("events", 2);
