@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "net/kafka/frame.h"
 #include "net/kafka/messages/api_versions.h"
 #include "net/kafka/messages/init_producer_id.h"
