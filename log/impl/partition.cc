@@ -304,14 +304,11 @@ OpenSegment& Partition::segment_of(uint64_t at) {
 
 // --- what the journal holds --------------------------------------------------------------------------------------------
 
-// Bytes between two marks: the more of them wait for a checkpoint, which lets them go, the further apart. What goes straight
-// to the segment leaves so little in the ring that a checkpoint may be 32 GiB away.
-static uint64_t marks_apart(size_t marks) { return uint64_t{32u << 10} << std::min<size_t>(marks / 1024, 10); }
-
 void Partition::note_commit(uint64_t begin, uint64_t sequence) {
-    // A mark too old only keeps the ring a little longer.
+    // One mark for 32 KiB or 1,024 commits is enough: a mark too old only keeps the ring a little longer.
+    constexpr uint64_t bytes_apart = 32u << 10;
     constexpr uint64_t commits_apart = 1024;
-    if (!commits_.empty() && begin - commits_.back().begin < marks_apart(commits_.size()) &&
+    if (!commits_.empty() && begin - commits_.back().begin < bytes_apart &&
         sequence - commits_.back().sequence < commits_apart) {
         return;
     }
@@ -327,8 +324,8 @@ std::optional<uint64_t> Partition::needed_from(uint64_t at) const {
 }
 
 void Partition::note_boundary(Mark begin) {
-    const bool far = boundaries_.empty() || begin.at - boundaries_.back().at >= marks_apart(boundaries_.size());
-    if (far) { boundaries_.push_back(begin); }
+    constexpr uint64_t bytes_apart = 32u << 10;
+    if (boundaries_.empty() || begin.at - boundaries_.back().at >= bytes_apart) { boundaries_.push_back(begin); }
 }
 
 Mark Partition::boundary_at(uint64_t at) {

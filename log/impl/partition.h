@@ -341,7 +341,7 @@ private:
     uint64_t carry_begin_ = 0;  // of the block
     Mark carry_end_;            // of what is in it
     void note_boundary(Mark begin);
-    std::vector<Mark> boundaries_;  // where batches begin, one in 32 KiB or more
+    std::vector<Mark> boundaries_;  // where batches begin, one in 32 KiB
 };
 
 }  // namespace flowstone
