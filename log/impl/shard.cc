@@ -394,9 +394,7 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
         guard.unlock();
         const int64_t begin_ns = engine_.clock.monotonic_ns();
         result = perform(now);
-        if (result && now.journaled) {
-            engine_.note_commit(now.commit.size(), engine_.clock.monotonic_ns() - begin_ns);
-        }
+        if (result && now.journaled) { engine_.note_commit(now.commit.size(), begin_ns); }
         guard.lock();
         end_writing(now);
         // Whatever failed meanwhile, nothing is acknowledged after it (JOURNAL 5.1).

@@ -97,13 +97,14 @@ struct Engine {
         moved.push_back(&partition);
         if (moved.size() == 1 && moved_notice) { moved_notice(); }
     }
-    // Of a commit that reached the disk: bytes of the journal, and how long its writes took.
+    // Of a commit that has reached the disk: bytes of the journal, and how long its writes took.
     std::function<void(uint64_t bytes, int64_t took_ns)> commit_notice{};
     std::atomic<int64_t> committed_ns{INT64_MIN / 2};  // when the last one had ended
-    void note_commit(uint64_t bytes, int64_t took_ns) {
-        committed_ns.store(clock.monotonic_ns(), std::memory_order_relaxed);
+    void note_commit(uint64_t bytes, int64_t began_ns) {
+        const int64_t now_ns = clock.monotonic_ns();
+        committed_ns.store(now_ns, std::memory_order_relaxed);
         const std::lock_guard one(moved_lock);
-        if (commit_notice) { commit_notice(bytes, took_ns); }
+        if (commit_notice) { commit_notice(bytes, now_ns - began_ns); }
     }
     void note_failure() {
         const std::lock_guard one(moved_lock);
