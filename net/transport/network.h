@@ -56,7 +56,7 @@ public:
 
     // Begins to connect, to one of the host's addresses: another one for each `attempt`, around. The connection is
     // writable once it is there; that it could not be made is found by reading. A name is looked up before this returns.
-    // Errors: not_found (no such host), busy (no descriptors), io,
+    // Errors: not_found (no such host), busy (no descriptors), io;
     // unsupported, where there is a listening end only.
     virtual Result<ConnectionId> connect(const HostPort& address, size_t attempt);
 

@@ -5,9 +5,9 @@
 // wait for their answer, bytes that a peer does not fetch, memory of all frames together, and the time a frame may take to
 // arrive. A frame's memory is reserved whole before its body is read, first come first served; until there is room nothing
 // is read from that connection. Large frames have half of the memory at most, and get it: who claims some and sends nothing
-// keeps small ones from nobody. While others wait for a frame's memory it has to come at the least rate from its first seconds
-// on, so that crowds which claim and send nothing keep it for seconds, not for the whole time of a frame. A peer that ends its side is answered what it asked before, for as long as a frame may take
-// to arrive.
+// keeps small ones from nobody. While others wait for a frame's memory it has to come at the least rate from its first
+// seconds on, so that crowds which claim and send nothing keep it for seconds, not for the whole time of a frame. A peer
+// that ends its side is answered what it asked before, for as long as a frame may take to arrive.
 // Every connection that is closed by us is counted by its reason.
 //
 // Threads: one, in which the handler is called too. A Frame may be let go in that thread only.
