@@ -12,7 +12,7 @@
 //       for (const auto& record : *batch) { ... }                // views, valid until the next poll
 //   }
 //
-// The endpoint is HOST:PORT[,HOST:PORT]...: a broker of ours, or of Apache Kafka from 2.1 on.
+// The endpoint is HOST:PORT[,HOST:PORT]...: brokers of ours, or of Apache Kafka (tried with 4.3).
 //
 // Threads: Client, Producer and their topics are safe from any number of threads; a Consumer belongs to one thread at a
 // time. One thread of the library's own serves them all and ends with close(). Producers and consumers must not outlive

@@ -239,18 +239,23 @@ bool Delivery::done() const { return batch_->done(); }
 // --- consumer ----------------------------------------------------------------------------------------------------------
 
 struct Consumer::Impl {
+    Impl(std::shared_ptr<ConsumerCore> its_core, ClientLoop* its_loop) : core(std::move(its_core)), loop(its_loop) {}
+    ~Impl() {
+        loop->run([&](ClientEngine& engine) { engine.remove(*core); });
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
     std::shared_ptr<ConsumerCore> core;  // owners: the client, and this handle
     ClientLoop* loop;
     FetchedBatch batch;
 };
 
-Consumer::Consumer(std::shared_ptr<ConsumerCore> core, ClientLoop* loop) : impl_(new Impl{std::move(core), loop, {}}) {}
+Consumer::Consumer(std::shared_ptr<ConsumerCore> core, ClientLoop* loop)
+    : impl_(std::make_unique<Impl>(std::move(core), loop)) {}
 Consumer::Consumer(Consumer&&) noexcept = default;
 Consumer& Consumer::operator=(Consumer&&) noexcept = default;
-Consumer::~Consumer() {
-    if (impl_ == nullptr) { return; }
-    impl_->loop->run([&](ClientEngine& engine) { engine.remove(*impl_->core); });
-}
+Consumer::~Consumer() = default;
 
 Result<void> Consumer::assign(const std::vector<TopicPartition>& partitions, From from) {
     impl_->core->assign(partitions, from);

@@ -17,12 +17,13 @@ ClusterView::ClusterView(Requests& requests, Clock& clock, Random& random, Optio
 }
 
 void ClusterView::want(std::string_view topic, bool may_create) {
-    const auto [found, added] = wanted_.try_emplace(std::string(topic));
-    found->second.may_create |= may_create;
-    if (added) {
+    auto found = wanted_.find(topic);
+    if (found == wanted_.end()) {
+        found = wanted_.emplace(topic, Wanted()).first;
         suspect_ = true;
         tries_ = 0;
     }
+    found->second.may_create |= may_create;
 }
 
 const TopicView* ClusterView::topic(std::string_view name) const {
@@ -44,12 +45,6 @@ std::string_view ClusterView::name_of(const Uuid& id) const {
 }
 
 void ClusterView::suspect() { suspect_ = true; }
-
-std::vector<std::pair<int32_t, HostPort>> ClusterView::brokers() const {
-    std::vector<std::pair<int32_t, HostPort>> out;
-    for (const int32_t node : brokers_) { out.emplace_back(node, *requests_.address(node)); }
-    return out;
-}
 
 int32_t ClusterView::some_node() const {
     std::vector<int32_t> nodes = brokers_;

@@ -57,7 +57,6 @@ public:
     // A broker that may be asked anything, one that answered before if possible.
     int32_t some_node() const;
     std::optional<int32_t> controller() const { return controller_; }
-    std::vector<std::pair<int32_t, HostPort>> brokers() const;
 
     void turn();
     int64_t next_deadline_ns() const;

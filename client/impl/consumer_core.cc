@@ -97,35 +97,34 @@ void ConsumerCore::pause(const TopicPartition& place, bool paused) {
 }
 
 Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
-    for (;;) {
-        bool wake = false;
-        {
-            const std::lock_guard guard(lock_);
-            if (closed_) { return fail(Code::closed, operation, "the client is closed"); }
-            const auto next = std::ranges::find_if(
-                ready_, [&](const FetchedBatch& batch) { return !partitions_.at(batch.place).paused; });
-            if (next == ready_.end()) { return nullptr; }
-            into = std::move(*next);
-            ready_.erase(next);
-            if (auto error = std::exchange(into.error, std::nullopt)) { return std::unexpected(*error); }
-            Partition& partition = partitions_.at(into.place);
-            partition.buffered_bytes -= into.batch->size();
-            partition.position = std::max(*partition.position, into.batch->next_offset());
-            wake = starved_ && has_room(partition);
-        }
-        if (wake && starved_.exchange(false)) { world_.wake(); }
-        const auto damaged = [&](std::string_view why) {
-            return fail(Code::corrupt, operation,
-                        fmt::format("{}: the batch at offset {}: {}", text_of(into.place),
-                                    into.batch->base_offset().value, why));
-        };
-        if (options_.check_crcs && !into.batch->crc_matches()) { return damaged("its checksum does not hold"); }
-        if (const auto good = into.batch->check_header(); !good) { return damaged(good.error().message()); }
-        auto cursor = RecordCursor::open(*into.batch, into.scratch);
-        if (!cursor) { return damaged(cursor.error().message()); }
-        into.cursor = std::move(*cursor);
-        return &into;
+    bool wake = false;
+    {
+        const std::lock_guard guard(lock_);
+        if (closed_) { return fail(Code::closed, operation, "the client is closed"); }
+        const auto next = std::ranges::find_if(
+            ready_, [&](const FetchedBatch& batch) { return !partitions_.at(batch.place).paused; });
+        if (next == ready_.end()) { return nullptr; }
+        into = std::move(*next);
+        ready_.erase(next);
+        if (auto error = std::exchange(into.error, std::nullopt)) { return std::unexpected(*error); }
+        Partition& partition = partitions_.at(into.place);
+        partition.buffered_bytes -= into.batch->size();
+        // Behind the last one what was left out, a marker for instance, is passed with it.
+        partition.position = partition.buffered_bytes == 0 ? partition.fetch_from : into.batch->next_offset();
+        wake = starved_ && has_room(partition);
     }
+    if (wake && starved_.exchange(false)) { world_.wake(); }
+    const auto damaged = [&](std::string_view why) {
+        return fail(
+            Code::corrupt, operation,
+            fmt::format("{}: the batch at offset {}: {}", text_of(into.place), into.batch->base_offset().value, why));
+    };
+    if (options_.check_crcs && !into.batch->crc_matches()) { return damaged("its checksum does not hold"); }
+    if (const auto good = into.batch->check_header(); !good) { return damaged(good.error().message()); }
+    auto cursor = RecordCursor::open(*into.batch, into.scratch);
+    if (!cursor) { return damaged(cursor.error().message()); }
+    into.cursor = std::move(*cursor);
+    return &into;
 }
 
 void ConsumerCore::sleep(int64_t timeout_ns) const {
@@ -167,6 +166,13 @@ ConsumerCore::Partition* ConsumerCore::find(const Asked& asked) {
     const auto found = partitions_.find(asked.place);
     if (found == partitions_.end() || found->second.assignment != asked.assignment) { return nullptr; }
     return &found->second;
+}
+
+// Null: it was assigned or sought anew since, and wants something else.
+ConsumerCore::Partition* ConsumerCore::answered(const Asked& asked) {
+    const auto named = partitions_.find(asked.place);
+    if (named != partitions_.end()) { named->second.asking = false; }
+    return find(asked);
 }
 
 void ConsumerCore::turn() {
@@ -249,9 +255,7 @@ void ConsumerCore::on_looked_up(const std::vector<Asked>& asked,
                                 const Result<Answered<kafka::ListOffsetsResponse>>& answer) {
     const std::lock_guard guard(lock_);
     for (const Asked& one : asked) {
-        const auto named = partitions_.find(one.place);
-        if (named != partitions_.end()) { named->second.asking = false; }
-        Partition* const partition = find(one);
+        Partition* const partition = answered(one);
         if (partition == nullptr) { continue; }
         const kafka::ListOffsetsResponse::ListOffsetsPartitionResponse* found = nullptr;
         if (answer) {
@@ -312,9 +316,7 @@ void ConsumerCore::fetch(int32_t node, const std::vector<Asked>& asked) {
 void ConsumerCore::on_fetched(const std::vector<Asked>& asked, const Result<Answered<kafka::FetchResponse>>& answer) {
     const std::lock_guard guard(lock_);
     for (const Asked& one : asked) {
-        const auto named = partitions_.find(one.place);
-        if (named != partitions_.end()) { named->second.asking = false; }
-        Partition* const partition = find(one);
+        Partition* const partition = answered(one);
         if (partition == nullptr) { continue; }
         if (!answer) {
             take_error(one.place, *partition, kafka::ErrorCode::network_exception);
@@ -363,7 +365,6 @@ void ConsumerCore::take_records(const TopicPartition& place, Partition& partitio
             partition.buffered_bytes += batch->size();
             FetchedBatch& added = ready_.emplace_back();
             added.place = place;
-            added.assignment = partition.assignment;
             added.frame = bytes.frame;
             added.batch = *batch;
             added.from = from;
@@ -399,7 +400,6 @@ void ConsumerCore::give_error(const TopicPartition& place, Partition& partition,
     partition.failed = true;
     FetchedBatch& added = ready_.emplace_back();
     added.place = place;
-    added.assignment = partition.assignment;
     added.error = error;
     tell();
 }

@@ -29,7 +29,6 @@ namespace flowstone {
 
 struct FetchedBatch {
     TopicPartition place;
-    uint64_t assignment = 0;  // of the partition, at the time of the request: another one since makes it worthless
     std::shared_ptr<const std::byte[]> frame;  // owners: the batches of one answer
     std::optional<BatchView> batch;
     Offset from;                 // records below it are not the consumer's
@@ -68,7 +67,7 @@ public:
 
 private:
     struct Partition {
-        uint64_t assignment = 0;
+        uint64_t assignment = 0;         // what was asked for under another one is worthless
         std::optional<From> from;        // still to be looked up
         std::optional<Offset> position;  // of the next record that is taken
         Offset fetch_from;               // of the next request
@@ -99,6 +98,7 @@ private:
     bool left_out(Partition& partition, const BatchView& batch) const;
     void set(Partition& partition, const From& from);
     Partition* find(const Asked& asked);
+    Partition* answered(const Asked& asked);
     void tell();
 
     World world_;

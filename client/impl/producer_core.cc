@@ -243,18 +243,20 @@ void ProducerCore::expire(ProducerPartition& partition, int64_t now_ns) {
         }
         if (!waiting.empty()) { look_again(partition, waiting.front()->deadline_ns_); }
     }
-    const Error timed_out =
-        fail(Code::timed_out, operation, fmt::format("{}: not delivered in time", place(partition))).error();
-    for (const ProducerBatchPtr& batch : late) { finish_failed(batch, timed_out.with_fate(Fate::not_appended)); }
+    const auto timed_out = [&] {
+        return fail(Code::timed_out, operation, fmt::format("{}: not delivered in time", place(partition))).error();
+    };
+    for (const ProducerBatchPtr& batch : late) { finish_failed(batch, timed_out().with_fate(Fate::not_appended)); }
     if (partition.unanswered > 0) { return; }
-    const auto sent = partition.sent;
-    for (const ProducerBatchPtr& batch : sent) {
+    late.clear();
+    for (const ProducerBatchPtr& batch : partition.sent) {
         if (batch->deadline_ns_ <= now_ns) {
-            fail_sent(partition, batch, timed_out);
+            late.push_back(batch);
         } else {
             look_again(partition, batch->deadline_ns_);
         }
     }
+    for (const ProducerBatchPtr& batch : late) { fail_sent(partition, batch, timed_out()); }
 }
 
 // Whatever was under way has been answered: what failed goes out again, under a new producer id where there is a gap.

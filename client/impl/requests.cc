@@ -40,11 +40,6 @@ void Requests::know(int32_t node, const HostPort& address) {
     known.not_before_ns = 0;
 }
 
-const HostPort* Requests::address(int32_t node) const {
-    const auto found = nodes_.find(node);
-    return found == nodes_.end() ? nullptr : &found->second.address;
-}
-
 bool Requests::failing(int32_t node) const {
     const auto found = nodes_.find(node);
     return found != nodes_.end() && found->second.attempts > 0;
@@ -73,12 +68,6 @@ std::optional<int16_t> Requests::version_for(const Node& node, kafka::ApiKey key
     const int16_t version = std::min({api->versions.max, theirs->max_version, version_max});
     if (version < std::max(api->versions.min, theirs->min_version)) { return {}; }
     return version;
-}
-
-std::optional<int16_t> Requests::version_of(int32_t node, kafka::ApiKey key) const {
-    const auto found = nodes_.find(node);
-    if (found == nodes_.end() || !found->second.knows_versions) { return {}; }
-    return version_for(found->second, key, INT16_MAX);
 }
 
 // --- connections -------------------------------------------------------------------------------------------------------

@@ -60,7 +60,6 @@ public:
 
     // Where a broker is. Another address than before closes the connection to that one.
     void know(int32_t node, const HostPort& address);
-    const HostPort* address(int32_t node) const;  // null: unknown
     // Whether a connection to it was lost or refused since the last answer.
     bool failing(int32_t node) const;
 
@@ -94,9 +93,6 @@ public:
                               done(answer ? Result<void>() : std::unexpected(answer.error()));
                           }});
     }
-
-    // The version in which such a request would go to that node now; nothing before the broker has said.
-    std::optional<int16_t> version_of(int32_t node, kafka::ApiKey key) const;
 
     // Whether anything was answered, so that whoever asks may have more to ask.
     bool turn(std::span<const NetworkEvent> events);

@@ -144,6 +144,52 @@ TEST_F(ConsumerCoreTest, AConsumerThatGoesWhileItFetchesIsNotMissed) {
     }
 }
 
+// What Kafka wrote in transactions, adopted: 0 and 1 aborted, 4 committed, markers at 2 and 5.
+TEST_F(ConsumerCoreTest, MarkersAreReadPastAndAbortedRecordsLeftOutWhereThatIsAskedFor) {
+    start();
+    stop();
+    for (const auto& entry : value_of(disk_.list("data"))) {
+        if (entry.name.starts_with("flowstone-")) { ASSERT_TRUE(disk_.remove("data/" + entry.name)); }
+    }
+    std::vector<std::byte> segment;
+    const auto add = [&](int64_t offset, int64_t producer, bool control, std::string_view key, std::string_view value) {
+        std::vector<std::byte> space(500);
+        BatchBuilder builder(space, {.base_offset = Offset{offset},
+                                     .transactional = producer >= 0,
+                                     .control = control,
+                                     .producer_id = producer,
+                                     .producer_epoch = static_cast<int16_t>(producer < 0 ? -1 : 0)});
+        EXPECT_TRUE(builder.append({.key = key, .value = value}, 1));
+        const Bytes bytes = builder.close().bytes();
+        segment.insert(segment.end(), bytes.begin(), bytes.end());
+    };
+    const std::string abort{'\0', '\0', '\0', '\0'};
+    const std::string commit{'\0', '\0', '\0', '\1'};
+    const std::string marker{'\0', '\0', '\0', '\0', '\0', '\5'};
+    add(0, 7, false, "k", "0");
+    add(1, 7, false, "k", "1");
+    add(2, 7, true, abort, marker);
+    add(3, -1, false, "k", "3");
+    add(4, 8, false, "k", "4");
+    add(5, 8, true, commit, marker);
+    ASSERT_TRUE(disk_.make_directory("data/t-0"));
+    auto file = value_of(disk_.open("data/t-0/00000000000000000000.log", {.write = true, .create = true}));
+    ASSERT_TRUE(write_at(disk_, *file, BytePos{0}, segment));
+    ASSERT_TRUE(sync(disk_, *file));
+    ASSERT_TRUE(disk_.sync_directory("data/t-0"));
+    ASSERT_TRUE(disk_.sync_directory("data"));
+    start({}, {.adopt = true});
+    make_engine();
+
+    for (const bool committed : {false, true}) {
+        const auto consumer = engine_->add_consumer({.read_committed = committed});
+        consumer->assign({{"t", 0}}, From::beginning());
+        EXPECT_EQ(drain(*consumer), committed ? Values({"3", "4"}) : Values({"0", "1", "3", "4"}));
+        EXPECT_EQ(consumer->position({"t", 0}), Offset{6}) << "who reads to the end comes to it";
+        EXPECT_EQ(consumer->lag({"t", 0}), 0);
+    }
+}
+
 TEST_F(ConsumerCoreTest, APausedPartitionWaitsAndLosesNothing) {
     start_all();
     make_topic("events", 2);

@@ -69,21 +69,18 @@ TEST_F(ProducerCoreTest, WithoutAKeyOnePartitionHasABatchThenAnother) {
     const auto producer = engine_->add_producer({.batch_bytes_max = 1'000});
     ProducerTopicQueue* const queue = open_queue(*producer, "events");
     const std::string value(100, 'v');
-    std::vector<int32_t> places;
-    for (int i = 0; i < 60; ++i) {
-        auto sent = send(*producer, *queue, {.value = value});
-        ASSERT_TRUE(sent);
-        ASSERT_TRUE(flush(*producer) || i % 20 != 19);
-        places.push_back(0);
+    constexpr size_t count = 60;
+    for (size_t i = 0; i < count; ++i) {
+        ASSERT_TRUE(send(*producer, *queue, {.value = value}));
+        ASSERT_TRUE(flush(*producer));
     }
-    ASSERT_TRUE(flush(*producer));
     size_t sum = 0;
     for (int32_t partition = 0; partition < 3; ++partition) {
         const size_t here = stored("events", partition).size();
         EXPECT_GT(here, 0u) << partition;
         sum += here;
     }
-    EXPECT_EQ(sum, places.size());
+    EXPECT_EQ(sum, count);
 }
 
 TEST_F(ProducerCoreTest, ABatchWaitsForMoreAsLongAsItMayAndNoLonger) {
@@ -156,7 +153,7 @@ TEST_F(ProducerCoreTest, WhatIsRefusedForGoodIsToldAndTheNextOnesGoOn) {
         auto one = send(*producer, *queue, {.value = i == 4 ? large : number(i)});
         ASSERT_TRUE(one);
         sent.push_back(std::move(*one));
-        for (int turns = 0; i >= 3 && turns < 1; ++turns) { step(); }
+        if (i >= 3) { step(); }
         if (i == 3) { ASSERT_TRUE(flush(*producer)); }
         if (i == 4) { producer->flush_begin(); }
     }
