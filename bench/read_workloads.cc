@@ -44,9 +44,7 @@ Result<Outcome> read_tail_of(const Setting& setting, const std::string& director
     TRY(Reader reader, ours->topic().read());
     for (uint64_t i = 0; i < (8u << 20) / 112; ++i) {
         TRY_VOID(ours->topic().append_async(source.record(i), {.partition = 0}));
-        if (i % 1'000 == 0) {
-            TRY_VOID(reader.next());
-        }
+        if (i % 1'000 == 0) { TRY_VOID(reader.next()); }
     }
     TRY_VOID(ours->log().flush());
     Outcome outcome;

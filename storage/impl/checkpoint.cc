@@ -109,8 +109,8 @@ bool get_lost(ByteReader& in, std::vector<PartitionCheckpoint>& partitions) {
         const auto partition = std::ranges::find_if(partitions, [&](const PartitionCheckpoint& one) {
             return one.topic_id == topic && one.partition == number;
         });
-        const bool in_range = lost.begin.value >= 0 && lost.end >= lost.begin && lost.segment_base.value >= 0 &&
-                              lost.position.value >= 0;
+        const bool in_range =
+            lost.begin.value >= 0 && lost.end >= lost.begin && lost.segment_base.value >= 0 && lost.position.value >= 0;
         if (partition == partitions.end() || !in_range) { return false; }
         partition->lost = lost;
     }
