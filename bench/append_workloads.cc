@@ -132,13 +132,15 @@ Workload disk_bound_1k() {
 Result<Outcome> our_batches(const std::string& directory, const Setting& setting, int32_t partitions,
                             uint64_t batches) {
     const Source source(4000);
+    raise_descriptor_limit();
     // A ring of 1 GiB, as a broker's: with 10,000 partitions the ring, too, decides how large the writes to a segment are.
-    TRY(const auto ours,
-        OurLog::open(
-            directory,
-            {.partitions = partitions,
-             .direct_path = false,
-             .options = {.threads = setting.threads, .journal_bytes_max = 1u << 30, .dirty_bytes_max = 320u << 20}}));
+    // All files stay open, as a broker's and those of the floor do.
+    TRY(const auto ours, OurLog::open(directory, {.partitions = partitions,
+                                                  .direct_path = false,
+                                                  .options = {.threads = setting.threads,
+                                                              .journal_bytes_max = 1u << 30,
+                                                              .dirty_bytes_max = 320u << 20,
+                                                              .open_files_max = 12'000}}));
     Outcome outcome;
     outcome.records = batches;
     outcome.bytes = batches * source.record_bytes();

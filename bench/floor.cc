@@ -410,11 +410,15 @@ Result<Outcome> floor_waiters(const std::string& directory, const FloorWaiters& 
     return outcome;
 }
 
-Result<Outcome> floor_many_files(const std::string& directory, uint32_t files, uint64_t writes) {
+void raise_descriptor_limit() {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Result<Outcome> floor_many_files(const std::string& directory, uint32_t files, uint64_t writes) {
+    raise_descriptor_limit();
     std::vector<RawFile> open;
     for (uint32_t i = 0; i < files; ++i) {
         TRY(auto file, RawFile::make(fmt::format("{}/{}", directory, i), FileKind::extending, 0, false));

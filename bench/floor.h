@@ -96,6 +96,7 @@ struct FloorWaiters {
 // Leader commits: one lock, whoever finds no write under way writes what has gathered, a futex wakes the others.
 Result<Outcome> floor_waiters(const std::string& directory, const FloorWaiters& wanted);
 
+void raise_descriptor_limit();  // to what the system allows this process
 // Every 4 KiB batch to a file of its own, fdatasync behind each write, up to 64 at once.
 Result<Outcome> floor_many_files(const std::string& directory, uint32_t files, uint64_t writes);
 

@@ -187,7 +187,8 @@ Result<void> Recovery::open_rings() {
                                    : std::ranges::find(checkpoint_.rings, (*opened)->ring(), &RingCheckpoint::ring);
         if (known == checkpoint_.rings.end()) {
             // Made just before a crash, before any checkpoint spoke of it: nothing in it was acknowledged.
-            store_.log(fmt::format("journal {} of {} is not in the checkpoint and is made anew", shard, store_.path()));
+            store_.log(
+                fmt::format("journal {} of {} is not in the checkpoint and is not needed", shard, store_.path()));
             continue;
         }
         auto journal = std::move(*opened);
@@ -688,8 +689,9 @@ Result<void> Recovery::begin_writing() {
     TRY_VOID(store_.remove_kafka_clean_shutdown());
     TRY_VOID(Maintenance(store_).remove_leftovers());
     store_.take_reserve();
-    for (Ring& ring : rings_) {
-        if (ring.known.shard >= shard_count()) { TRY_VOID(remove_ring(ring.known.shard)); }
+    TRY(const auto present, Journal::shards(disk(), store_.path()));
+    for (const uint32_t shard : present) {
+        if (shard >= shard_count()) { TRY_VOID(remove_ring(shard)); }
     }
     return {};
 }

@@ -9,6 +9,10 @@
 namespace flowstone {
 namespace {
 
+using testing::Contains;
+using testing::Not;
+using testing::StartsWith;
+
 class RecoveryTest : public LogWorld {
 protected:
     static constexpr char small_segments[] = "internal.segment.bytes";
@@ -243,6 +247,61 @@ TEST_F(RecoveryTest, ARingThatACrashLeftHalfMadeKeepsNobodyFromLookingIn) {
     Log beside = open({.read_only = true});
     Topic seen = value_of(beside.topic("events"));
     EXPECT_EQ(read(seen), read(topic));
+}
+
+TEST_F(RecoveryTest, RingsOfShardsThatAreNoMoreAreGoneForGood) {
+    const auto open_with = [&](Disk& disk, uint32_t shards) {
+        auto log = open_log({&disk, &clock_, &random_}, "data", {}, {.shards = shards});
+        EXPECT_TRUE(log) << log.error().message();
+        return std::move(*log);
+    };
+    const auto second_ring = Contains(StartsWith("flowstone-journal-1"));
+    {
+        Log log = open_with(disk_, 2);
+        Topic topic = make(log, "events", {}, 4);
+        for (int32_t partition = 0; partition < 4; ++partition) {
+            ASSERT_TRUE(topic.append(record("a"), {.partition = partition}));
+        }
+        ASSERT_THAT(files("data"), second_ring);
+    }
+    // One that a crash had kept from being removed, too.
+    {
+        FaultyDisk disk(disk_);
+        disk.fail_at(FaultyDisk::Call::remove, disk.calls(FaultyDisk::Call::remove), EIO, true);
+        EXPECT_FALSE(open_log({&disk, &clock_, &random_}, "data"));
+        ASSERT_THAT(files("data"), second_ring);
+    }
+    {
+        Log log = open();
+        EXPECT_THAT(files("data"), Not(second_ring));
+    }
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    EXPECT_THAT(files_on(*crashed, "data"), Not(second_ring));
+    Log log = open_on(*crashed);
+    Topic topic = value_of(log.topic("events"));
+    for (int32_t partition = 0; partition < 4; ++partition) { EXPECT_EQ(read(topic, {}, partition).size(), 1u); }
+}
+
+TEST_F(RecoveryTest, ASegmentThatDoesNotContinueTheLogIsGoneForGood) {
+    constexpr char stray[] = "data/events-0/00000000000000000100.log";
+    {
+        Log log = open();
+        Topic topic = make(log, "events");
+        fill(topic, 0, 3);
+        ASSERT_TRUE(log.checkpoint());
+        fill(topic, 3, 4);
+        auto file = disk_.open(stray, {.write = true, .create = true});
+        ASSERT_TRUE(file);
+        ASSERT_TRUE(write_at(disk_, **file, BytePos{0}, std::vector<std::byte>(4096)));
+        ASSERT_TRUE(sync(disk_, **file));
+        ASSERT_TRUE(disk_.sync_directory("data/events-0"));
+    }
+    { Log log = open(); }
+    const auto crashed = disk_.crash({.keep = Crash::Keep::nothing});
+    EXPECT_THAT(files_on(*crashed, "data/events-0"), Not(Contains(StartsWith("00000000000000000100"))));
+    Log log = open_on(*crashed);
+    Topic topic = value_of(log.topic("events"));
+    EXPECT_EQ(read(topic).size(), 4u);
 }
 
 // Whatever the checkpoint had done: a segment that has its seal does not grow any more.
