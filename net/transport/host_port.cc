@@ -57,6 +57,7 @@ std::unexpected<Error> refuse(std::string_view why) { return fail(Code::invalid,
 }  // namespace
 
 std::string HostPort::to_string() const {
+    if (is_path(*this)) { return host; }
     return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
 }
 
@@ -83,6 +84,8 @@ Result<HostPort> parse_host_port(std::string_view text) {
     }
     return HostPort{std::string(host), static_cast<uint16_t>(number)};
 }
+
+bool is_path(const HostPort& at) { return at.host.starts_with('/'); }
 
 bool is_loopback(const HostPort& at) {
     return at.host == "localhost" || at.host == "::1" || (at.host.starts_with("127.") && is_ipv4(at.host));

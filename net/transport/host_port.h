@@ -1,4 +1,5 @@
-// A host and a port as people write them in a configuration. Pure: no name is looked up.
+// A host and a port as people write them in a configuration; or, in place of a host, the whole path of a socket in the
+// file system, which nobody writes: a program makes it. Pure: no name is looked up.
 #pragma once
 
 #include <compare>
@@ -13,7 +14,7 @@ namespace flowstone {
 struct HostPort {
     std::string host;  // a name, or an address in numbers without brackets; empty: every address of this machine
     uint16_t port = 0;
-    std::string to_string() const;  // "kafka.example:9092", "[::1]:9092"
+    std::string to_string() const;  // "kafka.example:9092", "[::1]:9092", "/data/log/flowstone.sock"
     friend auto operator<=>(const HostPort&, const HostPort&) = default;
 };
 
@@ -23,6 +24,7 @@ struct HostPort {
 // Errors: invalid, whose detail says why, without `text`.
 Result<HostPort> parse_host_port(std::string_view text);
 
+bool is_path(const HostPort& at);
 bool is_loopback(const HostPort& at);     // 127.0.0.0/8, ::1, localhost; of other names it is not known
 bool is_any_address(const HostPort& at);  // 0.0.0.0, ::, or no host
 

@@ -48,7 +48,8 @@ public:
         ListenerId id = 0;
         HostPort address;  // with the port that was given when 0 was asked for
     };
-    // Errors: io (address in use, no permission), not_found (no such host).
+    // A path (is_path()) is a socket in the file system, for those who may write into its directory; it is there until it is
+    // closed. Errors: io (address in use, no permission), not_found (no such host).
     virtual Result<Listener> listen(const HostPort& address) = 0;
     // Sleeps until something is ready, wake() or the time; negative: for ever. Events are appended.
     virtual Result<void> wait(int64_t timeout_ns, std::vector<NetworkEvent>& events) = 0;
@@ -56,7 +57,7 @@ public:
 
     // Begins to connect, to one of the host's addresses: another one for each `attempt`, around. The connection is
     // writable once it is there; that it could not be made is found by reading. A name is looked up before this returns.
-    // Errors: not_found (no such host), busy (no descriptors), io;
+    // Errors: not_found (no such host; nobody listens at that path), busy (no descriptors), io;
     // unsupported, where there is a listening end only.
     virtual Result<ConnectionId> connect(const HostPort& address, size_t attempt);
 
@@ -76,5 +77,9 @@ inline Result<ConnectionId> Network::connect(const HostPort& /*address*/, size_t
 
 // Errors: io.
 Result<std::unique_ptr<Network>> open_epoll_network();
+
+// Where the process that holds the log in a directory is reached on this machine: "flowstone.sock" in it, by its whole
+// path. Errors: not_found (no such directory), io.
+Result<HostPort> socket_in(const std::string& directory);
 
 }  // namespace flowstone

@@ -1,4 +1,4 @@
-// The network of the machine, by epoll and non-blocking sockets.
+// The network of the machine, by epoll and non-blocking sockets; a path in place of a host is a socket in the file system.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -16,7 +16,10 @@
 
 #include <fmt/format.h>
 
+#include "net/transport/impl/socket_descriptor.h"
+#include "net/transport/impl/unix_socket.h"
 #include "net/transport/network.h"
+#include "storage/fork_guard.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -27,24 +30,6 @@ constexpr int listen_backlog = 1024;
 constexpr size_t events_max = 256;  // of one wait
 constexpr size_t pieces_max = 64;   // of one write
 constexpr uint64_t wake_id = 0;
-
-// A descriptor that is closed with its owner.
-class Descriptor {
-public:
-    explicit Descriptor(int number = -1) : number_(number) {}
-    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        std::swap(number_, other.number_);
-        return *this;
-    }
-    ~Descriptor() {
-        if (number_ >= 0) { ::close(number_); }
-    }
-    int get() const { return number_; }
-
-private:
-    int number_;
-};
 
 HostPort address_of(const sockaddr_storage& from) {
     std::array<char, INET6_ADDRSTRLEN> text{};
@@ -91,11 +76,23 @@ constexpr uint32_t connection_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
 
 class EpollNetwork final : public Network {
 public:
-    EpollNetwork(Descriptor epoll, Descriptor event) : epoll_(std::move(epoll)), event_(std::move(event)) {}
+    EpollNetwork(SocketDescriptor epoll, SocketDescriptor event)
+        : epoll_(std::move(epoll)), event_(std::move(event)), process_token_(process_token()) {}
+    ~EpollNetwork() override {
+        // What a forked child has are copies: the path is its parent's.
+        if (process_token_ != process_token()) { return; }
+        for (const auto& [id, path] : paths_) { remove_socket(path); }
+    }
 
     Result<Listener> listen(const HostPort& address) override {
+        if (is_path(address)) {
+            TRY(SocketDescriptor socket, listen_at_path(address.host, listen_backlog));
+            TRY(const uint64_t id, add(std::move(socket), EPOLLIN | EPOLLET));
+            paths_.emplace(id, address.host);
+            return Listener{id, address};
+        }
         TRY(const Addresses found, look_up(address, AI_PASSIVE, "network.listen"));
-        Descriptor socket(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        SocketDescriptor socket(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
         if (socket.get() < 0) { return fail_errno(errno, "network.listen", address.to_string()); }
         const int on = 1;
         setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -108,12 +105,16 @@ public:
     }
 
     Result<ConnectionId> connect(const HostPort& address, size_t attempt) override {
+        if (is_path(address)) {
+            TRY(SocketDescriptor socket, connect_to_path(address.host));
+            return add(std::move(socket), connection_events);
+        }
         TRY(const Addresses found, look_up(address, 0, "network.connect"));
         size_t count = 0;
         for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) { ++count; }
         const addrinfo* chosen = found.get();
         for (size_t skip = attempt % count; skip > 0; --skip) { chosen = chosen->ai_next; }
-        Descriptor socket(::socket(chosen->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        SocketDescriptor socket(::socket(chosen->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
         if (socket.get() < 0) {
             if (no_descriptors(errno)) { return fail(Code::busy, "network.connect", "no descriptors are left"); }
             return fail_errno(errno, "network.connect", address.to_string());
@@ -157,12 +158,16 @@ public:
     Result<std::optional<Accepted>> accept(ListenerId listener) override {
         sockaddr_storage from{};
         socklen_t size = sizeof from;
-        Descriptor socket(
+        SocketDescriptor socket(
             accept4(number(listener), reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (socket.get() < 0) {
             if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) { return std::optional<Accepted>(); }
             if (no_descriptors(errno)) { return fail(Code::busy, "network.accept", "no descriptors are left"); }
             return fail_errno(errno, "network.accept");
+        }
+        if (const auto path = paths_.find(listener); path != paths_.end()) {
+            TRY(const uint64_t id, add(std::move(socket), connection_events));
+            return std::optional(Accepted{id, {path->second, 0}, {path->second, 0}});
         }
         const int on = 1;
         setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -197,10 +202,13 @@ public:
         }
     }
 
-    void close(uint64_t id) override { sockets_.erase(id); }  // epoll forgets a closed descriptor
+    void close(uint64_t id) override {
+        if (const auto path = paths_.extract(id); !path.empty()) { remove_socket(path.mapped()); }
+        sockets_.erase(id);  // epoll forgets a closed descriptor
+    }
 
 private:
-    Result<uint64_t> add(Descriptor socket, uint32_t events) {
+    Result<uint64_t> add(SocketDescriptor socket, uint32_t events) {
         const uint64_t id = next_id_++;
         epoll_event event{.events = events, .data = {.u64 = id}};
         if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) != 0) {
@@ -214,17 +222,19 @@ private:
         return found == sockets_.end() ? -1 : found->second.get();
     }
 
-    Descriptor epoll_;
-    Descriptor event_;
-    std::unordered_map<uint64_t, Descriptor> sockets_;
+    SocketDescriptor epoll_;
+    SocketDescriptor event_;
+    std::unordered_map<uint64_t, SocketDescriptor> sockets_;
+    std::unordered_map<ListenerId, std::string> paths_;  // of those that are listened at
+    uint32_t process_token_;
     uint64_t next_id_ = wake_id + 1;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Network>> open_epoll_network() {
-    Descriptor epoll(epoll_create1(EPOLL_CLOEXEC));
-    Descriptor event(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    SocketDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
+    SocketDescriptor event(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (epoll.get() < 0 || event.get() < 0) { return fail_errno(errno, "network.open"); }
     epoll_event wake{.events = EPOLLIN | EPOLLET, .data = {.u64 = wake_id}};
     if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, event.get(), &wake) != 0) { return fail_errno(errno, "network.open"); }

@@ -94,5 +94,13 @@ TEST(HostPort, WhoCanReachIt) {
     }
 }
 
+TEST(HostPort, APathIsNoHostThatSomebodyWrites) {
+    EXPECT_TRUE(is_path({"/data/log/flowstone.sock", 0}));
+    EXPECT_FALSE(is_path({"data", 9092}));
+    EXPECT_EQ((HostPort{"/data/log/flowstone.sock", 0}).to_string(), "/data/log/flowstone.sock");
+    EXPECT_FALSE(parse_host_port("/data/log/flowstone.sock"));
+    EXPECT_FALSE(parse_host_port("/data/log/flowstone.sock:0"));
+}
+
 }  // namespace
 }  // namespace flowstone
