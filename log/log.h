@@ -123,6 +123,7 @@ struct ProducerSequence {
 struct AppendOptions {
     std::optional<int32_t> partition{};          // else by key, else sticky
     std::optional<ProducerSequence> producer{};  // needs `partition`; a duplicate answers with its first offset
+    bool may_wait = true;  // for room; else busy, while a thread of the log makes some. append_async of one record only
 };
 
 class From {  // where a reader begins
@@ -227,6 +228,10 @@ public:
     Result<Pending> append_async(const Record& record, const AppendOptions& options = {});
     // A ready-made record batch v2; base offset and epoch are set here. Checked before it is believed.
     Result<Pending> append_batch(int32_t partition, std::span<const std::byte> batch);
+
+    // Until what was appended to the partition before `end` has reached the topic's level, also after Log::close. Without
+    // threads the caller may have to do the work, which it ends whatever the time. Errors: as Log::wait; timed_out.
+    Result<void> wait(int32_t partition, Offset end, std::chrono::milliseconds timeout) const;
 
     Result<Reader> read(const ReadOptions& options = {}) const;
     Result<PartitionInfo> partition(int32_t partition) const;

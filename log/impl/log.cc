@@ -156,6 +156,10 @@ Result<Pending> Topic::append_async(const Record& record, const AppendOptions& o
     Shard& shard = (*partition)->shard();
     const size_t bytes = BatchBuilder::record_bytes_max(record);
     Guard guard(shard.lock());
+    if (!options.may_wait && shard.would_wait(**partition)) {
+        shard.hurry();
+        return not_appended(fail(Code::busy, "topic.append", "dirty_bytes_max is reached").error());
+    }
     TRY_VOID(shard.admit(guard, *partition));
     const int64_t now = store.now_ms();
     if (auto good = check_record(**partition, record, bytes, now); !good) { return not_appended(good.error()); }
@@ -177,6 +181,18 @@ Result<void> Topic::wait_for(const Pending& pending) const {
     auto* partition = static_cast<Partition*>(const_cast<void*>(pending.owner));
     Guard guard(partition->shard().lock());
     return partition->shard().wait_visible(guard, *partition, pending.at.offset + 1);
+}
+
+Result<void> Topic::wait(int32_t number, Offset end, std::chrono::milliseconds timeout) const {
+    TRY_VOID(owned(impl_.get(), "topic.wait"));
+    Partition* const partition = impl_->table->find(number);
+    if (partition == nullptr) {
+        return fail(Code::invalid, "topic.wait", fmt::format("nothing was appended to {}-{}", name(), number));
+    }
+    const int64_t now = impl_->store->clock().monotonic_ns();
+    const int64_t timeout_ns = std::clamp<int64_t>(timeout.count(), 0, (INT64_MAX - now) / 1'000'000) * 1'000'000;
+    Guard guard(partition->shard().lock());
+    return partition->shard().wait_visible(guard, *partition, end, now + timeout_ns);
 }
 
 Result<std::vector<Position>> Topic::append(std::span<const Record> records, const AppendOptions& options) {

@@ -313,14 +313,14 @@ void Shard::work_behind_append(Guard& guard, Partition& partition) {
 
 void Shard::wait_on(Guard& guard, std::atomic<uint32_t>& word) { ThreadWorld::sleep(guard, word, -1); }
 
-Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next) {
-    auto waited = wait_for(guard, partition, next);
+Result<void> Shard::wait_visible(Guard& guard, Partition& partition, Offset next, int64_t until_ns) {
+    auto waited = wait_for(guard, partition, next, until_ns);
     if (waited || waited.error().code != Code::no_space || !give_up_reserve(guard, &partition)) { return waited; }
     room_again();
-    return wait_for(guard, partition, next);
+    return wait_for(guard, partition, next, until_ns);
 }
 
-Result<void> Shard::wait_for(Guard& guard, Partition& partition, Offset next) {
+Result<void> Shard::wait_for(Guard& guard, Partition& partition, Offset next, int64_t until_ns) {
     const auto lost = [](const Error& error) { return std::unexpected(error.with_fate(Fate::unknown_until_reopen)); };
     const auto done = [&]() -> Result<bool> {
         if (partition.visible().offset >= next) { return true; }
@@ -348,7 +348,19 @@ Result<void> Shard::wait_for(Guard& guard, Partition& partition, Offset next) {
         }
         return {};
     };
-    return commits_.until(guard, done, carried, work);
+    if (until_ns == INT64_MAX || !has_committer_) { return commits_.until(guard, done, carried, work); }
+    // The committer needs nobody who waits: whoever stops waiting is missed by none.
+    for (;;) {
+        TRY(const bool now, done());
+        if (now) { return {}; }
+        const int64_t left = until_ns - engine_.clock.monotonic_ns();
+        if (left <= 0) {
+            return fail(Code::timed_out, "log.wait",
+                        fmt::format("{}-{}", partition.identity().topic, partition.identity().number));
+        }
+        wake_committer();
+        commits_.wait_for_this(guard, left);
+    }
 }
 
 Result<void> Shard::flush(Guard& guard, bool relieve) {

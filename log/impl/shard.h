@@ -166,8 +166,8 @@ public:
 
     // --- waiting ---
     // Until the partition is visible up to `next`. Errors: offline, closed (unknown until reopen), not_found (topic
-    // deleted), invalid (nothing was appended there).
-    Result<void> wait_visible(Guard& guard, Partition& partition, Offset next);
+    // deleted), invalid (nothing was appended there), timed_out (others had not done it by then).
+    Result<void> wait_visible(Guard& guard, Partition& partition, Offset next, int64_t until_ns = INT64_MAX);
     // Until everything queued or open now is visible. Errors: as wait_visible, timed_out.
     Result<void> flush(Guard& guard, bool relieve = true);
 
@@ -291,7 +291,7 @@ private:
     void plan_direct(Run& run);
     void plan_carries(Plan& plan);
     size_t cost(const Run& run) const;
-    Result<void> wait_for(Guard& guard, Partition& partition, Offset next);
+    Result<void> wait_for(Guard& guard, Partition& partition, Offset next, int64_t until_ns);
     Result<void> try_for_space(Guard& guard, const Partition* partition);
     bool give_up_reserve(Guard& guard, const Partition* partition);
     Result<void> perform(Plan& plan);
