@@ -1,4 +1,4 @@
-// Flowstone's client: produce and consume, over the network.
+// Flowstone's client: produce and consume, in this process, on this machine, over the network.
 //
 //   auto client = flowstone::Client::open("127.0.0.1:9092");
 //   auto producer = client->producer();
@@ -12,11 +12,15 @@
 //       for (const auto& record : *batch) { ... }                // views, valid until the next poll
 //   }
 //
-// The endpoint is HOST:PORT[,HOST:PORT]...: brokers of ours, or of Apache Kafka (tried with 4.3).
+// The endpoint says where the log is; everything else is alike:
+//   HOST:PORT[,HOST:PORT]...  brokers of ours, or of Apache Kafka (tried with 4.3)
+//   dir:PATH                  this process holds the log in that directory, and serves it to others on this machine
+//   shm:PATH                  another process of this machine holds it: a program with dir:PATH, or flowstoned
 //
 // Threads: Client, Producer and their topics are safe from any number of threads; a Consumer belongs to one thread at a
-// time. One thread of the library's own serves them all and ends with close(). Producers and consumers must not outlive
-// their Client.
+// time. One thread of the library's own serves them all and ends with close(); with dir:PATH those of its log and of the
+// broker on it, too. They block all signals. Producers and consumers must not outlive their Client. After fork() the child's calls answer
+// `closed`.
 //
 // This header is public (installed as <flowstone/client.h>): standard library only.
 #pragma once
@@ -47,6 +51,7 @@ FLOWSTONE_EXPORT Advice advice(const Error& error);
 struct ClientOptions {
     std::string client_id = "flowstone";
     std::chrono::milliseconds request_timeout{30'000};  // of one request; its connection is given up with it
+    Options log{.threads = 1};                          // of dir:PATH; one thread at least
 };
 
 enum class Acks : int8_t {
@@ -68,11 +73,15 @@ struct ProducerOptions {
 };
 
 class ClientLoop;
+class HeldLog;
+class NativeProducer;
+class NativeTopic;
 class ProducerBatch;
 class ProducerCore;
 struct ProducerTopicQueue;
 
-// What becomes of a record. Copies are cheap. It may be dropped: the record is sent all the same.
+// What becomes of a record. Copies are cheap. It may be dropped: the record is sent all the same. With dir:PATH it must not
+// outlive its Client.
 class FLOWSTONE_EXPORT Delivery {
 public:
     // Waits until the record is acknowledged or never will be. With Acks::none the offset is -1.
@@ -84,28 +93,35 @@ public:
 private:
     friend class ProducerTopic;
     Delivery(std::shared_ptr<ProducerBatch> batch, int32_t index) : batch_(std::move(batch)), index_(index) {}
+    Delivery(const NativeTopic* native, const Position& at) : native_(native), at_(at) {}
     std::shared_ptr<ProducerBatch> batch_;  // owners: the producer until it is done, and each of these
     int32_t index_ = 0;
+    const NativeTopic* native_ = nullptr;  // in place of a batch: of a log that this process holds
+    Position at_;
 };
-// Called once, in the client's thread: it must not wait.
+// Called once, in a thread of the client's: it must not wait.
 using DeliveryCallback = std::function<void(const Result<Position>&)>;
 
+// With dir:PATH, and neither a codec nor Acks::none, records go straight into the log: what is said of batches and lingering
+// does not hold, others see a record when it has reached its topic's level, and buffer_bytes_max is Options::dirty_bytes_max.
 class FLOWSTONE_EXPORT ProducerTopic {
 public:
     // Copies the record into a batch. Keys go to the partitions that Java's clients choose (murmur2); without a key one
     // partition has a batch, then another.
     // Errors: busy (no room in time), too_large, out_of_range (the partition), closed. The record was not sent.
     Result<Delivery> send(const Record& record, std::optional<int32_t> partition = {});
+    Result<Delivery> send(const Record& record, int32_t partition) { return send(record, std::optional(partition)); }
     Result<void> send(const Record& record, DeliveryCallback done, std::optional<int32_t> partition = {});
     int32_t partitions() const;  // as far as known now
     const std::string& name() const;
 
 private:
     friend class Producer;
-    ProducerTopic(std::shared_ptr<ProducerCore> core, ProducerTopicQueue* queue)
-        : core_(std::move(core)), queue_(queue) {}
+    ProducerTopic(std::shared_ptr<ProducerCore> core, ProducerTopicQueue* queue, NativeTopic* native)
+        : core_(std::move(core)), queue_(queue), native_(native) {}
     std::shared_ptr<ProducerCore> core_;  // owners: the client, the producer and its topics
     ProducerTopicQueue* queue_;
+    NativeTopic* native_;  // not null: records go there, straight into the log
 };
 
 class FLOWSTONE_EXPORT Producer {
@@ -117,9 +133,11 @@ public:
 
 private:
     friend class Client;
-    Producer(std::shared_ptr<ProducerCore> core, ClientLoop* loop) : core_(std::move(core)), loop_(loop) {}
+    Producer(std::shared_ptr<ProducerCore> core, ClientLoop* loop, NativeProducer* native)
+        : core_(std::move(core)), loop_(loop), native_(native) {}
     std::shared_ptr<ProducerCore> core_;  // owners: as ProducerTopic's
     ClientLoop* loop_;
+    NativeProducer* native_;  // null: records go through a broker
 };
 
 struct ConsumerOptions {
@@ -207,7 +225,9 @@ struct RemoteTopic {
 
 class FLOWSTONE_EXPORT Client {
 public:
-    // Asks nobody yet. Errors: invalid (the endpoint), io.
+    // dir:PATH opens the log as Log::open does, and makes it when it is missing. Of hosts nobody is asked yet.
+    // Errors: invalid (the endpoint), io; of dir:, those of Log::open, where `locked` names the process that holds it: then
+    // shm:PATH works; of shm:, not_found (nobody holds the log, or no such directory), read_only (we may not).
     static Result<Client> open(std::string_view endpoint, const ClientOptions& options = {});
     Client(Client&&) noexcept;
     Client& operator=(Client&&) noexcept;
@@ -229,12 +249,16 @@ public:
     };
     Result<Ends> ends(const TopicPartition& partition, Timeout timeout = asks);
 
-    // Sends what producers hold, as far as the time goes, and ends the thread. Whatever brokers do it returns then.
-    // Errors: timed_out: something was not acknowledged.
+    // The log itself, of dir:PATH; null otherwise. It goes with this Client.
+    Log* log();
+
+    // Sends what producers hold, as far as the time goes, and ends the threads; of dir:PATH the log is closed as well.
+    // Whatever brokers do it returns then. Errors: timed_out: something was not acknowledged; of dir:, as Log::close.
     Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
 private:
-    explicit Client(std::unique_ptr<ClientLoop> loop);
+    Client(std::unique_ptr<HeldLog> held, std::unique_ptr<ClientLoop> loop);
+    std::unique_ptr<HeldLog> held_;  // null: another process holds the log
     std::unique_ptr<ClientLoop> loop_;
 };
 

@@ -8,7 +8,10 @@
 
 #include "client/impl/client_loop.h"
 #include "client/impl/consumer_core.h"
+#include "client/impl/endpoint.h"
 #include "client/impl/errors.h"
+#include "client/impl/held_log.h"
+#include "client/impl/native_producer.h"
 #include "client/impl/producer_core.h"
 #include "net/kafka/messages/create_topics.h"
 #include "net/kafka/messages/delete_topics.h"
@@ -35,22 +38,6 @@ int32_t controller(ClientEngine& engine) {
     return engine.cluster().controller().value_or(engine.cluster().some_node());
 }
 
-Result<std::vector<HostPort>> parse_hosts(std::string_view endpoint) {
-    std::vector<HostPort> hosts;
-    while (!endpoint.empty()) {
-        const size_t comma = std::min(endpoint.find(','), endpoint.size());
-        const auto host = parse_host_port(endpoint.substr(0, comma));
-        if (!host) {
-            return fail(Code::invalid, "client.open",
-                        fmt::format("\"{}\": {}", endpoint.substr(0, comma), host.error().detail));
-        }
-        hosts.push_back(*host);
-        endpoint.remove_prefix(std::min(comma + 1, endpoint.size()));
-    }
-    if (hosts.empty()) { return fail(Code::invalid, "client.open", "the endpoint is empty"); }
-    return hosts;
-}
-
 Result<void> check(const ProducerOptions& options) {
     const auto invalid = [](std::string_view why) { return fail(Code::invalid, "client.producer", why); };
     if (options.idempotent && options.acks != Acks::all) { return invalid("idempotent needs acks of all"); }
@@ -68,16 +55,26 @@ Result<void> check(const ProducerOptions& options) {
 
 // --- client ------------------------------------------------------------------------------------------------------------
 
-Client::Client(std::unique_ptr<ClientLoop> loop) : loop_(std::move(loop)) {}
+Client::Client(std::unique_ptr<HeldLog> held, std::unique_ptr<ClientLoop> loop)
+    : held_(std::move(held)), loop_(std::move(loop)) {}
 Client::Client(Client&&) noexcept = default;
-Client& Client::operator=(Client&&) noexcept = default;
-Client::~Client() = default;
+// What was open here ends with the value that is moved from, from the top down.
+Client& Client::operator=(Client&& other) noexcept {
+    std::swap(held_, other.held_);
+    std::swap(loop_, other.loop_);
+    return *this;
+}
+Client::~Client() {
+    if (loop_ != nullptr && !loop_->owned_here()) { (void)loop_.release(); }
+}
 
 Result<Client> Client::open(std::string_view endpoint, const ClientOptions& options) {
-    TRY(auto hosts, parse_hosts(endpoint));
-    TRY(auto loop, ClientLoop::start(std::move(hosts), options));
-    return Client(std::move(loop));
+    TRY(auto opened, open_endpoint(endpoint, options));
+    TRY(auto loop, ClientLoop::start(std::move(opened.brokers), options));
+    return Client(std::move(opened.held), std::move(loop));
 }
+
+Log* Client::log() { return held_ == nullptr ? nullptr : &held_->log(); }
 
 Result<Producer> Client::producer(ProducerOptions options) {
     TRY_VOID(check(options));
@@ -85,7 +82,9 @@ Result<Producer> Client::producer(ProducerOptions options) {
     if (!loop_->run([&](ClientEngine& engine) { core = engine.add_producer(options); })) {
         return fail(Code::closed, "client.producer", "the client is closed");
     }
-    return Producer(std::move(core), loop_.get());
+    NativeProducer* native = nullptr;
+    if (held_ != nullptr && NativeProducer::suits(options)) { native = &held_->add_producer(options); }
+    return Producer(std::move(core), loop_.get(), native);
 }
 
 Result<Consumer> Client::consumer(ConsumerOptions options) {
@@ -182,7 +181,11 @@ Result<Client::Ends> Client::ends(const TopicPartition& place, Timeout timeout) 
 }
 
 Result<void> Client::close(std::chrono::milliseconds timeout) {
-    if (loop_->close(ns_of(timeout))) { return {}; }
+    if (!loop_->owned_here()) { return fail(Code::closed, "client.close", "the client belongs to the parent process"); }
+    const int64_t until = system_clock().monotonic_ns() + ns_of(timeout);
+    const bool delivered = loop_->close(ns_of(timeout));
+    if (held_ != nullptr) { TRY_VOID(held_->close(std::max<int64_t>(0, until - system_clock().monotonic_ns()))); }
+    if (delivered) { return {}; }
     return fail(Code::timed_out, "client.close", "records are not acknowledged");
 }
 
@@ -207,34 +210,49 @@ Result<ProducerTopic> Producer::topic(std::string_view name, std::chrono::millis
             return queue.partition_count > 0 || missing || (error && error->code == Code::invalid);
         },
         ns_of(timeout));
-    if (known && !error) { return ProducerTopic(core_, &queue); }
+    if (known && !error) {
+        NativeTopic* native = nullptr;
+        if (native_ != nullptr) { TRY(native, native_->topic(name)); }
+        return ProducerTopic(core_, &queue, native);
+    }
     if (error) { return std::unexpected(*error); }
     return fail(Code::timed_out, "producer.topic", fmt::format("no broker tells of {}", name));
 }
 
 Result<void> Producer::flush(std::chrono::milliseconds timeout) {
+    if (native_ != nullptr) {
+        if (native_->flush(ns_of(timeout))) { return {}; }
+        return fail(Code::timed_out, "producer.flush", "records are not acknowledged");
+    }
     const uint64_t mark = core_->flush_begin();
     if (core_->wait_flushed(mark, ns_of(timeout))) { return {}; }
     return fail(Code::timed_out, "producer.flush", "records are not acknowledged");
 }
 
 Result<Delivery> ProducerTopic::send(const Record& record, std::optional<int32_t> partition) {
+    if (native_ != nullptr) {
+        TRY(const Position at, native_->send(record, partition));
+        return Delivery(native_, at);
+    }
     TRY(auto sent, core_->send_waiting(*queue_, record, partition, {}));
     return Delivery(std::move(sent.batch), sent.index);
 }
 
 Result<void> ProducerTopic::send(const Record& record, DeliveryCallback done, std::optional<int32_t> partition) {
+    if (native_ != nullptr) { return native_->send(record, std::move(done), partition); }
     TRY_VOID(core_->send_waiting(*queue_, record, partition, std::move(done)));
     return {};
 }
 
-int32_t ProducerTopic::partitions() const { return queue_->partition_count; }
+int32_t ProducerTopic::partitions() const {
+    return native_ != nullptr ? native_->partitions() : queue_->partition_count.load();
+}
 const std::string& ProducerTopic::name() const { return queue_->name; }
 
 Result<Position> Delivery::wait(std::chrono::milliseconds timeout) const {
-    return batch_->wait(index_, ns_of(timeout));
+    return native_ != nullptr ? native_->wait_for(at_, timeout) : batch_->wait(index_, ns_of(timeout));
 }
-bool Delivery::done() const { return batch_->done(); }
+bool Delivery::done() const { return native_ != nullptr ? native_->done(at_) : batch_->done(); }
 
 // --- consumer ----------------------------------------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ bool ClientLoop::run(const std::function<void(ClientEngine&)>& act) {
 }
 
 bool ClientLoop::run_until(const std::function<bool(ClientEngine&)>& poll, int64_t timeout_ns) {
+    if (!owned_here()) { return false; }
     const auto state = std::make_shared<std::atomic<uint32_t>>(open);
     {
         const std::lock_guard guard(lock_);
@@ -98,7 +99,7 @@ void ClientLoop::pause() {
 }
 
 bool ClientLoop::close(int64_t timeout_ns) {
-    if (!thread_) { return true; }
+    if (!thread_ || !owned_here()) { return true; }
     run([](ClientEngine& engine) { engine.stop_lingering(); });
     const bool delivered = run_until([](ClientEngine& engine) { return engine.all_delivered(); }, timeout_ns);
     stop_ = true;

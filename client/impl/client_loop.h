@@ -11,6 +11,7 @@
 #include <flowstone/client.h>
 
 #include "client/impl/client_engine.h"
+#include "storage/fork_guard.h"
 #include "storage/lock.h"
 #include "storage/thread.h"
 
@@ -62,6 +63,8 @@ public:
 
     // Waits for what producers hold, ends the thread. False: something was given up.
     bool close(int64_t timeout_ns);
+    // In a child of fork() the thread is not there: nothing runs, and this must be leaked, not destroyed.
+    bool owned_here() const { return owner_ == process_token(); }
 
 private:
     static constexpr int64_t retry_ns = 100'000'000;
@@ -82,6 +85,7 @@ private:
     std::vector<Call> calls_;
     bool ended_ = false;
     std::atomic<bool> stop_ = false;
+    const uint32_t owner_ = process_token();
     std::optional<Thread> thread_;
 };
 

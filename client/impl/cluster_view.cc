@@ -12,7 +12,7 @@ constexpr int64_t ms_ns = 1'000'000;
 ClusterView::ClusterView(Requests& requests, Clock& clock, Random& random, Options options)
     : requests_(requests), clock_(clock), random_(random), options_(std::move(options)) {
     for (size_t i = 0; i < options_.bootstrap.size(); ++i) {
-        requests_.know(-1 - static_cast<int32_t>(i), options_.bootstrap[i]);
+        requests_.begin_at(-1 - static_cast<int32_t>(i), options_.bootstrap[i]);
     }
 }
 
@@ -103,7 +103,7 @@ void ClusterView::on_answer(const kafka::MetadataResponse& answer) {
     if (!answer.brokers.empty()) { brokers_.clear(); }
     for (const auto& broker : answer.brokers) {
         if (broker.port < 0 || broker.port > UINT16_MAX) { continue; }
-        requests_.know(broker.node_id, {broker.host, static_cast<uint16_t>(broker.port)});
+        if (!requests_.know(broker.node_id, {broker.host, static_cast<uint16_t>(broker.port)})) { continue; }
         brokers_.push_back(broker.node_id);
     }
     controller_ = answer.controller_id >= 0 ? std::optional(answer.controller_id) : std::nullopt;

@@ -67,6 +67,7 @@ ProducerTopicQueue& ProducerCore::queue(std::string_view topic) {
     auto& made = queues_[std::string(topic)];
     made = std::make_unique<ProducerTopicQueue>();
     made->name = topic;
+    learn_again_ = true;
     return *made;
 }
 
@@ -199,7 +200,7 @@ void ProducerCore::turn() {
         const std::lock_guard guard(lock_);
         active_.insert(active_.end(), became_active_.begin(), became_active_.end());
         became_active_.clear();
-        if (answers_seen_ != world_.cluster.answers()) {
+        if (std::exchange(learn_again_, false) || answers_seen_ != world_.cluster.answers()) {
             answers_seen_ = world_.cluster.answers();
             for (const auto& [name, queue] : queues_) { learn_partitions(*queue); }
         }

@@ -164,12 +164,13 @@ private:
     World world_;
     const ProducerOptions options_;
     BufferPool pool_;
-    mutable Lock lock_;  // guards the five below, and what says so
+    mutable Lock lock_;  // guards the six below, and what says so
     std::map<std::string, std::unique_ptr<ProducerTopicQueue>, std::less<>> queues_;
     std::vector<ProducerPartition*> became_active_;
     std::set<uint64_t> unfinished_;
     uint64_t next_batch_id_ = 1;
     uint64_t flush_before_ = 0;  // batches below it do not linger
+    bool learn_again_ = false;   // a queue was made: the cluster may have told of its topic already
     std::atomic<size_t> used_bytes_ = 0;
     std::atomic<uint32_t> room_word_ = 0;  // changes with used_bytes_ going down, and with batches done
     std::atomic<bool> closed_ = false;

@@ -7,6 +7,7 @@
 
 #include <flowstone/version.h>
 
+#include "storage/check.h"
 #include "storage/limits.h"
 
 namespace flowstone {
@@ -31,7 +32,24 @@ Requests::~Requests() {
     for (const auto& [connection, node] : by_connection_) { network_.close(connection); }
 }
 
-void Requests::know(int32_t node, const HostPort& address) {
+void Requests::begin_at(int32_t node, const HostPort& address) {
+    CHECK(node < 0);
+    learn(node, address);
+}
+
+bool Requests::know(int32_t node, const HostPort& address) {
+    if (node < 0) { return false; }
+    if (!is_path(address)) {
+        learn(node, address);
+        return true;
+    }
+    const auto given = nodes_.find(-1);
+    if (given == nodes_.end() || !is_path(given->second.address)) { return false; }
+    learn(node, HostPort(given->second.address));
+    return true;
+}
+
+void Requests::learn(int32_t node, const HostPort& address) {
     Node& known = nodes_[node];
     if (known.address == address) { return; }
     if (known.connection) { lose(known, fail(Code::io, "client.request", "the broker moved").error()); }

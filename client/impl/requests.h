@@ -58,8 +58,13 @@ public:
     Requests(Network& network, Clock& clock, Random& random, Options options);
     ~Requests();
 
-    // Where a broker is. Another address than before closes the connection to that one.
-    void know(int32_t node, const HostPort& address);
+    // Where a broker is that the program names; its number is below zero. -1 is the first of them.
+    void begin_at(int32_t node, const HostPort& address);
+    // Where a broker is that another one names. Another address than before closes the connection to that one. A path is
+    // the one that node -1 was given, for a broker may know its directory by another name, in a container for instance.
+    // False, and it stays unknown: a path without one there, for whom we reach over the network has no say in which sockets
+    // of this machine we open; or a number below zero.
+    bool know(int32_t node, const HostPort& address);
     // Whether a connection to it was lost or refused since the last answer.
     bool failing(int32_t node) const;
 
@@ -141,6 +146,7 @@ private:
             kafka::frame_request(header, request, out);
         };
     }
+    void learn(int32_t node, const HostPort& address);
     void ask_erased(int32_t node, Asked asked);
     void connect(Node& node);
     void ask_versions(Node& node, int16_t version);

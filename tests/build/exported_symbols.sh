@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Usage: exported_symbols.sh LIBRARY INCLUDE_DIR
+# Usage: exported_symbols.sh LIBRARY INCLUDE_DIR SONAME
 # The shared library exports what the public headers declare, and nothing else: no symbol of fmt, of the standard
 # library or of our own insides that could meet another copy in the host's process.
 set -euo pipefail
-library=$1 include=$2
+library=$1 include=$2 name=$3
 symbols=$(nm --dynamic --defined-only --demangle "$library" | cut -d' ' -f3- | sed 's/@.*//' | grep -v '^FLOWSTONE_[0-9]*$')
 [ -n "$symbols" ] || { echo "$library exports nothing"; exit 1; }
 
@@ -30,6 +30,6 @@ while IFS= read -r symbol; do
 done <<<"$symbols"
 
 soname=$(readelf -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
-[ "$soname" = libflowstone.so.0 ] || { echo "soname is $soname"; status=1; }
+[ "$soname" = "$name" ] || { echo "soname is $soname"; status=1; }
 echo "$(wc -l <<<"$symbols") symbols"
 exit $status

@@ -83,6 +83,17 @@ TEST_F(ProducerCoreTest, WithoutAKeyOnePartitionHasABatchThenAnother) {
     EXPECT_EQ(sum, count);
 }
 
+TEST_F(ProducerCoreTest, ATopicThatIsKnownAlreadyIsLearntAtOnce) {
+    start_all();
+    make_topic("events");
+    open_queue(*engine_->add_producer({}), "events");
+    const auto second = engine_->add_producer({});
+    step();  // before it asks for anything
+    const ProducerTopicQueue& queue = second->queue("events");
+    step();
+    EXPECT_EQ(queue.partition_count, 1);
+}
+
 TEST_F(ProducerCoreTest, ABatchWaitsForMoreAsLongAsItMayAndNoLonger) {
     start_all();
     make_topic("events");

@@ -38,7 +38,13 @@ TEST(Endpoint, RefusesWhatIsNeitherPathNorHost) {
     }
 }
 
-TEST(Endpoint, OnlyDirectoriesAreServedYet) {
+TEST(Endpoint, IsSaidToTheClientAsItTakesIt) {
+    for (const char* text : {"dir:data", "shm:/data", "localhost:9092"}) {
+        EXPECT_EQ(for_client(value_of(parse(text))), text);
+    }
+}
+
+TEST(Endpoint, SomeCommandsTakeOnlyDirectories) {
     EXPECT_EQ(value_of(log_directory("dir:data")), "data");
     EXPECT_EQ(log_directory("shm:data").error().code, Code::unsupported);
     EXPECT_EQ(log_directory("localhost:9092").error().code, Code::unsupported);

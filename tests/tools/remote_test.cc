@@ -89,6 +89,26 @@ TEST_F(RemoteTest, TheToolMakesATopicFillsItAndShowsIt) {
     EXPECT_THAT(gone.complaint, HasSubstr("payments"));
 }
 
+TEST_F(RemoteTest, TheToolGoesThroughWhoHoldsTheLog) {
+    endpoint_ = "dir:" + path_ + "/log";
+    const Answer locked = run({"produce", "payments"}, "1\n");
+    EXPECT_EQ(locked.exit, 3);
+    EXPECT_THAT(locked.complaint, HasSubstr("process " + std::to_string(broker_->pid())));
+    EXPECT_THAT(locked.complaint, HasSubstr("shm:" + path_ + "/log"));
+    endpoint_ = "shm:" + path_ + "/log";
+    out({"topic", "create", "payments", "--partitions", "1"});
+    EXPECT_THAT(out({"topic", "list"}), HasSubstr("payments"));
+    out({"produce", "payments"}, "1\n2\n");
+    EXPECT_EQ(out({"consume", "payments", "--format", "%v"}), "1\n2\n");
+    endpoint_ = "dir:" + path_ + "/log";
+    EXPECT_EQ(out({"consume", "payments", "--format", "%v"}), "1\n2\n");  // reading beside it goes natively
+    broker_.reset();
+    endpoint_ = "shm:" + path_ + "/log";
+    const Answer nobody = run({"topic", "list"});
+    EXPECT_EQ(nobody.exit, 3);
+    EXPECT_THAT(nobody.complaint, HasSubstr("nobody serves the log"));
+}
+
 TEST_F(RemoteTest, WithoutABrokerTheToolSaysSo) {
     broker_.reset();
     const Answer answer = run({"topic", "list"});

@@ -58,7 +58,9 @@ std::string check_count(const std::string& text) {
 }
 
 void add_commands(CLI::App& app, Invocation& invocation) {
-    app.add_option("-L,--log", invocation.endpoint, "The log: dir:PATH, or a path (default dir:./flowstone-data)")
+    app.add_option("-L,--log", invocation.endpoint,
+                   "The log: dir:PATH, or a path (default dir:./flowstone-data); shm:PATH goes through the process "
+                   "that holds it")
         ->envname("FLOWSTONE_LOG")
         ->type_name("ENDPOINT");
     app.add_flag("-v,--verbose", invocation.verbose, "Say on standard error what the log has to tell");

@@ -50,23 +50,28 @@ Result<Endpoint> parse_endpoint(std::string_view text, const std::function<bool(
 }
 
 Result<Endpoint> find_endpoint(std::string_view text) {
-    auto endpoint = parse_endpoint(text, [](const std::string& path) {
+    return parse_endpoint(text, [](const std::string& path) {
         std::error_code ignored;
         return std::filesystem::is_directory(path, ignored);
     });
-    if (endpoint && endpoint->kind == Endpoint::Kind::shm) {
-        return fail(Code::unsupported, "endpoint",
-                    fmt::format("shared memory is not served yet; use dir:{}", endpoint->path));
+}
+
+std::string for_client(const Endpoint& endpoint) {
+    switch (endpoint.kind) {
+        case Endpoint::Kind::dir: return "dir:" + endpoint.path;
+        case Endpoint::Kind::shm: return "shm:" + endpoint.path;
+        case Endpoint::Kind::hosts: break;
     }
-    return endpoint;
+    return endpoint.path;
 }
 
 Result<std::string> log_directory(std::string_view text) {
     auto endpoint = find_endpoint(text);
     if (!endpoint) { return std::unexpected(endpoint.error()); }
-    if (endpoint->kind == Endpoint::Kind::hosts) {
-        return fail(Code::unsupported, "endpoint",
-                    fmt::format("'{}': this is not served over the network yet; use dir:PATH", endpoint->path));
+    if (endpoint->kind != Endpoint::Kind::dir) {
+        return fail(
+            Code::unsupported, "endpoint",
+            fmt::format("'{}': this is not served by another process yet; use dir:PATH", for_client(*endpoint)));
     }
     return std::move(endpoint->path);
 }

@@ -22,11 +22,13 @@ struct Endpoint {
 // Errors: invalid.
 Result<Endpoint> parse_endpoint(std::string_view text, const std::function<bool(const std::string&)>& is_directory);
 
-// As parse_endpoint(), with the file system's answer. Errors: invalid; unsupported for shm, which is not there yet.
+// As parse_endpoint(), with the file system's answer. Errors: invalid.
 Result<Endpoint> find_endpoint(std::string_view text);
 
+std::string for_client(const Endpoint& endpoint);  // as Client::open takes it
+
 // The directory of the log that -L names, for a command that works on one. Errors: as find_endpoint(); unsupported for
-// hosts.
+// shm and hosts.
 Result<std::string> log_directory(std::string_view endpoint);
 
 }  // namespace flowstone::tool

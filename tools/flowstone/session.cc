@@ -13,7 +13,7 @@
 namespace flowstone::tool {
 
 Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threads) {
-    TRY(std::string directory, log_directory(invocation.endpoint));
+    TRY(const std::string directory, log_directory(invocation.endpoint));
     Options options;
     options.read_only = access == Access::read;
     options.create = access == Access::create;
@@ -23,7 +23,12 @@ Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threa
     if (invocation.verbose) {
         options.on_log = [](std::string_view line) { note(line); };
     }
-    return Log::open(std::move(directory), std::move(options));
+    auto log = Log::open(directory, std::move(options));
+    if (!log && log.error().code == Code::locked) {
+        return std::unexpected(
+            log.error().with_detail(fmt::format("{}; shm:{} goes through it", log.error().detail, directory)));
+    }
+    return log;
 }
 
 Exit with_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work, uint32_t threads) {
@@ -41,7 +46,7 @@ Exit with_endpoint(const Invocation& invocation, Access access, const std::funct
     const auto endpoint = find_endpoint(invocation.endpoint);
     if (!endpoint) { return complain(endpoint.error()); }
     if (endpoint->kind == Endpoint::Kind::dir) { return with_log(invocation, access, local); }
-    auto client = Client::open(endpoint->path, {.client_id = "flowstone-tool"});
+    auto client = Client::open(for_client(*endpoint), {.client_id = "flowstone-tool"});
     if (!client) { return complain(client.error()); }
     const Exit exit = remote(*client);
     if (auto closed = client->close(); !closed && exit == Exit::done) { return complain(closed.error()); }

@@ -22,7 +22,7 @@ enum class Access : uint8_t {
     adopt,   // as write, and what Kafka wrote becomes ours
 };
 
-// Errors: those of Log::open; invalid and unsupported for the endpoint.
+// Errors: those of Log::open, where `locked` says how to go through the holder; invalid and unsupported for the endpoint.
 Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threads = 0);
 
 // Opens the log, does the work, closes the log. Complains itself when the log cannot be opened or closed.
@@ -31,7 +31,7 @@ Exit with_log(const Invocation& invocation, Access access, const std::function<E
 // That brokers have to answer one question.
 constexpr std::chrono::milliseconds broker_patience{5'000};
 
-// The same for what works on both kinds of endpoints: `remote` where -L names brokers.
+// The same for what works on all endpoints: `remote` where -L names brokers, or a log that another process holds.
 Exit with_endpoint(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& local,
                    const std::function<Exit(Client&)>& remote);
 

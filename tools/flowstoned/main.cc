@@ -47,6 +47,15 @@ void say_losses(const Log& log) {
     }
 }
 
+// For clients of this machine that know the directory (shm:PATH). Not every file system has sockets.
+void listen_in_directories(Broker& broker, LogDirectories& directories) {
+    for (const Log& log : directories.logs()) {
+        auto address = socket_in(log.path());
+        if (address) { address = broker.listen(*address); }
+        if (!address) { line(fmt::format("shm:{} is not served: {}", log.path(), address.error().message())); }
+    }
+}
+
 // Until a signal asks it to end.
 Result<void> serve(const BrokerConfig& config, bool adopt) {
     Options options;
@@ -72,6 +81,7 @@ Result<void> serve(const BrokerConfig& config, bool adopt) {
             TRY(const HostPort bound, broker.listen(config.listen[i], advertised));
             if (i == 0) { address = bound.to_string(); }
         }
+        listen_in_directories(broker, directories);
         std::optional<HostPort> pages;
         if (config.http) {
             const auto served = broker.listen_http(*config.http);
