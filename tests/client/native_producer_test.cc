@@ -103,7 +103,8 @@ TEST_F(NativeProducerTest, ATopicThatIsDeletedTakesNothingMore) {
     const auto refused = to.send({.value = "v"}, 0);
     EXPECT_EQ(refused.error().code, Code::not_found);
     EXPECT_EQ(refused.error().fate, Fate::not_appended);
-    auto another = open("events");
+    ASSERT_TRUE(client_.create_topic("events"));
+    auto another = value_of(producer_->topic("events"));
     EXPECT_EQ(value_of(value_of(another.send({.value = "v"}, 0)).wait()), (Position{0, Offset{0}}));
 }
 
