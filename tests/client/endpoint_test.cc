@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include <flowstone/client.h>
 
 #include "tests/client/served_log.h"
+#include "tests/faults/kill_cycles.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone {
@@ -169,6 +172,28 @@ TEST_F(EndpointTest, WhoGoesThroughAHolderGoesOnWithTheNext) {
     BrokerProcess broker(directory_.log());
     EXPECT_EQ(value_of(value_of(to.send({.value = "3"})).wait(30s)), (Position{0, Offset{2}}));
     EXPECT_EQ(read(client, "events", 3), (std::vector<std::string>{"1", "2", "3"}));
+}
+
+// FLOWSTONE_KILL_CYCLES sets how often: a fifth of it.
+TEST_F(EndpointTest, KillingWhoHoldsTheLogLosesNothingAndRepeatsNothing) {
+    std::optional<BrokerProcess> broker;
+    broker.emplace(directory_.log());
+    auto client = open(shm());
+    ASSERT_TRUE(client.create_topic("events"));
+    auto producer = value_of(client.producer());
+    auto to = value_of(producer.topic("events"));
+    std::vector<std::string> sent;
+    for (int cycle = 0; cycle < std::max(1, kill_cycles() / 5); ++cycle) {
+        for (int i = 0; i < 2'000; ++i) {
+            sent.push_back(std::to_string(sent.size()));
+            ASSERT_TRUE(to.send({.value = sent.back()}, 0));
+        }
+        if (cycle % 3 == 2) { ASSERT_TRUE(producer.flush()); }
+        broker->kill();
+        broker.emplace(directory_.log());
+    }
+    ASSERT_TRUE(producer.flush());
+    EXPECT_EQ(read(client, "events", sent.size()), sent);
 }
 
 TEST_F(EndpointTest, AHolderClosesWhileOthersWaitForRecords) {
