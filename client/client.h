@@ -12,6 +12,9 @@
 //       for (const auto& record : *batch) { ... }                // views, valid until the next poll
 //   }
 //
+//   auto member = client->consumer({.group = "billing"});        // shares its topics with the others of its group
+//   member->subscribe({"transactions.raw"});                     // poll as above, and commit()
+//
 // The endpoint says where the log is; everything else is alike:
 //   HOST:PORT[,HOST:PORT]...  brokers of ours, or of Apache Kafka (tried with 4.3)
 //   dir:PATH                  this process holds the log in that directory, and serves it to others on this machine
@@ -140,16 +143,57 @@ private:
     NativeProducer* native_;  // null: records go through a broker
 };
 
+// How a group shares its partitions; those of the Java client, and Java's members may be in the same group.
+enum class Assignor : uint8_t {
+    range,               // of each topic, neighbours
+    round_robin,         // all partitions of all topics in turn
+    sticky,              // even, and each keeps what it had as far as that allows
+    cooperative_sticky,  // the same; what moves is first given up by who has it, while all else is read on
+};
+// Where a member begins where its group has committed nothing, or what it committed is no longer there.
+enum class Start : uint8_t {
+    beginning,
+    end,
+    error,  // poll() says not_found or out_of_range, naming the partition: seek
+};
+
 struct ConsumerOptions {
     bool read_committed = false;                // leave out what aborted transactions wrote, and wait for open ones
     size_t fetch_bytes_max = 8u << 20;          // of one answer
     size_t partition_bytes_max = 1u << 20;      // of one partition in it
     std::chrono::milliseconds fetch_wait{500};  // that a broker waits for something to answer
     bool check_crcs = true;
+
+    std::string group{};     // whose offsets are committed, and with subscribe() whose member this is; empty: none
+    std::string instance{};  // of a static member: it keeps its partitions when it is back within its session
+    // The dearest first; the group takes one that all of its members know. Nothing but cooperative_sticky: what stays
+    // is read on while the group shares anew.
+    std::vector<Assignor> assignors{Assignor::range, Assignor::cooperative_sticky};
+    std::chrono::milliseconds session_timeout{45'000};     // unheard of for so long it is no member any more
+    std::chrono::milliseconds heartbeat_interval{3'000};   // a third of that at most
+    std::chrono::milliseconds max_poll_interval{300'000};  // it leaves when nobody calls poll() for so long
+    Start start = Start::beginning;
+    // So often poll() commits the positions, which are behind what it gave before that call; so do a rebalance and
+    // close(). 0: only commit() does.
+    std::chrono::milliseconds auto_commit{0};
+    std::chrono::milliseconds topics_refresh{300'000};  // between two looks for topics of a pattern, and new partitions
 };
 
+class Consumer;
 class ConsumerCore;
 struct FetchedBatch;
+
+// What a member is told when its group shares anew: within poll(), unsubscribe() or close(), in the thread that calls
+// them. Each may be empty, and may call the consumer, but for those three.
+struct RebalanceListener {
+    using Call = std::function<void(Consumer&, const std::vector<TopicPartition>&)>;
+    Call assigned{};  // in addition to what it has, perhaps nothing; a seek here holds
+    Call revoked{};   // these go, once this returns: it may commit
+    Call lost{};      // these have gone, and another may read them already: a commit of them is refused
+};
+
+// Called once, as a listener is.
+using CommitCallback = std::function<void(const Result<void>&)>;
 
 // The records of one batch at or after where the consumer stands in that partition. A view, valid until the next poll.
 class FLOWSTONE_EXPORT ConsumedBatch {
@@ -190,11 +234,14 @@ private:
 
 class FLOWSTONE_EXPORT Consumer {
 public:
+    using Timeout = std::chrono::milliseconds;
+    static constexpr Timeout patience{30'000};
     Consumer(Consumer&&) noexcept;
     Consumer& operator=(Consumer&&) noexcept;
     ~Consumer();
 
     // Reads exactly these from now on; those that were assigned before go on where they stand, others from `from`.
+    // Errors: invalid, while it is subscribed.
     Result<void> assign(const std::vector<TopicPartition>& partitions, From from = {});
     Result<void> seek(const TopicPartition& partition, From from);
     void pause(const TopicPartition& partition);
@@ -202,17 +249,52 @@ public:
 
     // The next batch of any of them, waiting up to `timeout` for one; an empty one when there is none.
     // Errors: out_of_range (what comes next was trimmed away, or never was: seek), corrupt, not_found (the topic is gone),
-    // closed. The partition is named; the others can be polled on.
+    // closed. The partition is named, and stands before that until it is sought; the others can be polled on. Of a member besides, each time until it unsubscribes:
+    // stale_epoch (another has its instance id), invalid, unsupported: the group will not have it.
     Result<ConsumedBatch> poll(std::chrono::milliseconds timeout);
     // Of the next record that poll() gives. Nothing before the first answer where it began at an end or a time.
     std::optional<Offset> position(const TopicPartition& partition) const;
     // Records between there and the high watermark of the last answer.
     std::optional<int64_t> lag(const TopicPartition& partition) const;
+    // The first records at or after these times, in milliseconds since 1970; nothing where none is.
+    // Errors: not_found, timed_out, closed.
+    Result<std::vector<std::optional<Offset>>> offsets_for_times(
+        const std::vector<std::pair<TopicPartition, int64_t>>& times, Timeout timeout = patience);
+
+    // --- as a member of a group (ConsumerOptions::group) ---
+    // Joins the group, in the background, or says what it wants from now on: these topics, or those whose whole names
+    // match an ECMAScript expression ("orders\\..*"), as they come and go. poll() reads what the group gives it.
+    // Errors: invalid (no group, no or bad names, a bad expression, or partitions are assigned), closed.
+    Result<void> subscribe(std::vector<std::string> topics, RebalanceListener listener = {});
+    Result<void> subscribe_matching(std::string_view expression, RebalanceListener listener = {});
+    // Gives up what it reads, and leaves the group unless it is a static member. Errors: timed_out: of a listener's or the
+    // group's part in it; it is out all the same.
+    Result<void> unsubscribe(Timeout timeout = patience);
+    std::vector<TopicPartition> assignment() const;
+
+    // The positions, that is behind all that poll() has given; or these. Done again while that may help.
+    // Errors: stale_epoch (fenced: the partitions are another's), busy (the group is sharing anew: poll, and again),
+    // invalid, not_found, too_large (the metadata), timed_out, which leaves it unknown.
+    Result<void> commit(Timeout timeout = patience);
+    Result<void> commit(const std::vector<GroupOffset>& offsets, Timeout timeout = patience);
+    // The same without waiting, and tried once.
+    void commit_async(CommitCallback done = {});
+    void commit_async(const std::vector<GroupOffset>& offsets, CommitCallback done = {});
+    // Of each, what the group has committed. Errors: invalid (no group), not_found, timed_out, closed.
+    Result<std::vector<std::optional<GroupOffset>>> committed(const std::vector<TopicPartition>& partitions,
+                                                              Timeout timeout = patience);
+
+    // Commits if auto_commit says so, and unsubscribes. Nothing can be polled afterwards. The destructor leaves the group,
+    // too, but neither waits for that nor commits.
+    // Errors: timed_out, after which it is closed all the same; those of the commit.
+    Result<void> close(Timeout timeout = patience);
 
 private:
     friend class Client;
-    Consumer(std::shared_ptr<ConsumerCore> core, ClientLoop* loop);
     struct Impl;
+    explicit Consumer(std::unique_ptr<Impl> impl);
+    Result<ConsumedBatch> next(int64_t until_ns);
+    Result<void> may_subscribe() const;
     std::unique_ptr<Impl> impl_;
 };
 
@@ -252,7 +334,7 @@ public:
     // The log itself, of dir:PATH; null otherwise. It goes with this Client.
     Log* log();
 
-    // Sends what producers hold, as far as the time goes, and ends the threads; of dir:PATH the log is closed as well.
+    // Sends what producers hold, as far as the time goes, leaves groups, without a commit, and ends the threads; of dir:PATH the log is closed as well.
     // Whatever brokers do it returns then. Errors: timed_out: something was not acknowledged; of dir:, as Log::close.
     Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 

@@ -16,12 +16,6 @@
 
 namespace flowstone {
 
-enum class Assignor : uint8_t {
-    range,               // of each topic, neighbours
-    round_robin,         // all partitions of all topics in turn
-    sticky,              // even, and each keeps what it had as far as that allows
-    cooperative_sticky,  // the same; what moves is first given up by who has it, while all else is read on
-};
 // "range", "roundrobin", "sticky", "cooperative-sticky", as members say it in JoinGroup.
 const char* name(Assignor assignor);
 

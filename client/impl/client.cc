@@ -8,6 +8,7 @@
 
 #include "client/impl/client_loop.h"
 #include "client/impl/consumer_core.h"
+#include "client/impl/consumer_impl.h"
 #include "client/impl/endpoint.h"
 #include "client/impl/errors.h"
 #include "client/impl/held_log.h"
@@ -22,6 +23,8 @@ namespace flowstone {
 namespace {
 
 constexpr std::chrono::milliseconds missing_topic_patience{2'000};
+constexpr size_t group_bytes_max = 32'767;  // what every version of the protocol can say
+constexpr std::chrono::milliseconds consumer_time_max = std::chrono::hours(24);
 
 int64_t ns_of(std::chrono::milliseconds time) {
     return std::clamp<int64_t>(time.count(), 0, INT64_MAX / 4'000'000) * 1'000'000;
@@ -48,6 +51,26 @@ Result<void> check(const ProducerOptions& options) {
         return invalid("buffer_bytes_max is below batch_bytes_max");
     }
     if (options.linger.count() < 0 || options.delivery_timeout.count() <= 0) { return invalid("a time is negative"); }
+    return {};
+}
+
+Result<void> check(const ConsumerOptions& options) {
+    const auto invalid = [](std::string_view why) { return fail(Code::invalid, "client.consumer", why); };
+    if (options.group.size() > group_bytes_max || options.instance.size() > group_bytes_max) {
+        return invalid("the group's or the instance's name is too long");
+    }
+    if (options.group.empty() && !options.instance.empty()) { return invalid("an instance needs a group"); }
+    if (options.assignors.empty()) { return invalid("there is no assignor"); }
+    if (options.heartbeat_interval.count() <= 0 || options.heartbeat_interval * 3 > options.session_timeout) {
+        return invalid("heartbeat_interval is not between 1 ms and a third of session_timeout");
+    }
+    if (options.max_poll_interval.count() <= 0 || options.topics_refresh.count() <= 0) {
+        return invalid("max_poll_interval or topics_refresh is not above 0");
+    }
+    if (options.auto_commit.count() < 0) { return invalid("auto_commit is below 0"); }
+    for (const auto time : {options.session_timeout, options.max_poll_interval, options.topics_refresh}) {
+        if (time > consumer_time_max) { return invalid("a time is more than a day"); }
+    }
     return {};
 }
 
@@ -88,11 +111,18 @@ Result<Producer> Client::producer(ProducerOptions options) {
 }
 
 Result<Consumer> Client::consumer(ConsumerOptions options) {
+    TRY_VOID(check(options));
     std::shared_ptr<ConsumerCore> core;
-    if (!loop_->run([&](ClientEngine& engine) { core = engine.add_consumer(options); })) {
-        return fail(Code::closed, "client.consumer", "the client is closed");
-    }
-    return Consumer(std::move(core), loop_.get());
+    std::shared_ptr<ConsumerMember> member;
+    int64_t request_ms = 0;
+    const bool ran = loop_->run([&](ClientEngine& engine) {
+        core = engine.add_consumer(options);
+        if (!options.group.empty()) { member = engine.add_member(core, options); }
+        request_ms = engine.request_ms();
+    });
+    if (!ran) { return fail(Code::closed, "client.consumer", "the client is closed"); }
+    return Consumer(
+        std::make_unique<Consumer::Impl>(std::move(core), std::move(member), loop_.get(), options, request_ms));
 }
 
 Result<void> Client::create_topic(std::string_view name, const TopicOptions& options, Timeout timeout) {
@@ -255,49 +285,6 @@ Result<Position> Delivery::wait(std::chrono::milliseconds timeout) const {
 bool Delivery::done() const { return native_ != nullptr ? native_->done(at_) : batch_->done(); }
 
 // --- consumer ----------------------------------------------------------------------------------------------------------
-
-struct Consumer::Impl {
-    Impl(std::shared_ptr<ConsumerCore> its_core, ClientLoop* its_loop) : core(std::move(its_core)), loop(its_loop) {}
-    ~Impl() {
-        loop->run([&](ClientEngine& engine) { engine.remove(*core); });
-    }
-    Impl(const Impl&) = delete;
-    Impl& operator=(const Impl&) = delete;
-
-    std::shared_ptr<ConsumerCore> core;  // owners: the client, and this handle
-    ClientLoop* loop;
-    FetchedBatch batch;
-};
-
-Consumer::Consumer(std::shared_ptr<ConsumerCore> core, ClientLoop* loop)
-    : impl_(std::make_unique<Impl>(std::move(core), loop)) {}
-Consumer::Consumer(Consumer&&) noexcept = default;
-Consumer& Consumer::operator=(Consumer&&) noexcept = default;
-Consumer::~Consumer() = default;
-
-Result<void> Consumer::assign(const std::vector<TopicPartition>& partitions, From from) {
-    impl_->core->assign(partitions, from);
-    return {};
-}
-Result<void> Consumer::seek(const TopicPartition& partition, From from) { return impl_->core->seek(partition, from); }
-void Consumer::pause(const TopicPartition& partition) { impl_->core->pause(partition, true); }
-void Consumer::resume(const TopicPartition& partition) { impl_->core->pause(partition, false); }
-
-Result<ConsumedBatch> Consumer::poll(std::chrono::milliseconds timeout) {
-    const int64_t until = system_clock().monotonic_ns() + ns_of(timeout);
-    if (auto error = std::exchange(impl_->batch.error, std::nullopt)) { return std::unexpected(*error); }
-    for (;;) {
-        TRY(FetchedBatch* const batch, impl_->core->take(impl_->batch));
-        const int64_t left = until - system_clock().monotonic_ns();
-        if (batch != nullptr || left <= 0) { return ConsumedBatch(batch); }
-        impl_->core->sleep(left);
-    }
-}
-
-std::optional<Offset> Consumer::position(const TopicPartition& partition) const {
-    return impl_->core->position(partition);
-}
-std::optional<int64_t> Consumer::lag(const TopicPartition& partition) const { return impl_->core->lag(partition); }
 
 const std::string& ConsumedBatch::topic() const { return batch_->place.topic; }
 int32_t ConsumedBatch::partition() const { return batch_->place.partition; }

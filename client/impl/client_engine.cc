@@ -31,16 +31,45 @@ std::shared_ptr<ConsumerCore> ClientEngine::add_consumer(const ConsumerOptions& 
     return consumers_.back();
 }
 
+std::shared_ptr<ConsumerMember> ClientEngine::add_member(const std::shared_ptr<ConsumerCore>& consumer,
+                                                         const ConsumerOptions& options) {
+    Network* const network = &world_.network;
+    int32_t node = INT32_MAX;  // brokers' numbers are small
+    while (std::ranges::any_of(members_, [&](const Member& one) { return one.node == node; })) { --node; }
+    members_.push_back(
+        {consumer.get(), node,
+         std::make_shared<ConsumerMember>(ConsumerMember::World{requests_, cluster_, world_.clock,
+                                                                [network] { network->wake(); }, node, request_ms_},
+                                          consumer, options)});
+    return members_.back().member;
+}
+
 void ClientEngine::remove(const ConsumerCore& consumer) {
+    for (Member& one : members_) {
+        if (one.consumer != &consumer) { continue; }
+        one.consumer = nullptr;
+        one.member->abandon();
+    }
     std::erase_if(consumers_, [&](const auto& one) { return one.get() == &consumer; });
 }
 
-void ClientEngine::stop_lingering() {
+// Its number is another's then.
+void ClientEngine::forget_members() {
+    std::erase_if(members_, [](const Member& one) {
+        if (one.consumer != nullptr || !one.member->gone()) { return false; }
+        one.member->close();
+        return true;
+    });
+}
+
+void ClientEngine::finish() {
     for (const auto& producer : producers_) { producer->flush_begin(); }
+    for (const Member& one : members_) { one.member->abandon(); }
 }
 
 bool ClientEngine::all_delivered() const {
-    return std::ranges::all_of(producers_, [](const auto& producer) { return producer->flushed(UINT64_MAX); });
+    return std::ranges::all_of(producers_, [](const auto& producer) { return producer->flushed(UINT64_MAX); }) &&
+           std::ranges::all_of(members_, [](const Member& one) { return one.member->gone(); });
 }
 
 void ClientEngine::turn(std::span<const NetworkEvent> events) {
@@ -49,15 +78,18 @@ void ClientEngine::turn(std::span<const NetworkEvent> events) {
         requests_.turn(round == 0 ? events : std::span<const NetworkEvent>());
         cluster_.turn();
         for (const auto& producer : producers_) { producer->turn(); }
+        for (const Member& one : members_) { one.member->turn(); }
         for (const auto& consumer : consumers_) { consumer->turn(); }
         more = requests_.turn({});
     }
+    forget_members();
 }
 
 int64_t ClientEngine::quiet_ns() const {
     int64_t next = std::min(requests_.next_deadline_ns(), cluster_.next_deadline_ns());
     for (const auto& producer : producers_) { next = std::min(next, producer->next_deadline_ns()); }
     for (const auto& consumer : consumers_) { next = std::min(next, consumer->next_deadline_ns()); }
+    for (const Member& one : members_) { next = std::min(next, one.member->next_deadline_ns()); }
     return next == INT64_MAX ? -1 : std::max<int64_t>(0, next - world_.clock.monotonic_ns());
 }
 
@@ -65,6 +97,7 @@ int64_t ClientEngine::quiet_ns() const {
 void ClientEngine::close() {
     requests_.close();
     for (const auto& producer : producers_) { producer->close(); }
+    for (const Member& one : members_) { one.member->close(); }
     for (const auto& consumer : consumers_) { consumer->close(); }
 }
 

@@ -8,6 +8,7 @@
 
 #include "client/impl/cluster_view.h"
 #include "client/impl/consumer_core.h"
+#include "client/impl/consumer_member.h"
 #include "client/impl/producer_core.h"
 #include "client/impl/requests.h"
 
@@ -26,21 +27,34 @@ public:
     ClusterView& cluster() { return cluster_; }
     std::shared_ptr<ProducerCore> add_producer(const ProducerOptions& options);
     std::shared_ptr<ConsumerCore> add_consumer(const ConsumerOptions& options);
+    // Of the group that the options name.
+    std::shared_ptr<ConsumerMember> add_member(const std::shared_ptr<ConsumerCore>& consumer,
+                                               const ConsumerOptions& options);
+    // It says farewell to its group, if it is in one, behind this call's back.
     void remove(const ConsumerCore& consumer);
-    void stop_lingering();       // of all producers: what is there goes out
-    bool all_delivered() const;  // or given up
+    int64_t request_ms() const { return request_ms_; }
+    void finish();               // producers send what they have, members leave their groups
+    bool all_delivered() const;  // or given up; and members have left
 
     void turn(std::span<const NetworkEvent> events);
     int64_t quiet_ns() const;  // how long nothing need be done if no event comes; negative: for ever
     void close();
 
 private:
+    void forget_members();
+
     World world_;
     int64_t request_ms_;
     Requests requests_;
     ClusterView cluster_;
     std::vector<std::shared_ptr<ProducerCore>> producers_;  // owners: here and each handle
     std::vector<std::shared_ptr<ConsumerCore>> consumers_;
+    struct Member {
+        const ConsumerCore* consumer = nullptr;  // null: it was removed
+        int32_t node = 0;
+        std::shared_ptr<ConsumerMember> member;  // owners: here, and its handle
+    };
+    std::vector<Member> members_;
 };
 
 }  // namespace flowstone

@@ -100,7 +100,7 @@ void ClientLoop::pause() {
 
 bool ClientLoop::close(int64_t timeout_ns) {
     if (!thread_ || !owned_here()) { return true; }
-    run([](ClientEngine& engine) { engine.stop_lingering(); });
+    run([](ClientEngine& engine) { engine.finish(); });
     const bool delivered = run_until([](ClientEngine& engine) { return engine.all_delivered(); }, timeout_ns);
     stop_ = true;
     network_->wake();

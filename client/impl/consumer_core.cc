@@ -96,6 +96,42 @@ void ConsumerCore::pause(const TopicPartition& place, bool paused) {
     world_.wake();
 }
 
+void ConsumerCore::add(const std::vector<Begin>& begins) {
+    {
+        const std::lock_guard guard(lock_);
+        for (const Begin& begin : begins) {
+            const auto [found, added] = partitions_.try_emplace(begin.place);
+            if (!added) { continue; }
+            set(found->second, begin.from);
+            found->second.otherwise = begin.otherwise;
+            if (begin.refused) { give_error(begin.place, found->second, *begin.refused); }
+        }
+    }
+    world_.wake();
+}
+
+void ConsumerCore::drop(const std::vector<TopicPartition>& places) {
+    const std::lock_guard guard(lock_);
+    for (const TopicPartition& place : places) { partitions_.erase(place); }
+    std::erase_if(ready_, [&](const FetchedBatch& batch) { return !partitions_.contains(batch.place); });
+}
+
+std::vector<TopicPartition> ConsumerCore::places() const {
+    const std::lock_guard guard(lock_);
+    std::vector<TopicPartition> places;
+    for (const auto& [place, partition] : partitions_) { places.push_back(place); }
+    return places;
+}
+
+std::vector<GroupOffset> ConsumerCore::positions() const {
+    const std::lock_guard guard(lock_);
+    std::vector<GroupOffset> positions;
+    for (const auto& [place, partition] : partitions_) {
+        if (partition.position) { positions.push_back({place.topic, place.partition, *partition.position}); }
+    }
+    return positions;
+}
+
 Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
     bool wake = false;
     {
@@ -115,6 +151,7 @@ Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
     }
     if (wake && starved_.exchange(false)) { world_.wake(); }
     const auto damaged = [&](std::string_view why) {
+        stand_before(into);
         return fail(
             Code::corrupt, operation,
             fmt::format("{}: the batch at offset {}: {}", text_of(into.place), into.batch->base_offset().value, why));
@@ -127,15 +164,15 @@ Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
     return &into;
 }
 
-void ConsumerCore::sleep(int64_t timeout_ns) const {
-    const uint32_t seen = word_.load(std::memory_order_acquire);
-    {
-        const std::lock_guard guard(lock_);
-        const bool any =
-            std::ranges::any_of(ready_, [&](const FetchedBatch& batch) { return !partitions_.at(batch.place).paused; });
-        if (any || closed_) { return; }
-    }
-    sleep_while(word_, seen, timeout_ns);
+// What it holds was not given after all.
+void ConsumerCore::stand_before(const FetchedBatch& batch) {
+    const std::lock_guard guard(lock_);
+    const auto found = partitions_.find(batch.place);
+    if (found == partitions_.end()) { return; }
+    std::erase_if(ready_, [&](const FetchedBatch& other) { return other.place == batch.place; });
+    found->second.buffered_bytes = 0;
+    found->second.position = batch.from;
+    found->second.failed = true;
 }
 
 std::optional<Offset> ConsumerCore::position(const TopicPartition& place) const {
@@ -390,6 +427,9 @@ bool ConsumerCore::left_out(Partition& partition, const BatchView& batch) const 
 
 // Under the lock.
 void ConsumerCore::take_error(const TopicPartition& place, Partition& partition, kafka::ErrorCode code) {
+    if (code == kafka::ErrorCode::offset_out_of_range && partition.otherwise) {
+        return set(partition, *partition.otherwise);
+    }
     if (!kafka::is_retriable(code)) { return give_error(place, partition, error_of(code, operation, text_of(place))); }
     partition.not_before_ns = world_.clock.monotonic_ns() + retry_ms * ms_ns;
     world_.cluster.suspect();

@@ -53,10 +53,23 @@ public:
     void assign(const std::vector<TopicPartition>& partitions, From from);
     Result<void> seek(const TopicPartition& partition, From from);  // Errors: invalid, when it is not assigned.
     void pause(const TopicPartition& partition, bool paused);
+    // The parts of assign(), for who is given partitions and has to let them go.
+    struct Begin {
+        TopicPartition place;
+        From from;
+        std::optional<From> otherwise{};  // if `from` is not there, in place of an error
+        std::optional<Error> refused{};   // said in place of its records
+    };
+    void add(const std::vector<Begin>& begins);  // those that are there already go on where they stand
+    void drop(const std::vector<TopicPartition>& places);
+    std::vector<TopicPartition> places() const;
+    std::vector<GroupOffset> positions() const;  // those that are known
     // The next batch that has records for us; null when none is there. `into` keeps it.
     Result<FetchedBatch*> take(FetchedBatch& into);
-    // Sleeps until there may be something to take.
-    void sleep(int64_t timeout_ns) const;
+    // Sleeps until something may have come since ticket() was called, or somebody called tell().
+    uint32_t ticket() const { return word_.load(std::memory_order_acquire); }
+    void sleep(uint32_t ticket, int64_t timeout_ns) const { sleep_while(word_, ticket, timeout_ns); }
+    void tell();  // any thread
     std::optional<Offset> position(const TopicPartition& partition) const;
     std::optional<int64_t> lag(const TopicPartition& partition) const;
 
@@ -69,6 +82,7 @@ private:
     struct Partition {
         uint64_t assignment = 0;         // what was asked for under another one is worthless
         std::optional<From> from;        // still to be looked up
+        std::optional<From> otherwise;   // where what comes next is not there
         std::optional<Offset> position;  // of the next record that is taken
         Offset fetch_from;               // of the next request
         std::optional<Offset> high_watermark;
@@ -95,11 +109,11 @@ private:
                       const kafka::FetchResponse::PartitionData& data);
     void take_error(const TopicPartition& place, Partition& partition, kafka::ErrorCode code);
     void give_error(const TopicPartition& place, Partition& partition, const Error& error);
+    void stand_before(const FetchedBatch& batch);
     bool left_out(Partition& partition, const BatchView& batch) const;
     void set(Partition& partition, const From& from);
     Partition* find(const Asked& asked);
     Partition* answered(const Asked& asked);
-    void tell();
 
     World world_;
     const ConsumerOptions options_;

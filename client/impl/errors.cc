@@ -16,7 +16,9 @@ Code code_of(kafka::ErrorCode code) {
         case unknown_topic_id:
         case group_id_not_found:
         case resource_not_found: return Code::not_found;
+        case rebalance_in_progress: return Code::busy;
         case topic_already_exists: return Code::exists;
+        case offset_metadata_too_large:
         case message_too_large:
         case record_list_too_large: return Code::too_large;
         case invalid_producer_epoch:

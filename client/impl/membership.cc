@@ -21,7 +21,8 @@ std::optional<Membership::Identity> Membership::identity() const {
 
 int64_t Membership::next_tick_ms() const {
     if (state_ == State::waiting) { return wake_ms_; }
-    if (generation_ < 0 || state_ == State::failed || state_ == State::out) { return INT64_MAX; }
+    const bool beats = generation_ >= 0 && (state_ == State::stable || state_ == State::revoking);
+    if (!beats) { return INT64_MAX; }
     return beating_ ? heard_ms_ + options_.session_ms : std::min(beat_ms_, heard_ms_ + options_.session_ms);
 }
 
@@ -241,6 +242,12 @@ void Membership::on(const Leave& /*leave*/, Effects& effects) {
         to_read_.clear();
         return;
     }
+    go(effects);
+}
+
+void Membership::on(const Lapse& /*lapse*/, Effects& effects) {
+    if (state_ == State::out) { return; }
+    lose_all(effects);
     go(effects);
 }
 

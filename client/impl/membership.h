@@ -66,7 +66,8 @@ public:
     struct Revoked {};  // the application has let go
     struct Rejoin {};   // topics have more partitions, or there are more of them
     struct Leave {};
-    using Input = std::variant<Tick, Subscribe, Found, Joined, Counted, Synced, Beaten, Revoked, Rejoin, Leave>;
+    struct Lapse {};  // the application has not polled for so long that others are to read: out, until Subscribe
+    using Input = std::variant<Tick, Subscribe, Found, Joined, Counted, Synced, Beaten, Revoked, Rejoin, Leave, Lapse>;
 
     // --- what is to be done ---
     struct Find {};
@@ -115,6 +116,9 @@ public:
         std::string member{};
     };
     std::optional<Identity> identity() const;
+    bool revoking() const { return state_ == State::revoking; }  // waits for Revoked
+    bool out() const { return state_ == State::out; }
+    bool failed() const { return state_ == State::failed; }
 
 private:
     enum class State : uint8_t { out, finding, waiting, revoking, joining, counting, syncing, stable, failed };
@@ -129,6 +133,7 @@ private:
     void on(const Revoked& revoked, Effects& effects);
     void on(const Rejoin& rejoin, Effects& effects);
     void on(const Leave& leave, Effects& effects);
+    void on(const Lapse& lapse, Effects& effects);
 
     bool cooperative() const;
     void find(Effects& effects);

@@ -58,6 +58,18 @@ void Requests::learn(int32_t node, const HostPort& address) {
     known.not_before_ns = 0;
 }
 
+void Requests::hang_up(int32_t id) {
+    const auto found = nodes_.find(id);
+    if (found == nodes_.end()) { return; }
+    Node& node = found->second;
+    const Error why = fail(Code::closed, "client.request", "it is no longer wanted").error();
+    for (Asked& asked : node.waiting) { finish(asked, not_sent(why)); }
+    node.waiting.clear();
+    lose(node, why);
+    node.attempts = 0;
+    node.not_before_ns = 0;
+}
+
 bool Requests::failing(int32_t node) const {
     const auto found = nodes_.find(node);
     return found != nodes_.end() && found->second.attempts > 0;

@@ -65,6 +65,8 @@ public:
     // False, and it stays unknown: a path without one there, for whom we reach over the network has no say in which sockets
     // of this machine we open; or a number below zero.
     bool know(int32_t node, const HostPort& address);
+    // Closes its connection at once; what was asked of it fails. The next request makes another.
+    void hang_up(int32_t node);
     // Whether a connection to it was lost or refused since the last answer.
     bool failing(int32_t node) const;
 

@@ -175,6 +175,26 @@ TEST_F(MembershipTest, LeavingGivesUpWhatIsReadAndSaysSo) {
     EXPECT_THAT(step(M::Revoked{}), ElementsAre("read")) << "its place is kept";
 }
 
+TEST_F(MembershipTest, WhoDoesNotPollIsOutUntilItSubscribesAgain) {
+    settle({0, 1});
+    EXPECT_THAT(step(M::Lapse{}), ElementsAre("lost t0 t1", "read", "leave as me"));
+    EXPECT_TRUE(machine_.out());
+    EXPECT_EQ(machine_.next_tick_ms(), INT64_MAX);
+    EXPECT_THAT(step(M::Lapse{}), IsEmpty());
+    EXPECT_THAT(step(M::Subscribe{{"t"}}), ElementsAre("find"));
+    EXPECT_THAT(step(M::Found{ErrorCode::none}), ElementsAre("join as '' with"));
+}
+
+TEST_F(MembershipTest, WhileItJoinsNothingIsDueAtAnyTime) {
+    settle({0});
+    tick(3'000);
+    step(M::Beaten{ErrorCode::rebalance_in_progress});
+    EXPECT_EQ(machine_.next_tick_ms(), now_ms_ + 3'000) << "it beats while the application lets go";
+    step(M::Revoked{});
+    EXPECT_EQ(machine_.next_tick_ms(), INT64_MAX);
+    EXPECT_THAT(tick(10'000), IsEmpty());
+}
+
 TEST_F(MembershipTest, ASubscriptionThatChangesMeanwhileIsTakenUpAfterwards) {
     tick(0);
     step(M::Subscribe{{"t"}});
@@ -205,7 +225,7 @@ TEST_F(MembershipTest, NoOrderOfEventsMakesItReadWhatItWasNotGiven) {
                                        ErrorCode::network_exception};
             const ErrorCode code = codes[random.below(8)];
             M::Input input = M::Tick{now_ms_ += static_cast<int64_t>(random.below(5'000))};
-            switch (random.below(9)) {
+            switch (random.below(10)) {
                 case 0: input = M::Subscribe{{"t"}}; break;
                 case 1: input = M::Found{code}; break;
                 case 2: input = M::Joined{code, i, cooperative ? "cooperative-sticky" : "range", "me"}; break;
@@ -214,6 +234,7 @@ TEST_F(MembershipTest, NoOrderOfEventsMakesItReadWhatItWasNotGiven) {
                 case 5: input = M::Beaten{code}; break;
                 case 6: input = M::Revoked{}; break;
                 case 7: input = M::Rejoin{}; break;
+                case 8: input = M::Lapse{}; break;
                 default: break;
             }
             if (const auto* synced = std::get_if<M::Synced>(&input); synced != nullptr && code == ErrorCode::none) {

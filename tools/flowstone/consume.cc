@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -328,12 +329,156 @@ private:
     uint64_t total_ = 0;
 };
 
+// From brokers, as a member of a group: what the group gives it, up to where that ended when it was given, or for ever.
+// What was printed is committed every second, and before a partition goes.
+class GroupConsumption {
+public:
+    GroupConsumption(Client& client, Consumer& consumer, const ConsumeArguments& arguments, RecordFormat format,
+                     Clock& clock, const From& from)
+        : client_(client),
+          consumer_(consumer),
+          arguments_(arguments),
+          clock_(clock),
+          printer_(arguments, std::move(format), clock),
+          from_(from),
+          committed_ns_(clock.monotonic_ns()) {}
+
+    Result<void> run() {
+        TRY(const auto topics, client_.topics(broker_patience));
+        const auto topic = std::ranges::find(topics, arguments_.topic, &RemoteTopic::name);
+        if (topic == topics.end()) { return fail(Code::not_found, "consume", arguments_.topic); }
+        const auto let_go = [this](Consumer&, const std::vector<TopicPartition>& places) { on_revoked(places); };
+        const auto forget = [this](Consumer&, const std::vector<TopicPartition>& places) { on_lost(places); };
+        TRY_VOID(consumer_.subscribe({arguments_.topic},
+                                     {.assigned = [this](Consumer&, const auto& places) { on_assigned(places); },
+                                      .revoked = let_go,
+                                      .lost = forget}));
+        auto read = read_on();
+        auto flushed = printer_.flush();
+        auto left = consumer_.close(broker_patience);  // revokes, and so commits
+        if (!read) { return read; }
+        if (!flushed) { return flushed; }
+        if (error_) { return std::unexpected(*error_); }
+        return left;
+    }
+
+private:
+    struct Place {
+        std::optional<Offset> end;      // where it ends, unless new records are followed
+        std::optional<Offset> printed;  // everything before is in the output; nothing: as it was committed
+        std::optional<Offset> committed;
+    };
+
+    // The group may have fewer partitions than members; or others are still to let go of some.
+    bool at_the_end() const {
+        if (arguments_.follow || !assigned_ns_) { return false; }
+        if (places_.empty()) { return clock_.monotonic_ns() > *assigned_ns_ + nothing_patience_ns; }
+        return std::ranges::all_of(places_, [&](const auto& entry) {
+            const auto position = consumer_.position(entry.first);
+            return position && entry.second.end && *position >= *entry.second.end;
+        });
+    }
+
+    Result<void> read_on() {
+        while (!printer_.done() && !error_ && !at_the_end()) {
+            TRY(const ConsumedBatch batch, consumer_.poll(follow_wait));
+            if (!batch.empty()) { TRY_VOID(print(batch)); }
+            if (batch.empty() || clock_.monotonic_ns() - committed_ns_ >= commit_every_ns) {
+                TRY_VOID(printer_.flush());
+                commit_when_due();
+            }
+        }
+        return {};
+    }
+
+    Result<void> print(const ConsumedBatch& batch) {
+        Place& state = places_[{batch.topic(), batch.partition()}];
+        const RecordPlace place{.topic = batch.topic(), .partition = batch.partition()};
+        for (const RecordView& record : batch) {
+            if (printer_.done() || (state.end && !arguments_.follow && record.offset >= *state.end)) { return {}; }
+            TRY_VOID(printer_.print(place, record));
+            state.printed = record.offset + 1;
+            ++total_;
+        }
+        state.printed = batch.next_offset();
+        printer_.show_progress(total_);
+        return {};
+    }
+
+    // As the local one: `--from` where the group has committed nothing.
+    void on_assigned(const std::vector<TopicPartition>& places) {
+        assigned_ns_ = clock_.monotonic_ns();
+        const auto committed = consumer_.committed(places, broker_patience);
+        if (!committed) { return note(committed.error()); }
+        for (size_t i = 0; i < places.size(); ++i) {
+            Place& place = places_[places[i]];
+            if (!(*committed)[i]) {
+                if (const auto sought = consumer_.seek(places[i], from_); !sought) { return note(sought.error()); }
+            }
+            if (arguments_.follow) { continue; }
+            const auto ends = client_.ends(places[i], broker_patience);
+            if (!ends) { return note(ends.error()); }
+            place.end = ends->high_watermark;
+        }
+    }
+    void on_revoked(const std::vector<TopicPartition>& places) {
+        if (const auto flushed = printer_.flush(); !flushed) { note(flushed.error()); }
+        if (const auto committed = commit(); !committed) { note(committed.error()); }
+        on_lost(places);
+    }
+    void on_lost(const std::vector<TopicPartition>& places) {
+        for (const TopicPartition& place : places) { places_.erase(place); }
+    }
+    void note(const Error& error) { error_ = error_.value_or(error); }
+
+    // What fails now is committed with what comes, or is another's.
+    void commit_when_due() {
+        if (clock_.monotonic_ns() - committed_ns_ < commit_every_ns) { return; }
+        committed_ns_ = clock_.monotonic_ns();
+        if (const auto committed = commit(); !committed && advice(committed.error()) == Advice::give_up) {
+            note(committed.error());
+        }
+    }
+    // Only what has left the process: a reader that went away did not get the rest.
+    Result<void> commit() {
+        if (printer_.closed()) { return {}; }
+        std::vector<GroupOffset> offsets;
+        for (const auto& [place, state] : places_) {
+            if (state.printed && state.printed != state.committed) {
+                offsets.push_back({place.topic, place.partition, *state.printed});
+            }
+        }
+        TRY_VOID(consumer_.commit(offsets, broker_patience));
+        for (const GroupOffset& one : offsets) { places_[{one.topic, one.partition}].committed = one.offset; }
+        return {};
+    }
+
+    static constexpr int64_t nothing_patience_ns = 10'000'000'000;
+
+    Client& client_;
+    Consumer& consumer_;
+    const ConsumeArguments& arguments_;
+    Clock& clock_;
+    Printer printer_;
+    const From from_;
+    std::map<TopicPartition, Place> places_;  // that the group gave it
+    std::optional<int64_t> assigned_ns_;      // when it gave any, or none, last
+    std::optional<Error> error_;              // of a listener
+    uint64_t total_ = 0;
+    int64_t committed_ns_;
+};
+
 Exit consume_remotely(Client& client, const ConsumeArguments& arguments, const From& from, const RecordFormat& format) {
-    if (!arguments.group.empty()) { return complain("--group is not served over the network yet; use dir:PATH"); }
+    const bool member = !arguments.group.empty();
+    if (member && arguments.partition) {
+        return complain(
+            "over the network it is the group that says which partitions: --group goes without --partition");
+    }
     catch_interrupts();  // the client is closed in order
-    auto consumer = client.consumer();
+    auto consumer = client.consumer({.group = arguments.group});
     if (!consumer) { return complain(consumer.error()); }
-    auto consumed = RemoteConsumption(client, *consumer, arguments, format, system_clock()).run(from);
+    auto consumed = member ? GroupConsumption(client, *consumer, arguments, format, system_clock(), from).run()
+                           : RemoteConsumption(client, *consumer, arguments, format, system_clock()).run(from);
     return consumed ? Exit::done : complain(consumed.error());
 }
 

@@ -1,0 +1,211 @@
+// Groups over the network with real processes: the tool, the library, and librdkafka by kcat.
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <flowstone/client.h>
+
+#include "tests/paths.h"
+#include "tests/storage/value_of.h"
+#include "tests/tools/process.h"
+
+namespace flowstone::tool {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class RemoteGroupTest : public testing::Test {
+protected:
+    RemoteGroupTest() {
+        std::string name = std::filesystem::temp_directory_path() / "flowstone-group-XXXXXX";
+        EXPECT_NE(mkdtemp(name.data()), nullptr);
+        path_ = name;
+        broker_ = std::make_unique<Process>(
+            flowstoned_path(), std::vector<std::string>{"--data", path_ + "/log", "--listen", "127.0.0.1:0", "-X",
+                                                        "http=off", "-X", "journal_bytes_max=16777216", "-X",
+                                                        "reserve_bytes=0", "-X", "group.initial.rebalance.delay.ms=0"});
+        broker_->read_line();
+        const std::string line = broker_->read_line();  // "try: kcat -b 127.0.0.1:PORT -L"
+        const size_t at = line.find("127.0.0.1:");
+        EXPECT_NE(at, std::string::npos) << line;
+        endpoint_ = line.substr(at, line.find(' ', at) - at);
+        client_.emplace(value_of(Client::open(endpoint_)));
+        producer_.emplace(value_of(client_->producer({.linger = 0ms})));
+    }
+    ~RemoteGroupTest() override {
+        client_.reset();
+        broker_.reset();
+        std::filesystem::remove_all(path_);
+    }
+
+    void produce(int begin, int end) {
+        auto topic = value_of(producer_->topic("payments"));
+        for (int i = begin; i < end; ++i) {
+            const std::string value = std::to_string(i);
+            ASSERT_TRUE(topic.send({.value = value}, i % topic.partitions()));
+        }
+        ASSERT_TRUE(producer_->flush());
+    }
+    std::vector<std::string> words(std::vector<std::string> more) const {
+        std::vector<std::string> out{"-L", endpoint_, "consume", "payments", "--quiet"};
+        out.insert(out.end(), more.begin(), more.end());
+        return out;
+    }
+    std::vector<std::string> lines(std::vector<std::string> more) const {
+        Process process(tool_path(), words(std::move(more)));
+        EXPECT_EQ(process.wait(), 0) << process.complaint();
+        std::vector<std::string> out;
+        std::string text = process.out();
+        for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n')) {
+            out.push_back(text.substr(0, end));
+            text.erase(0, end + 1);
+        }
+        return out;
+    }
+    // Polls once, and counts what came.
+    void poll(Consumer& consumer, std::map<int, int>& times) {
+        const auto batch = consumer.poll(50ms);
+        ASSERT_TRUE(batch) << batch.error().message();
+        if (batch->empty()) { return; }
+        for (const RecordView& record : *batch) { ++times[std::stoi(std::string(*record.value))]; }
+    }
+    [[nodiscard]] bool until(Consumer& consumer, std::map<int, int>& times, const std::function<bool()>& done) {
+        for (int i = 0; i < 1'200 && !testing::Test::HasFatalFailure(); ++i) {
+            if (done()) { return true; }
+            poll(consumer, times);
+        }
+        return false;
+    }
+
+    std::string path_;
+    std::string endpoint_;
+    std::unique_ptr<Process> broker_;
+    std::optional<Client> client_;
+    std::optional<Producer> producer_;
+};
+
+TEST_F(RemoteGroupTest, TheToolGoesOnWhereItsGroupHasCommitted) {
+    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 2}));
+    produce(0, 100);
+    std::vector<std::string> all = lines({"--group", "billing", "--max", "30"});
+    EXPECT_THAT(all, SizeIs(30));
+    const auto rest = lines({"--group", "billing"});
+    EXPECT_THAT(rest, SizeIs(70));
+    all.insert(all.end(), rest.begin(), rest.end());
+    EXPECT_THAT(std::set<std::string>(all.begin(), all.end()), SizeIs(100));
+    EXPECT_THAT(lines({"--group", "billing"}), IsEmpty());
+    EXPECT_THAT(lines({"--group", "late", "--from", "45"}), SizeIs(10)) << "where nothing is committed";
+    Process refused(tool_path(), words({"--group", "billing", "--partition", "0"}));
+    EXPECT_NE(refused.wait(), 0);
+    EXPECT_THAT(refused.complaint(), HasSubstr("--partition"));
+}
+
+TEST_F(RemoteGroupTest, AProgramSharesATopicWithTheToolUntilThatLeaves) {
+    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 4}));
+    auto consumer = value_of(client_->consumer({.group = "billing", .auto_commit = 100ms}));
+    ASSERT_TRUE(consumer.subscribe({"payments"}));
+    std::map<int, int> times;
+    ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 4; }));
+    produce(0, 40);
+    ASSERT_TRUE(until(consumer, times, [&] { return times.size() == 40; }));
+    Process tool(tool_path(), words({"--group", "billing", "--follow"}));
+    ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 2; }));
+    ASSERT_TRUE(until(consumer, times, [&] {
+        return std::ranges::all_of(consumer.assignment(),
+                                   [&](const auto& place) { return consumer.position(place).has_value(); });
+    }));
+    produce(40, 80);
+    ASSERT_TRUE(until(consumer, times, [&] { return times.size() == 60; }));
+    std::map<int, int> of_tool;
+    for (int i = 0; i < 20; ++i) { ++of_tool[std::stoi(tool.read_line())]; }
+    tool.signal(SIGINT);
+    EXPECT_EQ(tool.wait(), 0) << tool.complaint();
+    ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 4; })) << "it has left";
+    produce(80, 120);
+    ASSERT_TRUE(until(consumer, times, [&] { return times.size() == 100; }));
+    times.merge(of_tool);
+    EXPECT_THAT(times, SizeIs(120));
+    EXPECT_THAT(of_tool, IsEmpty()) << "read by both";
+    EXPECT_TRUE(std::ranges::all_of(times, [](const auto& one) { return one.second == 1; }));
+    EXPECT_TRUE(consumer.close());
+    EXPECT_EQ(consumer.poll(0ms).error().code, Code::closed);
+    auto after = value_of(client_->consumer({.group = "billing"}));
+    for (const auto& one : value_of(after.committed({{"payments", 0}, {"payments", 3}}))) {
+        ASSERT_TRUE(one);
+        EXPECT_EQ(one->offset, Offset{30});
+    }
+    const auto offsets = value_of(after.offsets_for_times({{{"payments", 0}, 0}, {{"payments", 0}, INT64_MAX / 2}}));
+    EXPECT_EQ(offsets.at(0), Offset{0});
+    EXPECT_FALSE(offsets.at(1));
+    EXPECT_EQ(after.offsets_for_times({{{"payments", 4}, 0}}).error().code, Code::not_found);
+}
+
+// Ours and librdkafka's in one group.
+TEST_F(RemoteGroupTest, AProgramSharesATopicWithLibrdkafka) {
+    const std::string kcat = "/usr/bin/kcat";
+    if (!std::filesystem::exists(kcat)) { GTEST_SKIP() << "there is no kcat"; }
+    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 4}));
+    for (const char* const assignor : {"range", "cooperative-sticky"}) {
+        SCOPED_TRACE(assignor);
+        const bool cooperative = std::string_view(assignor) == "cooperative-sticky";
+        const std::string group = std::string("of-") + assignor;
+        const int first = cooperative ? 1'000 : 0;
+        auto consumer =
+            value_of(client_->consumer({.group = group,
+                                        .assignors = {cooperative ? Assignor::cooperative_sticky : Assignor::range},
+                                        .start = Start::end,
+                                        .auto_commit = 100ms}));
+        ASSERT_TRUE(consumer.subscribe({"payments"}));
+        std::map<int, int> times;
+        ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 4; }));
+        Process other(kcat, {"-b", endpoint_, "-G", group, "-q", "-u", "-f", "%s\n", "-X", "auto.offset.reset=latest",
+                             "-X", std::string("partition.assignment.strategy=") + assignor, "payments"});
+        ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 2; }));
+        for (const TopicPartition& place : consumer.assignment()) {
+            ASSERT_TRUE(until(consumer, times, [&] { return consumer.position(place).has_value(); }));
+        }
+        // What it is given it reads from its end: each partition's first record that it prints says that it has begun.
+        std::map<int, int> of_other;
+        std::set<int> begun;
+        int next = first;
+        while (begun.size() < 2 && next < first + 400) {
+            produce(next, next + 4);
+            next += 4;
+            for (int i = 0; i < 10; ++i) { poll(consumer, times); }
+            if (begun.empty() && next < first + 40) { continue; }
+            const int value = std::stoi(other.read_line());
+            ++of_other[value];
+            begun.insert(value % 4);
+        }
+        produce(next, next + 80);
+        const auto from = [&](std::map<int, int>& counts) {
+            return std::ranges::count_if(counts, [&](const auto& one) { return one.first >= next; });
+        };
+        ASSERT_TRUE(until(consumer, times, [&] { return from(times) == 40; }));
+        while (from(of_other) < 40) { ++of_other[std::stoi(other.read_line())]; }
+        other.signal(SIGINT);
+        EXPECT_EQ(other.wait(), 0) << other.complaint();
+        ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 4; }));
+        produce(next + 80, next + 120);
+        ASSERT_TRUE(until(consumer, times, [&] { return times.contains(next + 119); }));
+        for (int i = 0; i < 20; ++i) { poll(consumer, times); }
+        for (const auto& [value, count] : of_other) { times[value] += count; }
+        for (int value = next; value < next + 120; ++value) { EXPECT_EQ(times[value], 1) << value; }
+        EXPECT_TRUE(consumer.close());
+    }
+}
+
+}  // namespace
+}  // namespace flowstone::tool
