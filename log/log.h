@@ -259,6 +259,15 @@ struct GroupOffset {
     std::string metadata{};
 };
 
+// Moves a group's offset on from where whoever asks believes it to be.
+struct OffsetMove {
+    std::string topic;
+    int32_t partition = 0;
+    std::optional<Offset> from;  // none: the group has no offset there
+    Offset to;                   // of the next record to read
+    std::string metadata{};
+};
+
 // One part of an atomic append.
 struct AtomicPart {
     Topic topic;
@@ -289,6 +298,12 @@ public:
     // Several topics, partitions and consumer offsets: durable and visible together or not at all.
     Result<Pending> append_atomic(std::span<const AtomicPart> parts, std::string_view group = {},
                                   std::span<const GroupOffset> offsets = {});
+    // The same, if every offset is where its move begins: compared under the log's own lock with all that was appended
+    // before, by whomever, acknowledged or not. So of two that began at one offset one moves it, and what the other made
+    // of those records is not appended. Errors: as append_atomic; stale_epoch: an offset is elsewhere; busy: others commit
+    // for groups of the same partition of __consumer_offsets all the time.
+    Result<Pending> append_step(std::string_view group, std::span<const OffsetMove> moves,
+                                std::span<const AtomicPart> parts = {});
     Result<void> wait(const Pending& pending);  // until it has reached its topic's level
     Result<void> flush();                       // until everything appended before has
     Result<void> poll();                        // does what is due and waits for nobody: for event loops
@@ -309,11 +324,15 @@ public:
 
     const std::string& path() const;
     bool read_only() const;
+    uint32_t shards() const;  // 1: an atomic append takes any of its partitions; 0: closed
 
 private:
     friend struct LogAccess;
     struct Impl;
+    struct Moving;
     explicit Log(std::unique_ptr<Impl> impl);
+    Result<std::optional<Pending>> append_together(std::span<const AtomicPart> parts, std::string_view group,
+                                                   std::span<const GroupOffset> offsets, const Moving* moving);
     std::unique_ptr<Impl> impl_;
 };
 

@@ -102,6 +102,65 @@ Result<GroupOffsets::Part*> GroupOffsets::caught_up(int32_t number) {
     }
 }
 
+Result<GroupOffsets::Known> GroupOffsets::known(std::string_view group, std::span<const OffsetMove> moves) {
+    TRY(Partition* const partition, partition_for(group));
+    Known known;
+    {
+        const Guard guard(partition->shard().lock());
+        known.end = partition->visible().offset;
+    }
+    std::lock_guard guard(lock_);
+    TRY(const Part* const part, caught_up(partition->identity().number));
+    for (const OffsetMove& move : moves) {
+        const OffsetCommit* const found =
+            part == nullptr ? nullptr : part->table.find(group, move.topic, move.partition);
+        known.offsets.push_back(found == nullptr ? std::nullopt : std::optional(found->offset));
+    }
+    // What was compacted away at the end counts as read.
+    if (part != nullptr) { known.end = std::max(known.end, part->cursor->next_offset()); }
+    return known;
+}
+
+Result<bool> GroupOffsets::compare(const Partition& partition, std::string_view group,
+                                   std::span<const OffsetMove> moves, const Known& known, Offset end) {
+    std::vector<std::optional<Offset>> offsets = known.offsets;
+    Offset seen = known.end;
+    {
+        const std::lock_guard guard(moved_lock_);
+        for (const Moved& moved : moved_[&partition]) {
+            if (moved.end <= known.end) { continue; }
+            if (moved.base != seen) { return false; }
+            seen = moved.end;
+            if (moved.group != group) { continue; }
+            for (const OffsetMove& other : moved.moves) {
+                for (size_t i = 0; i < moves.size(); ++i) {
+                    const bool same = moves[i].topic == other.topic && moves[i].partition == other.partition;
+                    if (same) { offsets[i] = other.to; }
+                }
+            }
+        }
+    }
+    if (seen != end) { return false; }
+    const auto text = [](const std::optional<Offset>& offset) {
+        return offset ? fmt::format("at offset {}", offset->value) : std::string("nowhere");
+    };
+    for (size_t i = 0; i < moves.size(); ++i) {
+        if (offsets[i] == moves[i].from) { continue; }
+        return fail(Code::stale_epoch, "log.append_step",
+                    fmt::format("group {} is {} in {}-{}, not {}", group, text(offsets[i]), moves[i].topic,
+                                moves[i].partition, text(moves[i].from)));
+    }
+    return true;
+}
+
+void GroupOffsets::moved(const Partition& partition, std::string_view group, std::span<const OffsetMove> moves,
+                         const Known& known, Offset base, Offset end) {
+    const std::lock_guard guard(moved_lock_);
+    std::deque<Moved>& all = moved_[&partition];
+    while (!all.empty() && all.front().end <= known.end) { all.pop_front(); }
+    all.push_back({base, end, std::string(group), {moves.begin(), moves.end()}});
+}
+
 Result<std::vector<GroupOffset>> GroupOffsets::fetch(std::string_view group) {
     std::lock_guard guard(lock_);
     const auto topic = store_.find_topic(consumer_offsets_topic);

@@ -54,6 +54,7 @@ struct FLOWSTONE_HIDDEN Reader::Impl {
 namespace {
 
 constexpr int64_t beside_wait_ns = 100'000'000;  // a reader beside a writer looks again this often
+constexpr int append_step_looks_max = 1'000;     // at a partition that others append to meanwhile
 
 // A log that was moved from, or that a forked child inherited, is closed.
 template <class Impl>
@@ -511,6 +512,9 @@ const std::string& Log::path() const {
     return impl_ ? impl_->store->path() : none;
 }
 bool Log::read_only() const { return impl_ && impl_->store->read_only(); }
+uint32_t Log::shards() const {
+    return usable(impl_.get(), "log.shards") ? static_cast<uint32_t>(impl_->store->shards().size()) : 0;
+}
 
 Result<Log> open_log(const Environment& environment, std::string path, Options options, const Tuning& tuning) {
     TRY(auto store, Store::open(environment, std::move(path), std::move(options), tuning));
@@ -575,8 +579,36 @@ Result<TopicInfo> Log::describe(std::string_view name) const {
     return fail(Code::not_found, "log.describe", fmt::format("topic {} in {}", name, path()));
 }
 
+struct FLOWSTONE_HIDDEN Log::Moving {
+    std::span<const OffsetMove> moves;
+    GroupOffsets::Known known;
+};
+
 Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::string_view group,
                                    std::span<const GroupOffset> offsets) {
+    TRY(const auto appended, append_together(parts, group, offsets, nullptr));
+    return *appended;
+}
+
+Result<Pending> Log::append_step(std::string_view group, std::span<const OffsetMove> moves,
+                                 std::span<const AtomicPart> parts) {
+    std::vector<GroupOffset> offsets;
+    for (const OffsetMove& move : moves) { offsets.push_back({move.topic, move.partition, move.to, move.metadata}); }
+    for (int looks = 0; looks < append_step_looks_max; ++looks) {
+        if (auto good = usable(impl_.get(), "log.append_step"); !good) { return not_appended(good.error()); }
+        auto known = impl_->offsets->known(group, moves);
+        if (!known) { return not_appended(known.error()); }
+        const Moving moving{moves, std::move(*known)};
+        TRY(const auto appended, append_together(parts, group, offsets, &moving));
+        if (appended) { return *appended; }
+    }
+    return not_appended(
+        fail(Code::busy, "log.append_step", fmt::format("others commit beside group {}", group)).error());
+}
+
+// Nothing: the group's offsets are to be looked up again; what was appended for groups meanwhile has become visible.
+Result<std::optional<Pending>> Log::append_together(std::span<const AtomicPart> parts, std::string_view group,
+                                                    std::span<const GroupOffset> offsets, const Moving* moving) {
     if (auto good = usable(impl_.get(), "log.append_atomic"); !good) { return not_appended(good.error()); }
     Store& store = *impl_->store;
     struct Step {
@@ -587,6 +619,7 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
     std::vector<Step> steps;
     std::vector<GroupRecord> encoded;
     std::vector<Record> offset_records;
+    Partition* committing = nullptr;  // the last step's, when offsets are committed
     size_t bytes = 0;
     for (const AtomicPart& part : parts) {
         if (part.records.empty()) { continue; }
@@ -613,6 +646,7 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
         auto partition = impl_->offsets->partition_for(group);
         if (!partition) { return not_appended(partition.error()); }
         steps.push_back({*partition, offset_records});
+        committing = *partition;
     }
     if (steps.empty()) { return not_appended(fail(Code::invalid, "log.append_atomic", "nothing to append").error()); }
     Shard& shard = steps.front().partition->shard();
@@ -676,10 +710,23 @@ Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::strin
         }
     }
     if (duplicates > 0) { return pending; }  // all of it is there: it was atomic the first time
+    if (moving != nullptr && committing != nullptr) {
+        const Offset end = committing->closed().offset;
+        const auto there = impl_->offsets->compare(*committing, group, moving->moves, moving->known, end);
+        if (!there) { return not_appended(there.error()); }
+        if (!*there) {
+            if (auto seen = shard.wait_visible(guard, *committing, end); !seen) { return not_appended(seen.error()); }
+            return std::nullopt;
+        }
+    }
     const uint32_t together = shard.next_group();
     for (const Step& step : steps) {
         const Offset first = put_records(store, *step.partition, step.records, step.producer, together, now);
         pending = {{step.partition->identity().number, first}, shard.number(), step.partition};
+    }
+    if (moving != nullptr && committing != nullptr) {
+        impl_->offsets->moved(*committing, group, moving->moves, moving->known, pending.at.offset,
+                              committing->closed().offset);
     }
     for (const Step& step : steps) { shard.call_readers(*step.partition); }
     shard.appended(guard, *steps.back().partition);

@@ -360,10 +360,24 @@ void GroupCoordinator::on(const LoadBegin& begin, GroupEffects& effects) {
 
 void GroupCoordinator::on(const LoadRecord& record, GroupEffects&) {
     Partition& partition = partitions_.at(static_cast<size_t>(record.partition));
-    if (partition.state != PartitionState::loading) { return; }  // unloaded meanwhile
+    if (partition.state == PartitionState::absent) { return; }  // unloaded meanwhile
+    if (partition.state == PartitionState::ready) { return on_record_of_others(partition, record); }
     const auto applied =
         partition.offsets.apply(record.key, record.value ? std::optional(Bytes(*record.value)) : std::nullopt);
     if (!applied && partition.load_failures++ == 0) { partition.load_failure = applied.error().message(); }
+}
+
+// Offsets count, whoever wrote them; of members nobody knows more than we.
+void GroupCoordinator::on_record_of_others(Partition& partition, const LoadRecord& record) {
+    const auto key = decode_group_key(record.key);
+    const auto* const at = key ? std::get_if<OffsetCommitKey>(&*key) : nullptr;
+    if (at == nullptr) { return; }
+    const auto applied =
+        partition.offsets.apply(record.key, record.value ? std::optional(Bytes(*record.value)) : std::nullopt);
+    if (!applied) { return; }
+    Group* const group = find(partition, at->group);
+    if (group != nullptr) { return forget_if_untouched(partition, *group); }
+    if (!partition.offsets.offsets(at->group).empty()) { create(partition, at->group); }
 }
 
 void GroupCoordinator::on(const LoadEnd& end, GroupEffects& effects) {

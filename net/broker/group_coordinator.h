@@ -140,6 +140,7 @@ private:
     void on(const AppendFailed& failed, GroupEffects& effects);
     void on(const LoadBegin& begin, GroupEffects& effects);
     void on(const LoadRecord& record, GroupEffects& effects);
+    void on_record_of_others(Partition& partition, const LoadRecord& record);
     void on(const LoadEnd& end, GroupEffects& effects);
     void on(const Unload& unload, GroupEffects& effects);
     void on(const TopicDeleted& deleted, GroupEffects& effects);

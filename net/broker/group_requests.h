@@ -231,6 +231,7 @@ struct AppendFailed {
 struct LoadBegin {
     int32_t partition = -1;
 };
+// A record of the partition: one of those that are loaded or, once that has ended, one that others appended.
 struct LoadRecord {
     int32_t partition = -1;
     std::vector<std::byte> key{};

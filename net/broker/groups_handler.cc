@@ -118,8 +118,7 @@ void GroupsHandler::perform(AppendRecords& append) {
         inputs_.push_back(AppendFailed{append.partition, append.append, appended.error()});
         return;
     }
-    part.in_flight.push_back({append.append, appended->next_offset});
-    context_.served.watch(*part.place);
+    part.in_flight.push_back({append.append, appended->base_offset, appended->next_offset});
     moved(*part.place);
 }
 
@@ -127,14 +126,20 @@ void GroupsHandler::moved(ServedPartition place) {
     const auto found = part_of_.find(place.token());
     if (found == part_of_.end()) { return; }
     Part& part = parts_[found->second];
-    if (part.in_flight.empty()) { return; }
+    if (!part.loaded || part.reading) { return; }
+    if (part.in_flight.empty() && context_.served.failure(place)) { return; }
     context_.served.watch(place);  // before looking
     const PartitionEnds ends = context_.served.ends(place);
     const auto failure = context_.served.failure(place);
-    while (!part.in_flight.empty()) {
+    for (;;) {
+        const Offset ours = part.in_flight.empty() ? ends.high_watermark : part.in_flight.front().base_offset;
+        const Offset others_end = std::min(ours, ends.high_watermark);
+        if (part.known_to < others_end && !ends.deleted) { return read_on(found->second, others_end); }
+        if (part.in_flight.empty()) { return; }
         const InFlight next = part.in_flight.front();
         if (ends.high_watermark >= next.next_offset) {
             part.in_flight.pop_front();
+            part.known_to = next.next_offset;
             step(Persisted{found->second, next.append});
         } else if (failure || ends.deleted) {
             part.in_flight.pop_front();
@@ -173,13 +178,19 @@ void GroupsHandler::load(int32_t number) {
     parts_[number].place = *place;
     part_of_[place->token()] = number;
     step(LoadBegin{number});
-    load_from(number, context_.served.ends(*place).log_start);
+    const PartitionEnds ends = context_.served.ends(*place);
+    parts_[number].known_to = ends.log_start;
+    read_on(number, ends.high_watermark);
 }
 
-void GroupsHandler::load_from(int32_t number, Offset from) {
-    const ServedPartition place = *parts_[number].place;
-    if (from >= context_.served.ends(place).high_watermark) { return step(LoadEnd{number}); }
-    context_.worker.submit([this, number, place, from]() -> std::function<void()> {
+// Tells the coordinator what is there and it does not know, up to `end`, where others' records or all of them end.
+void GroupsHandler::read_on(int32_t number, Offset end) {
+    Part& part = parts_[number];
+    const ServedPartition place = *part.place;
+    const Offset from = part.known_to;
+    if (from >= end) { return end_reading(number, from, {}); }
+    part.reading = true;
+    context_.worker.submit([this, number, place, from, end]() -> std::function<void()> {
         auto records = std::make_shared<std::vector<LoadRecord>>();
         auto read = context_.served.read(place, from, {.bytes_max = load_bytes});
         std::optional<Error> error;
@@ -193,7 +204,7 @@ void GroupsHandler::load_from(int32_t number, Offset from) {
                     const auto record = cursor->next();
                     if (!record) { error = record.error(); }
                     if (!record || !*record) { break; }
-                    if ((*record)->offset < from || !(*record)->key) { continue; }
+                    if ((*record)->offset < from || (*record)->offset >= end || !(*record)->key) { continue; }
                     LoadRecord& one = records->emplace_back();
                     one.partition = number;
                     one.key = copy(as_bytes(*(*record)->key));
@@ -203,17 +214,36 @@ void GroupsHandler::load_from(int32_t number, Offset from) {
                 rest = batch ? rest.subspan(batch->size()) : Bytes{};
             }
         }
-        const Offset next = read ? read->next_offset : from;
-        return [this, number, from, next, error, records] {
+        if (!error && read->next_offset <= from) {
+            error = fail(Code::corrupt, "group.load", "there is nothing to read").error();
+        }
+        const Offset next = read ? std::min(read->next_offset, end) : from;
+        return [this, number, next, error, records] {
             for (LoadRecord& record : *records) { step(std::move(record)); }
-            if (error || next <= from) {
-                // Groups of this partition stay unavailable: nothing is guessed about what they had.
-                return notice_(fmt::format("{}-{} at offset {}: {}", consumer_offsets_topic, number, from.value,
-                                           error ? error->message() : "nothing to read"));
-            }
-            load_from(number, next);
+            end_reading(number, next, error);
         };
     });
+}
+
+void GroupsHandler::end_reading(int32_t number, Offset next, const std::optional<Error>& error) {
+    Part& part = parts_[number];
+    part.reading = false;
+    if (error) {
+        // Groups of this partition are unavailable from now on: nothing is guessed about what they had.
+        notice_(fmt::format("{}-{} at offset {}: {}", consumer_offsets_topic, number, part.known_to.value,
+                            error->message()));
+        part.loaded = false;
+        part.in_flight.clear();
+        return step(Unload{number});
+    }
+    part.known_to = next;
+    const PartitionEnds ends = context_.served.ends(*part.place);
+    if (!part.loaded && next < ends.high_watermark) { return read_on(number, ends.high_watermark); }
+    if (!part.loaded) {
+        part.loaded = true;
+        step(LoadEnd{number});
+    }
+    moved(*part.place);
 }
 
 // --- members -----------------------------------------------------------------------------------------------------------

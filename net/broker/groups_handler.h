@@ -2,7 +2,8 @@
 // answers into responses. Decides nothing.
 //
 // The partitions of __consumer_offsets are read back, by the worker, when the broker starts or the topic is made; until
-// then their groups answer COORDINATOR_LOAD_IN_PROGRESS. Threads: the broker's one.
+// then their groups answer COORDINATOR_LOAD_IN_PROGRESS. What others append to them later, such as a program that holds the
+// log and this broker, is read as it comes. Threads: the broker's one.
 #pragma once
 
 #include <cstdint>
@@ -59,11 +60,15 @@ private:
     using Answerer = std::function<void(GroupAnswer&)>;
     struct InFlight {
         AppendId append;
+        Offset base_offset;
         Offset next_offset;
     };
     struct Part {
         std::optional<ServedPartition> place{};
         std::deque<InFlight> in_flight{};
+        Offset known_to{0};    // the coordinator knows all records below it
+        bool loaded = false;   // all that were there in the beginning
+        bool reading = false;  // the worker is at it
     };
 
     template <class Answer, class F>
@@ -72,7 +77,8 @@ private:
     void perform(GroupEffects& effects);
     void perform(AppendRecords& append);
     void load(int32_t partition);
-    void load_from(int32_t partition, Offset from);
+    void read_on(int32_t partition, Offset end);
+    void end_reading(int32_t partition, Offset next, const std::optional<Error>& error);
     bool ready();
 
     BrokerContext& context_;

@@ -45,6 +45,55 @@ TEST_F(BrokerTest, Rule34OffsetsAreCommittedFetchedAndThereAfterAKill) {
     EXPECT_THAT(client->ask<kafka::OffsetFetchResponse>(fetching, 8).groups.at(0).topics, SizeIs(1)) << "null is all";
 }
 
+// A program that holds the log and the broker on it commits with what it appends, past the broker.
+TEST_F(BrokerTest, OffsetsThatTheLogCommitsAreServedAndThoseOfBothAreInTheirOrder) {
+    start();
+    Client client(*this);
+    make(client, "t", 2);
+    kafka::FindCoordinatorRequest find;
+    find.coordinator_keys = {"g"};
+    ASSERT_EQ(client.ask<kafka::FindCoordinatorResponse>(find, 6).coordinators.at(0).error_code, ErrorCode::none);
+    settle();
+    const auto fetch = [&](int32_t partition) {
+        settle();
+        kafka::OffsetFetchRequest fetching;
+        fetching.groups.push_back({.group_id = "g"});
+        fetching.groups[0].topics->push_back({"t", {}, {partition}});
+        const auto fetched = client.ask<kafka::OffsetFetchResponse>(fetching, 8).groups.at(0);
+        EXPECT_EQ(fetched.error_code, ErrorCode::none);
+        const auto& of = fetched.topics.at(0).partitions.at(0);
+        return std::pair(of.committed_offset, of.metadata.value_or(""));
+    };
+    const auto move = [&](std::optional<Offset> from, Offset to, std::string note) {
+        const OffsetMove one{"t", 0, from, to, std::move(note)};
+        return log_->append_step("g", {&one, 1});
+    };
+    const auto commit = [&](int32_t partition, int64_t offset) {
+        kafka::OffsetCommitRequest request;
+        request.group_id = "g";
+        request.topics.push_back({"t", {}, {{.partition_index = partition, .committed_offset = offset}}});
+        return client.ask<kafka::OffsetCommitResponse>(request, 8).topics.at(0).partitions.at(0).error_code;
+    };
+    EXPECT_EQ(fetch(0).first, -1);
+    ASSERT_TRUE(log_->wait(value_of(move(std::nullopt, Offset{5}, "by the log"))));
+    EXPECT_EQ(fetch(0), std::pair(int64_t{5}, std::string("by the log")));
+    EXPECT_EQ(commit(0, 9), ErrorCode::none);
+    EXPECT_EQ(fetch(0).first, 9);
+    EXPECT_EQ(move(Offset{5}, Offset{6}, "").error().code, Code::stale_epoch);
+    // Not acknowledged when the broker commits behind it.
+    ASSERT_TRUE(move(Offset{9}, Offset{12}, "again"));
+    EXPECT_EQ(commit(1, 3), ErrorCode::none);
+    EXPECT_EQ(fetch(0), std::pair(int64_t{12}, std::string("again")));
+    EXPECT_EQ(fetch(1).first, 3);
+    kafka::ListGroupsRequest list;
+    EXPECT_THAT(client.ask<kafka::ListGroupsResponse>(list, 4).groups, SizeIs(1));
+    ASSERT_TRUE(log_->delete_offsets("g"));
+    EXPECT_EQ(fetch(0).first, -1);
+    EXPECT_THAT(client.ask<kafka::ListGroupsResponse>(list, 4).groups, testing::IsEmpty());
+    EXPECT_EQ(commit(0, 1), ErrorCode::none);
+    EXPECT_TRUE(move(Offset{1}, Offset{2}, ""));
+}
+
 TEST_F(BrokerTest, Rule35EveryKeyHasThisBrokerAsItsCoordinator) {
     start();
     Client client(*this);
