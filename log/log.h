@@ -228,6 +228,14 @@ public:
     Result<Pending> append_async(const Record& record, const AppendOptions& options = {});
     // A ready-made record batch v2; base offset and epoch are set here. Checked before it is believed.
     Result<Pending> append_batch(int32_t partition, std::span<const std::byte> batch);
+    // Batches of another log of this partition, back to back, kept as they are: at exactly their offsets, with their
+    // leader epochs, producers, transactions and markers. Offsets may be missing in front of each, and an empty partition
+    // begins with the first of them; none may go back, nor may epochs. Headers and checksums are checked, records are
+    // not looked at. All or a prefix is there after a crash. Where the topic was also appended to in another way, it
+    // takes no batches of an older epoch any more. One call at a time for one partition. The answer is of the last record.
+    // Errors: corrupt, invalid, too_large; out_of_range (below the end of the log, or too far from it), stale_epoch,
+    // unsupported (a topic whose level is not `durable`); busy (another call is at it); and as append.
+    Result<Pending> append_as_is(int32_t partition, std::span<const std::byte> batches);
 
     // Until what was appended to the partition before `end` has reached the topic's level, also after Log::close. Without
     // threads the caller may have to do the work, which it ends whatever the time. Errors: as Log::wait; timed_out.

@@ -1,6 +1,6 @@
 // The configuration of one topic, by Kafka's names: typed, checked, and described.
 //
-// Names, defaults and bounds are those of Kafka 4.3's topic configs, and three of our own that begin with
+// Names, defaults and bounds are those of Kafka 4.3's topic configs, and four of our own that begin with
 // "flowstone.". A config that does nothing here yet is accepted, checked and kept all the same, and marked so.
 // Pure: a value type and a table.
 #pragma once

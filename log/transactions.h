@@ -24,8 +24,9 @@ std::optional<TransactionMarker> read_marker(BatchView control_batch);
 
 class TransactionWalk {
 public:
-    void applied(BatchView batch);                   // in their order
-    std::vector<AbortedTransaction> take_aborted();  // since the last call, by their end
+    void began(int64_t producer, Offset first) { open_[producer] = first; }  // before what is walked
+    void applied(BatchView batch);                                           // in their order
+    std::vector<AbortedTransaction> take_aborted();                          // since the last call, by their end
     const std::map<int64_t, Offset>& open() const { return open_; }
 
 private:

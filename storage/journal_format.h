@@ -44,6 +44,7 @@ enum class EntryKind : uint8_t {
     truncate = 5,  // log end moved back to base_offset
     roll = 6,      // a segment of base_offset begins; `position` is the size of the one before
     swap = 7,      // compacted segments took the place of others: payload is text, docs/formats/journal.md
+    skip = 8,      // offsets may be missing below i64, the payload; a log without records begins with base_offset
 };
 
 // Names its place completely, so that replay needs nothing but the entry.
@@ -63,6 +64,7 @@ struct DirectPayload {
     uint64_t sum = 0;    // CRC-64 chained over the 61-byte headers of its batches
 };
 constexpr size_t direct_payload_bytes = 16;
+constexpr size_t skip_payload_bytes = 8;
 
 // What the next commit repeats: enough to fence what was lost when this one cannot be read.
 struct EntryPlace {

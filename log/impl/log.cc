@@ -266,6 +266,10 @@ Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> b
     return Pending{{number, put.base_offset}, put.partition->shard().number(), put.partition};
 }
 
+Result<Pending> Topic::append_as_is(int32_t number, std::span<const std::byte> batches) {
+    return flowstone::append_as_is(*impl_->store, *impl_->table, number, batches);
+}
+
 Result<Reader> Topic::read(const ReadOptions& options) const {
     Store& store = *impl_->store;
     TRY_VOID(impl_->opened->usable("topic.read"));

@@ -93,15 +93,18 @@ void Partition::new_chunk(size_t bytes, BufferPool& pool) {
 
 bool Partition::roll_due(size_t bytes, int64_t timestamp_ms) const {
     const OpenSegment& segment = *segments_.back();
-    const uint64_t used = closed_.at - segment.begin;
-    if (used == 0) { return false; }
-    const auto limit = static_cast<uint64_t>(config().segment_bytes);
-    if (used + bytes > limit) { return true; }
-    if (closed_.offset - segment.base > segment_offsets_max - static_cast<int64_t>(records_per_batch_max)) {
+    if (closed_.at > segment.begin &&
+        closed_.offset - segment.base > segment_offsets_max - static_cast<int64_t>(records_per_batch_max)) {
         return true;
     }
+    return segment_full(closed_.at - segment.begin, bytes, segment.first_timestamp_ms, timestamp_ms);
+}
+
+bool Partition::segment_full(uint64_t used, size_t bytes, int64_t first_timestamp_ms, int64_t timestamp_ms) const {
+    if (used == 0) { return false; }
+    if (used + bytes > static_cast<uint64_t>(config().segment_bytes)) { return true; }
     // By the records' own time, as Kafka does it: old records that are loaded today do not roll at every batch.
-    return segment.first_timestamp_ms >= 0 && timestamp_ms - segment.first_timestamp_ms > config().roll_ms();
+    return first_timestamp_ms >= 0 && timestamp_ms - first_timestamp_ms > config().roll_ms();
 }
 
 void Partition::roll() {
@@ -174,14 +177,20 @@ void Partition::close_batch(BufferPool& pool) {
     appended(batch);
 }
 
-Offset Partition::put_batch(BatchView from, BufferPool& pool) {
+MutableBytes Partition::copy_in(BatchView from, BufferPool& pool) {
     CHECK(!builder_);
     const Bytes bytes = from.bytes();
-    if (roll_due(bytes.size(), from.max_timestamp_ms())) { roll(); }
     if (room() < bytes.size()) { new_chunk(bytes.size(), pool); }
     Chunk& chunk = chunks_.back();
     const MutableBytes place(chunk.buffer->data() + (closed_.at - chunk.begin), bytes.size());
     std::memcpy(place.data(), bytes.data(), bytes.size());
+    return place;
+}
+
+Offset Partition::put_batch(BatchView from, BufferPool& pool) {
+    CHECK(!builder_);
+    if (roll_due(from.size(), from.max_timestamp_ms())) { roll(); }
+    const MutableBytes place = copy_in(from, pool);
     patch_base_offset(place, closed_.offset);
     patch_epoch(place, epoch());
     const auto batch = BatchView::parse(place);
@@ -189,6 +198,66 @@ Offset Partition::put_batch(BatchView from, BufferPool& pool) {
     appended(*batch);
     return batch->base_offset();
 }
+
+// --- as they are -----------------------------------------------------------------------------------------------------
+
+void Partition::begin_at(Offset first) {
+    CHECK(fresh() && !builder_);
+    OpenSegment& segment = active();
+    segment.base = first;
+    segment.index = std::make_unique<SegmentIndex>(identity_.directory, first);
+    if (segment.seal) { segment.seal = std::make_unique<SealBuilder>(seal_place(first)); }
+    segment.file.reset();  // of no bytes, under another name
+    segment.allocated = 0;
+    segment.padded = false;
+    closed_.offset = first;
+    boundaries_.assign(1, closed_);
+    log_start_ = first;
+    set_visible(closed_);  // nothing is there, and nothing is missing
+}
+
+void Partition::skip(Offset missing_below) {
+    CHECK(!builder_);
+    compacted_end = std::max(compacted_end, missing_below);
+    queue_range(EntryKind::skip, closed_.at, closed_.at, closed_.offset, closed_.offset);
+}
+
+size_t Partition::without_roll(std::span<const BatchView> batches) const {
+    const OpenSegment& segment = *segments_.back();
+    uint64_t used = closed_.at - segment.begin;
+    int64_t first_timestamp_ms = segment.first_timestamp_ms;
+    size_t count = 0;
+    for (const BatchView& batch : batches) {
+        if (batch.last_offset() - segment.base > segment_offsets_max) { break; }
+        if (segment_full(used, batch.size(), first_timestamp_ms, batch.max_timestamp_ms())) { break; }
+        if (first_timestamp_ms < 0) { first_timestamp_ms = batch.base_timestamp_ms(); }
+        used += batch.size();
+        ++count;
+    }
+    return count;
+}
+
+void Partition::roll_before(BatchView batch) {
+    if (batch.last_offset() - closed_.offset > segment_offsets_max) { closed_.offset = batch.base_offset(); }
+    roll();
+}
+
+void Partition::put_as_is(BatchView from, BufferPool& pool) {
+    CHECK(from.base_offset() >= closed_.offset);
+    const auto batch = BatchView::parse(copy_in(from, pool));
+    CHECK(batch.has_value());
+    note_epoch(*batch);
+    if (batch->transactional()) { aborted_transactions.reset(); }  // what was known of them is not all any more
+    appended(*batch);
+}
+
+void Partition::note_epoch(BatchView batch) {
+    if (!epochs_.empty() && batch.epoch() <= epochs_.back().epoch) { return; }
+    epochs_.push_back({batch.epoch(), batch.base_offset()});
+    hooks.epochs_unwritten = true;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 
 void Partition::appended(BatchView batch) {
     OpenSegment& segment = active();
@@ -200,7 +269,7 @@ void Partition::appended(BatchView batch) {
     chunks_.back().end = closed_.at;
     producers_.applied(batch, batch.max_timestamp_ms());
     note_boundary(begin);
-    queue_range(EntryKind::batches, begin.at, closed_.at, begin.offset, closed_.offset);
+    queue_range(EntryKind::batches, begin.at, closed_.at, batch.base_offset(), closed_.offset);
 }
 
 void Partition::queue_range(EntryKind kind, uint64_t begin, uint64_t end, Offset base, Offset next) {
@@ -407,10 +476,7 @@ void Partition::restored_batch(BatchView batch, uint64_t at, bool known_to_produ
     segment.index->note(batch, segment.in_file(at));
     if (segment.first_timestamp_ms < 0) { segment.first_timestamp_ms = batch.base_timestamp_ms(); }
     if (!known_to_producers) { producers_.applied(batch, batch.max_timestamp_ms()); }
-    if (epochs_.empty() || batch.epoch() > epochs_.back().epoch) {
-        epochs_.push_back({batch.epoch(), batch.base_offset()});
-        hooks.epochs_unwritten = true;
-    }
+    note_epoch(batch);
     note_boundary({at, batch.base_offset()});
     for (Chunk& chunk : chunks_) {
         if (at >= chunk.begin && at < chunk.end && chunk.first_batch >= chunk.end) {

@@ -144,6 +144,18 @@ public:
     // Copies a ready batch in as the next one. Returns its base offset. Checked by the caller.
     Offset put_batch(BatchView batch, BufferPool& pool);
     Offset next_offset() const { return builder_ ? builder_->next_offset() : closed_.offset; }
+
+    // --- batches as they are, at their own offsets: checked by the caller, and no batch is open ------------------
+    bool fresh() const { return closed_.at == 0 && closed_.offset == Offset{0} && segments_.size() == 1; }
+    // A fresh log begins there, with its first segment.
+    void begin_at(Offset first);
+    // On its way to the journal: offsets below it may be missing from now on, and where begin_at() has put the log.
+    void skip(Offset missing_below);
+    // How many of these, from the front, belong into the active segment. 0: it must be rolled first.
+    size_t without_roll(std::span<const BatchView> batches) const;
+    // Rolls in front of a batch that a segment with the next offset as its base may be too far from.
+    void roll_before(BatchView batch);
+    void put_as_is(BatchView batch, BufferPool& pool);
     void start_epoch(Epoch epoch);
     Epoch epoch() const { return epochs_.empty() ? Epoch{0} : epochs_.back().epoch; }
 
@@ -283,6 +295,7 @@ public:
         std::atomic<uint32_t> visible_word{0};
         uint32_t readers_waiting = 0;
         bool readers_called = false;  // to commit what was appended while they slept; once is enough
+        bool taking_as_is = false;    // somebody appends batches as they are; one at a time
         bool watched = false;         // the next move is told to the engine, once
         // Odd while files of closed segments are being replaced: readers of files wait, and begin again after it.
         std::atomic<uint32_t> swap_word{0};
@@ -290,7 +303,7 @@ public:
 
     std::vector<ClosedSegment> closed_segments;  // older ones, by base
     bool closed_segments_known = false;          // listed from the directory when first needed
-    Offset compacted_end{0};
+    Offset compacted_end{0};                     // offsets below it may be missing
     int64_t compaction_horizon_ms = -1;  // the earliest that a kept tombstone waits for, since this opening; -1: none
     std::string swap_text;               // of the swap that is on its way to the journal
     bool swap_open = false;              // one is on its way, or its files are
@@ -307,6 +320,9 @@ private:
     void new_chunk(size_t bytes, BufferPool& pool);
     void queue_range(EntryKind kind, uint64_t begin, uint64_t end, Offset base, Offset next);
     bool roll_due(size_t bytes, int64_t timestamp_ms) const;
+    bool segment_full(uint64_t used, size_t bytes, int64_t first_timestamp_ms, int64_t timestamp_ms) const;
+    MutableBytes copy_in(BatchView batch, BufferPool& pool);
+    void note_epoch(BatchView batch);
 
     Shard& shard_;
     Identity identity_;

@@ -11,7 +11,7 @@
 
 namespace flowstone {
 
-Result<Partition*> make_ready(Store& store, TopicTable& table, int32_t number) {
+Result<Partition*> make_ready(Store& store, TopicTable& table, int32_t number, bool starts_epoch) {
     TRY_VOID(store.usable("topic.append"));
     if (store.read_only()) { return fail(Code::read_only, "topic.append", store.path()); }
     if (table.deleted) {
@@ -26,7 +26,7 @@ Result<Partition*> make_ready(Store& store, TopicTable& table, int32_t number) {
         return fail(Code::offline, "topic.append",
                     fmt::format("{}-{} is in another directory than {}", table.name, number, store.path()));
     }
-    if (!partition->hooks.loaded || partition->hooks.needs_epoch) { TRY_VOID(store.load(*partition)); }
+    if (!partition->hooks.loaded || partition->hooks.needs_epoch) { TRY_VOID(store.load(*partition, starts_epoch)); }
     return partition;
 }
 

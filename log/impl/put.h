@@ -13,7 +13,8 @@
 namespace flowstone {
 
 // What every append needs: a partition that is loaded, of a topic that is not deleted, in a log that is open for it.
-Result<Partition*> make_ready(Store& store, TopicTable& table, int32_t number);
+// `starts_epoch`: what is appended is of this log's own leader epoch.
+Result<Partition*> make_ready(Store& store, TopicTable& table, int32_t number, bool starts_epoch = true);
 inline Result<Partition*> ready_partition(Store& store, TopicTable& table, int32_t number) {
     Partition* partition = table.find(number);
     if (partition != nullptr && partition->hooks.loaded && !partition->hooks.needs_epoch && !table.deleted &&
@@ -66,6 +67,9 @@ constexpr size_t unpacked_bytes_little = 1u << 20;
 // now, but others make some; too_large, also when it unpacks to more than a little and may not.
 Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t number, Bytes bytes,
                                     const AppendEffort& effort = {});
+
+// Ready-made batches, back to back, as they are: docs of Topic::append_as_is. Errors: as its.
+Result<Pending> append_as_is(Store& store, TopicTable& table, int32_t number, Bytes batches);
 
 // Into a fresh batch. Returns the record's offset. Call with the lock held.
 Offset put_in_fresh_batch(Store& store, Partition& partition, const Record& record, int64_t now_ms);

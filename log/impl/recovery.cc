@@ -306,6 +306,7 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
         return store_.replay_swap(*partition, entry.payload);
     }
     if (partition->lost && !partition->lost->inside) { return put_aside(*partition, entry); }
+    if (head.kind == EntryKind::skip) { return replay_skip(*partition, entry) ? Result<void>{} : gap(); }
     if (head.segment_base < partition->active().base) { return {}; }  // in a segment that was finished since
     if (head.segment_base == partition->closed().offset && maybe_rolled_.erase(partition) > 0 &&
         head.segment_base > partition->active().base) {
@@ -349,10 +350,23 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
         case EntryKind::direct: return replay_direct(*partition, entry, begin);
         case EntryKind::trim:
         case EntryKind::truncate:
-        case EntryKind::swap: break;
+        case EntryKind::swap:
+        case EntryKind::skip: break;
     }
     return fail(Code::unsupported, "log.open",
                 fmt::format("a journal entry of kind {} in {}", static_cast<int>(head.kind), store_.path()));
+}
+
+// False: a log that it says is empty is not.
+bool Recovery::replay_skip(Partition& partition, const Entry& entry) {
+    touched_.insert(&partition);
+    const Offset below{ByteReader(entry.payload).le<int64_t>()};
+    partition.compacted_end = std::max(partition.compacted_end, below);
+    if (entry.head.base_offset <= partition.closed().offset) { return true; }
+    if (entry.head.segment_base != entry.head.base_offset) { return true; }
+    if (!partition.fresh()) { return false; }
+    partition.begin_at(entry.head.base_offset);
+    return true;
 }
 
 Result<std::vector<std::byte>> Recovery::read_direct(Partition& partition, const Entry& entry) {

@@ -56,6 +56,7 @@ private:
     Result<void> replay_entries(bool metadata);
     Result<Partition*> partition_of(const EntryHead& head);
     Result<void> replay_entry(const Entry& entry);
+    bool replay_skip(Partition& partition, const Entry& entry);
     Result<std::vector<std::byte>> read_direct(Partition& partition, const Entry& entry);
     Result<void> replay_direct(Partition& partition, const Entry& entry, uint64_t begin);
     Result<void> read_range(File& file, uint64_t at, MutableBytes into);

@@ -138,16 +138,19 @@ SegmentScanner::Options Recovery::scan_options(const Partition& partition, const
             .batch_bytes_max = static_cast<uint64_t>(partition.config().max_message_bytes) + (1u << 20)};
 }
 
-// Whole batches that continue the log, as long as `wanted`. Behind an accepted loss offsets may be missing.
+// Whole batches that continue the log, as long as `wanted`. Behind an accepted loss offsets may be missing, and where it is
+// on record that they are.
 Result<void> Recovery::take_batches(Partition& partition, SegmentScanner& scanner,
                                     const std::function<bool()>& wanted) {
-    const bool gaps = accepted_.contains(&partition);
     while (wanted()) {
         TRY(const auto found, scanner.next());
         if (!found) { return {}; }
         const BatchView& batch = found->batch;
+        const bool gaps = accepted_.contains(&partition) || batch.base_offset() < partition.compacted_end;
         if (batch.base_offset() != partition.closed().offset && !gaps) { return {}; }
-        if (batch.base_offset() > partition.closed().offset) { partition.compacted_end = batch.base_offset() + 1; }
+        if (batch.base_offset() > partition.closed().offset) {
+            partition.compacted_end = std::max(partition.compacted_end, batch.base_offset() + 1);
+        }
         if (!partition.chunks().empty()) {  // they end in the same block, which is written as one
             partition.restore(batch.bytes(), store_.pool_);
         } else {

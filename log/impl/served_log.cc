@@ -406,12 +406,14 @@ namespace {
 
 Result<std::vector<AbortedTransaction>> read_aborted(Disk& disk, const std::string& directory) {
     std::vector<AbortedTransaction> all;
-    const auto listing = list_segments(disk, directory);
-    if (!listing && listing.error().code == Code::not_found) { return all; }  // nothing was ever appended
-    if (!listing) { return std::unexpected(listing.error()); }
-    for (const SegmentListing& segment : listing->segments) {
-        if (!segment.transaction_index) { continue; }
-        TRY(const auto some, read_transaction_index(disk, directory, segment.base));
+    const auto entries = disk.list(directory);
+    if (!entries && entries.error().code == Code::not_found) { return all; }  // nothing was ever appended
+    if (!entries) { return std::unexpected(entries.error()); }
+    for (const DirectoryEntry& entry : *entries) {
+        // Its segment may be in the journal only.
+        const auto name = parse_segment_file_name(entry.name);
+        if (!name || name->kind != SegmentFile::transaction_index) { continue; }
+        TRY(const auto some, read_transaction_index(disk, directory, name->base));
         all.insert(all.end(), some.begin(), some.end());
     }
     return merged(std::move(all), {});

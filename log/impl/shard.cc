@@ -28,8 +28,8 @@ Shard::Shard(Engine& engine, uint32_t number, std::unique_ptr<Journal> journal)
 void Shard::queue(const Range& range) {
     Partition& partition = *range.partition;
     if (range.kind == EntryKind::batches) { note_dirty(partition, range.end - range.begin); }
-    const bool shape =
-        range.kind == EntryKind::trim || range.kind == EntryKind::truncate || range.kind == EntryKind::swap;
+    const bool shape = range.kind == EntryKind::trim || range.kind == EntryKind::truncate ||
+                       range.kind == EntryKind::swap || range.kind == EntryKind::skip;
     if (partition.durability() == Durability::memory && !shape && range.kind != EntryKind::carry) {
         if (range.kind == EntryKind::roll) { partition.segment_of(range.begin).rolled = true; }
         if (range.kind == EntryKind::batches) { stream(partition, range.end - range.begin); }

@@ -249,7 +249,9 @@ private:
         // As they were when the run was planned: without the lock the partition is not looked at.
         Durability level = Durability::durable;
         OpenSegment* segment = nullptr;
-        BytePos position{0};  // of range.begin in the segment
+        Offset segment_base{0};
+        BytePos position{0};      // of range.begin in the segment
+        Offset missing_below{0};  // of a skip: everything known by then
         bool direct = false;
         bool sync_first = false;  // what was filled in front of the direct write is not durable yet
         bool carry = false;

@@ -16,8 +16,9 @@ size_t Shard::cost(const Run& run) const {
     if (run.range.kind == EntryKind::batches) { bytes += CommitWriter::entry_bytes(payload); }
     if (run.range.kind == EntryKind::carry) { bytes += CommitWriter::entry_bytes(run.range.end - run.range.begin); }
     if (run.range.kind != EntryKind::batches && run.range.kind != EntryKind::carry) {
-        const bool swap = run.range.kind == EntryKind::swap;
-        bytes += CommitWriter::entry_bytes(swap ? run.range.partition->swap_text.size() : 0);
+        size_t said = run.range.kind == EntryKind::skip ? skip_payload_bytes : 0;
+        if (run.range.kind == EntryKind::swap) { said = run.range.partition->swap_text.size(); }
+        bytes += CommitWriter::entry_bytes(said);
     }
     if (run.carry) { bytes += CommitWriter::entry_bytes(run.range.begin - run.carry_begin); }
     return bytes;
@@ -37,6 +38,7 @@ void Shard::plan_runs(Plan& out) {
             uint64_t size = queue_[i].kind == EntryKind::roll ? 0 : queue_[i].end - queue_[i].begin;
             if (queue_[i].kind == EntryKind::swap) { size = queue_[i].partition->swap_text.size(); }
             if (queue_[i].kind == EntryKind::carry) { size = engine_.block_bytes; }
+            if (queue_[i].kind == EntryKind::skip) { size = skip_payload_bytes; }
             bytes += CommitWriter::entry_bytes(size) +
                      (queue_[i].partition->carry_due() ? CommitWriter::entry_bytes(engine_.block_bytes) : 0);
         }
@@ -44,6 +46,12 @@ void Shard::plan_runs(Plan& out) {
         total += bytes;
         for (size_t i = taken; i < taken + count; ++i) {
             const Range& range = queue_[i];
+            // One says all that is known, so that what lies between two of them stays one run.
+            if (range.kind == EntryKind::skip && std::ranges::any_of(out.runs, [&](const Run& run) {
+                    return run.range.partition == range.partition && run.range.kind == EntryKind::skip;
+                })) {
+                continue;
+            }
             Run* before = nullptr;
             for (auto run = out.runs.rbegin(); run != out.runs.rend(); ++run) {
                 if (run->range.partition == range.partition) {
@@ -122,7 +130,9 @@ bool Shard::plan(Plan& out) {
         Partition& partition = *run.range.partition;
         run.level = partition.durability();
         run.segment = &partition.segment_of(run.range.begin);
+        run.segment_base = run.segment->base;
         run.position = run.segment->in_file(run.range.begin);
+        run.missing_below = partition.compacted_end;
         const bool durable = run.level == Durability::durable;
         plan_direct(run);
         // Bytes of a `written` topic go to its file now.
@@ -313,7 +323,7 @@ Result<void> Shard::write_commit(Plan& now) {
                        partition.identity().topic_id,
                        partition.identity().number,
                        range.epoch,
-                       segment.base,
+                       run.segment_base,
                        run.position,
                        range.base_offset,
                        range.next_offset};
@@ -329,6 +339,13 @@ Result<void> Shard::write_commit(Plan& now) {
             if (!durable) { continue; }
             head.position = segment.in_file(range.end);
             writer.add(head, {});
+            continue;
+        }
+        if (range.kind == EntryKind::skip) {
+            std::byte payload[skip_payload_bytes];
+            store_le<int64_t>(payload, run.missing_below.value);
+            const Bytes pieces[] = {payload};
+            writer.add(head, pieces);
             continue;
         }
         if (run.direct) {
@@ -389,6 +406,10 @@ void Shard::publish(Plan& now) {
                 partition.note_commit(partition.closed().at, now.place->sequence);
                 note_journaled(partition);
                 partition.set_log_start(range.base_offset);
+                break;
+            case EntryKind::skip:
+                partition.note_commit(range.begin, now.place->sequence);
+                note_journaled(partition);
                 break;
             case EntryKind::swap:
                 partition.swap_sequence = now.place->sequence;

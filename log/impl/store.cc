@@ -426,7 +426,7 @@ Epoch Store::leader_epoch(const TopicTable& topic, int32_t number) {
 }
 
 // One thread reads, without a lock that others need, and those that come meanwhile wait for it.
-Result<void> Store::load(Partition& partition) {
+Result<void> Store::load(Partition& partition, bool starts_epoch) {
     Partition::Hooks& hooks = partition.hooks;
     Guard guard(partition.shard().lock());
     while (hooks.loading) { ThreadWorld::sleep(guard, hooks.load_word, -1); }
@@ -439,7 +439,7 @@ Result<void> Store::load(Partition& partition) {
         wake_all(hooks.load_word);
         if (!done) { return done; }
     }
-    if (hooks.needs_epoch && !read_only()) {
+    if (hooks.needs_epoch && starts_epoch && !read_only()) {
         // The first append after each opening starts a new leader epoch, so whoever read what a crash took back learns of it.
         partition.start_epoch(epoch_after(partition.epochs()));
         hooks.needs_epoch = false;
@@ -645,6 +645,19 @@ Result<void> Store::know_closed_segments(Partition& partition) {
     partition.closed_segments = std::move(found);
     partition.closed_segments_known = true;
     return {};
+}
+
+Result<void> Store::note_aborted(Partition& partition, Offset segment_base, Offset end,
+                                 std::span<const AbortedTransaction> aborted) {
+    Partition* const one[] = {&partition};
+    TRY_VOID(make_directories(one));
+    TRY_VOID(disk().sync_directory(path()));
+    const std::string& directory = partition.identity().directory;
+    auto known = read_transaction_index(disk(), directory, segment_base);
+    if (!known && known.error().code != Code::not_found) { return std::unexpected(known.error()); }
+    std::vector<AbortedTransaction> all = known ? std::move(*known) : std::vector<AbortedTransaction>{};
+    std::erase_if(all, [&](const AbortedTransaction& one_of_all) { return one_of_all.last >= end; });
+    return write_transaction_index(disk(), directory, segment_base, merged(std::move(all), aborted));
 }
 
 // Without a seal nobody can tell.

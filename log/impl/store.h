@@ -107,7 +107,7 @@ public:
     // The partition, made on first use. Errors: out_of_range, not_found, io.
     Result<Partition*> partition(TopicTable& topic, int32_t number);
     // Ready to append: its unfinished block and seal are in memory. Blocks on first use.
-    Result<void> load(Partition& partition);
+    Result<void> load(Partition& partition, bool starts_epoch = true);
 
     std::vector<std::unique_ptr<Shard>>& shards() { return shards_; }
 
@@ -127,6 +127,10 @@ public:
     // The older segments of a partition, listed from its directory on first use. Call without the shard's lock.
     Result<void> know_closed_segments(Partition& partition);
     Result<std::shared_ptr<File>> open_segment(const Partition& partition, Offset base);
+    // Durable when it returns: aborted transactions whose markers are about to be appended to the segment, which ends
+    // at `end`. What its index says of later ones nobody wrote.
+    Result<void> note_aborted(Partition& partition, Offset segment_base, Offset end,
+                              std::span<const AbortedTransaction> aborted);
     // Whether a closed segment of so many bytes is as long as its seal says.
     bool is_whole(const Partition& partition, Offset base, uint64_t bytes);
 

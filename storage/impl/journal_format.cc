@@ -52,7 +52,7 @@ bool in_range(const EntryHead& head) {
            head.next_offset >= head.base_offset;
 }
 
-bool known_kind(uint32_t kind) { return kind >= 1 && kind <= static_cast<uint32_t>(EntryKind::swap); }
+bool known_kind(uint32_t kind) { return kind >= 1 && kind <= static_cast<uint32_t>(EntryKind::skip); }
 
 // Continues the sum over a payload of batches, header by header. Empty when `bytes` is not whole batches.
 template <class EachBatch>

@@ -99,7 +99,8 @@ TEST(TopicConfig, KnowsEveryTopicConfigOfKafka) {
     for (const ConfigDefinition& definition : topic_config_definitions()) {
         if (!kafkas.contains(definition.name)) { others.insert(definition.name); }
     }
-    EXPECT_EQ(others, (std::set<std::string>{"flowstone.durability", "flowstone.seal", "internal.segment.bytes"}));
+    EXPECT_EQ(others, (std::set<std::string>{"flowstone.copied.from", "flowstone.durability", "flowstone.seal",
+                                             "internal.segment.bytes"}));
     for (const std::string& name : kafkas) { EXPECT_NE(find_topic_config(name), nullptr) << name; }
     EXPECT_EQ(find_topic_config("retention"), nullptr);
     EXPECT_EQ(find_topic_config(""), nullptr);
@@ -339,10 +340,10 @@ TEST(TopicConfig, BrokersNamesAreDistinctAndMissOnlyWhatHasNone) {
             EXPECT_TRUE(names.insert(definition.broker_name).second) << definition.broker_name;
         }
     }
-    EXPECT_EQ(without, (std::set<std::string>{"flowstone.durability", "follower.replication.throttled.replicas",
-                                              "internal.segment.bytes", "leader.replication.throttled.replicas",
-                                              "remote.log.copy.disable", "remote.log.delete.on.disable",
-                                              "remote.storage.enable"}));
+    EXPECT_EQ(without, (std::set<std::string>{"flowstone.copied.from", "flowstone.durability",
+                                              "follower.replication.throttled.replicas", "internal.segment.bytes",
+                                              "leader.replication.throttled.replicas", "remote.log.copy.disable",
+                                              "remote.log.delete.on.disable", "remote.storage.enable"}));
 }
 
 TEST(TopicConfig, HelpIsOneSentence) {

@@ -139,8 +139,9 @@ def read_slot(path, slot):
     for _ in range(body.number("<I")):
         place = body.numbers("<16si")
         names = ("base", "proven", "log_start", "boundary", "boundary_offset")
-        checkpoint["partitions"][place] = dict(zip(names, body.numbers("<qQqQq")))
-        body.numbers("<qqIIqqqq")  # producers' offset, compacted end, index
+        point = dict(zip(names, body.numbers("<qQqQq")))
+        point["gaps_end"] = body.numbers("<qqIIqqqq")[1]  # behind the producers' offset; then the index
+        checkpoint["partitions"][place] = point
         body.take(16 * body.number("<I"))
         body.take(12 * body.number("<I"))
         body.take(body.number("<I"))
@@ -269,6 +270,7 @@ class Partition:
         self.base = 0
         self.proven = self.boundary = 0
         self.boundary_offset = self.log_start = self.base
+        self.gaps_end = 0  # below it offsets may be missing
         if point is not None:
             self.__dict__.update(point)
 
@@ -295,6 +297,12 @@ class Partition:
     def replay(self, entry):
         if entry.kind == 4:
             self.log_start = max(self.log_start, entry.base)
+            return
+        if entry.kind == 8:
+            self.gaps_end = max(self.gaps_end, struct.unpack("<q", entry.payload)[0])
+            if not self.started and entry.base == entry.segment:
+                self.started = True
+                self.base = self.boundary_offset = self.log_start = entry.base
             return
         if entry.kind == 7:
             self.swap(*entry.payload.decode().split()[1:])
@@ -376,7 +384,8 @@ class Partition:
             while at < limit:
                 try:
                     batch = Batch(data, at)
-                    if batch.base != self.end or batch.epoch < epoch:
+                    gap = self.end < batch.base < self.gaps_end
+                    if (batch.base != self.end and not gap) or batch.epoch < epoch:
                         raise Damage("offset_order")
                 except Damage as fault:
                     crosses = not self.durable and self.crosses(data, at, proven)
@@ -486,7 +495,7 @@ def describe(name, number, partition):
     lines, digest = [], hashlib.sha256()
     counts = {"batches": 0, "records": 0, "opaque": 0}
     for batch in partition.batches():
-        if batch.next <= partition.log_start:
+        if batch.next <= partition.log_start or batch.attributes & 0x20:  # markers are nobody's records
             continue
         counts["batches"] += 1
         digest.update(batch.bytes)

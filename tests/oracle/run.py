@@ -154,10 +154,11 @@ def power_lost(comparison, options, crashed):
 
 def crash_suite(comparison, options, folder):
     """One shape at a time, because all of their files together are many."""
-    for shape in SHAPES:
+    tests = {shape: "Shapes/CrashTest.EveryPromiseHoldsAfterPowerLoss/" + shape for shape in SHAPES}
+    tests["Copied"] = "CopiedCrashTest.*"  # tests/sim/copied_crash_test.cc
+    for shape, test in tests.items():
         environment = dict(os.environ, FLOWSTONE_SIM_FILES=str(folder), FLOWSTONE_SIM_FILES_EVERY=str(options.every))
-        name = "--gtest_filter=Shapes/CrashTest.EveryPromiseHoldsAfterPowerLoss/" + shape
-        subprocess.run([options.suite, name], check=True, stdout=subprocess.DEVNULL, env=environment)
+        subprocess.run([options.suite, "--gtest_filter=" + test], check=True, stdout=subprocess.DEVNULL, env=environment)
         directories = sorted(folder.glob(shape + "-*"))
         if not directories:
             raise SystemExit("the crash suite has no " + shape)

@@ -28,6 +28,7 @@ const char* name(EntryKind kind) {
         case EntryKind::truncate: return "truncate";
         case EntryKind::roll: return "roll";
         case EntryKind::swap: return "swap";
+        case EntryKind::skip: return "skip";
     }
     return "?";
 }
