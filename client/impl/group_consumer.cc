@@ -70,7 +70,7 @@ Result<GroupConsumer::Step> GroupConsumer::next() {
         }
         auto event = member_->next_event();
         if (!event) { break; }
-        const Step step = take(std::move(*event));
+        Step step = take(std::move(*event));
         if (step.kind != Step::Kind::give) { return step; }
     }
     if (failure_) { return std::unexpected(*failure_); }
