@@ -245,9 +245,11 @@ TEST_F(GroupTest, WhoDoesNotPollLeavesAndComesBackWithTheNextPoll) {
     Reader& first = join(impatient);
     ASSERT_TRUE(settled(2));
     first.polls = false;
+    fill_all("events", 2, 10);
     Reader& second = join(impatient);
     ASSERT_TRUE(until([&] { return second.owned.size() == 2; }, 40'000)) << "its session goes on";
     EXPECT_EQ(first.owned.size(), 2u) << "it does not know";
+    EXPECT_EQ(value_of(first.core->take(first.batch)), nullptr) << "nor does a poll that is under way give any";
     EXPECT_EQ(commit(first, {{"events", 0, Offset{1}}}).error().code, Code::stale_epoch);
     first.polls = true;
     ASSERT_TRUE(until([&] { return first.owned.size() == 1 && second.owned.size() == 1; }));

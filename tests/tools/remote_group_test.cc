@@ -22,6 +22,7 @@ namespace flowstone::tool {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -150,6 +151,73 @@ TEST_F(RemoteGroupTest, AProgramSharesATopicWithTheToolUntilThatLeaves) {
     EXPECT_EQ(offsets.at(0), Offset{0});
     EXPECT_FALSE(offsets.at(1));
     EXPECT_EQ(after.offsets_for_times({{{"payments", 4}, 0}}).error().code, Code::not_found);
+}
+
+TEST_F(RemoteGroupTest, AListenerIsToldMayCommitAndMayNotPoll) {
+    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 2}));
+    produce(0, 20);
+    auto consumer = value_of(client_->consumer({.group = "billing"}));
+    std::vector<std::string> said;
+    const auto note = [&said](const char* what) {
+        return [&said, what](Consumer& self, const std::vector<TopicPartition>& places) {
+            said.push_back(what + std::to_string(places.size()));
+            EXPECT_EQ(self.poll(0ms).error().code, Code::invalid);
+            EXPECT_EQ(self.unsubscribe().error().code, Code::invalid);
+            EXPECT_EQ(self.close().error().code, Code::invalid);
+            EXPECT_TRUE(self.commit());
+        };
+    };
+    ASSERT_TRUE(consumer.subscribe_matching(
+        "pay.*", {.assigned = note("assigned "), .revoked = note("revoked "), .lost = note("lost ")}));
+    std::map<int, int> times;
+    ASSERT_TRUE(until(consumer, times, [&] { return times.size() == 20; }));
+    bool called = false;
+    consumer.commit_async({{"payments", 0, Offset{3}, "here"}}, [&](const Result<void>& result) {
+        called = true;
+        EXPECT_TRUE(result);
+        EXPECT_EQ(consumer.poll(0ms).error().code, Code::invalid);
+    });
+    ASSERT_TRUE(until(consumer, times, [&] { return called; }));
+    const auto here = value_of(consumer.committed({{"payments", 0}})).at(0);
+    ASSERT_TRUE(here);
+    EXPECT_EQ(here->offset, Offset{3});
+    EXPECT_EQ(here->metadata, "here");
+    ASSERT_TRUE(consumer.unsubscribe());
+    EXPECT_THAT(said, ElementsAre("assigned 2", "revoked 2"));
+    EXPECT_THAT(consumer.assignment(), IsEmpty());
+    EXPECT_EQ(value_of(consumer.committed({{"payments", 0}})).at(0)->offset, Offset{10}) << "as it was let go";
+    ASSERT_TRUE(consumer.subscribe({"payments"})) << "it may come back";
+    ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 2; }));
+    EXPECT_TRUE(client_->close());
+    EXPECT_EQ(consumer.commit({{"payments", 0, Offset{3}}}).error().code, Code::closed);
+    EXPECT_EQ(consumer.poll(0ms).error().code, Code::closed);
+}
+
+TEST_F(RemoteGroupTest, WhatCannotBeIsRefused) {
+    ASSERT_TRUE(client_->create_topic("payments"));
+    EXPECT_EQ(client_->consumer({.instance = "a"}).error().code, Code::invalid);
+    EXPECT_EQ(client_->consumer({.group = "g", .assignors = {}}).error().code, Code::invalid);
+    EXPECT_EQ(client_->consumer({.group = "g", .heartbeat_interval = 20s}).error().code, Code::invalid);
+    EXPECT_EQ(client_->consumer({.group = "g", .max_poll_interval = 0ms}).error().code, Code::invalid);
+    EXPECT_EQ(client_->consumer({.group = "g", .auto_commit = -1ms}).error().code, Code::invalid);
+    EXPECT_EQ(client_->consumer({.group = std::string(40'000, 'g')}).error().code, Code::invalid);
+    auto alone = value_of(client_->consumer());
+    EXPECT_EQ(alone.subscribe({"payments"}).error().code, Code::invalid);
+    EXPECT_EQ(alone.commit().error().code, Code::invalid);
+    EXPECT_EQ(alone.committed({{"payments", 0}}).error().code, Code::invalid);
+    auto member = value_of(client_->consumer({.group = "g"}));
+    EXPECT_EQ(member.subscribe({}).error().code, Code::invalid);
+    EXPECT_EQ(member.subscribe({""}).error().code, Code::invalid);
+    EXPECT_EQ(member.subscribe_matching("(").error().code, Code::invalid);
+    ASSERT_TRUE(member.assign({{"payments", 0}}));
+    EXPECT_EQ(member.subscribe({"payments"}).error().code, Code::invalid);
+    ASSERT_TRUE(member.assign({}));
+    ASSERT_TRUE(member.subscribe({"payments"}));
+    EXPECT_EQ(member.assign({{"payments", 0}}).error().code, Code::invalid);
+    EXPECT_EQ(member.commit({{"payments", 7, Offset{0}}}).error().code, Code::stale_epoch);
+    EXPECT_TRUE(member.close());
+    EXPECT_TRUE(member.close());
+    EXPECT_EQ(member.subscribe({"payments"}).error().code, Code::closed);
 }
 
 // Another client's program that prints the values it reads as a member of a group, from the end where nothing is committed.
