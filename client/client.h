@@ -49,7 +49,28 @@ enum class Advice : uint8_t {
     give_up,  // it never will
     fenced,   // somebody newer has taken this one's place: end
 };
-FLOWSTONE_EXPORT Advice advice(const Error& error);
+inline Advice advice(const Error& error) {
+    switch (error.code) {
+        case Code::io:
+        case Code::busy:
+        case Code::offline:
+        case Code::no_space:
+        case Code::locked:
+        case Code::timed_out: return Advice::retry;
+        case Code::stale_epoch: return Advice::fenced;
+        case Code::corrupt:
+        case Code::not_found:
+        case Code::out_of_range:
+        case Code::closed:
+        case Code::invalid:
+        case Code::exists:
+        case Code::read_only:
+        case Code::too_large:
+        case Code::out_of_order:
+        case Code::unsupported: return Advice::give_up;
+    }
+    return Advice::give_up;
+}
 
 struct ClientOptions {
     std::string client_id = "flowstone";

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <flowstone/client.h>
-
 namespace flowstone {
 namespace {
 
@@ -46,29 +44,6 @@ Error error_of(kafka::ErrorCode code, const char* operation, std::string_view wh
     const std::string detail = text.empty() ? fmt::format("{}: {}", what, kafka::name(code))
                                             : fmt::format("{}: {}: {}", what, kafka::name(code), text);
     return fail(code_of(code), operation, detail).error();
-}
-
-Advice advice(const Error& error) {
-    switch (error.code) {
-        case Code::io:
-        case Code::busy:
-        case Code::offline:
-        case Code::no_space:
-        case Code::locked:
-        case Code::timed_out: return Advice::retry;
-        case Code::stale_epoch: return Advice::fenced;
-        case Code::corrupt:
-        case Code::not_found:
-        case Code::out_of_range:
-        case Code::closed:
-        case Code::invalid:
-        case Code::exists:
-        case Code::read_only:
-        case Code::too_large:
-        case Code::out_of_order:
-        case Code::unsupported: return Advice::give_up;
-    }
-    return Advice::give_up;
 }
 
 }  // namespace flowstone

@@ -2,7 +2,8 @@
 # Usage: embedding.sh COMPILER SOURCE_DIR BUILD_DIR
 # Installs into an empty directory, moves that, and builds docs/examples/embed and docs/examples/client against it four ways
 # each with the compiler that a distribution's user has: CMake and pkg-config, shared and static. Each program runs and
-# prints what it wrote. Then README.md's own words are tried on the same installation.
+# prints what it wrote. Then README.md's own words are tried on the same installation, and the examples in C
+# and Python.
 set -euo pipefail
 compiler=$1 source=$2 build=$3
 work=$(mktemp -d)
@@ -65,3 +66,4 @@ if nm -D --undefined-only "$prefix/lib/libflowstone.so" | grep -w -e socket -e e
 fi
 echo "flowstone $version: embedded four ways, twice"
 "$source/tests/build/readme.py" "$compiler" "$source" "$prefix"
+"$source/tests/build/c_examples.py" "$compiler" "$source" "$prefix"

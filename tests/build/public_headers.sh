@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: public_headers.sh COMPILER INCLUDE_DIR
-# Every public header compiles alone with an embedder's compiler, without a warning. What must not compile does not:
+# Every public header compiles alone with an embedder's compiler, without a warning; that for C as C, too. What must not compile does not:
 # a loop over the value of a temporary Result would read freed memory, and a dropped one is an error nobody saw.
 set -euo pipefail
 compiler=$1 include=$(realpath "$2")
@@ -9,6 +9,9 @@ options=(-std=c++23 -Wall -Wextra -Werror -I "$include" -fsyntax-only -x c++ -)
 for header in "$include"/flowstone/*.h; do
     echo "#include <flowstone/$(basename "$header")>" | "$compiler" "${options[@]}"
 done
+# The one for C is C.
+echo "#include <flowstone/flowstone.h>" |
+    "$compiler" -std=c11 -pedantic -Wall -Wextra -Werror -I "$include" -fsyntax-only -x c -
 
 # compiles STATEMENTS: whether they do as the body of a function that has a log, a topic and a reader.
 compiles() {
