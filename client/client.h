@@ -34,6 +34,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -184,6 +185,9 @@ struct ConsumerOptions {
     size_t partition_bytes_max = 1u << 20;      // of one partition in it
     std::chrono::milliseconds fetch_wait{500};  // that a broker waits for something to answer
     bool check_crcs = true;
+    // Every batch whole, for who copies them: markers, and with read_committed what aborted transactions wrote, too.
+    // Records are not looked into before they are asked for.
+    bool whole_batches = false;
 
     std::string group{};     // whose offsets are committed, and with subscribe() whose member this is; empty: none
     std::string instance{};  // of a static member: it keeps its partitions when it is back within its session
@@ -243,9 +247,10 @@ public:
     std::default_sentinel_t end() const { return {}; }
 
     bool empty() const { return batch_ == nullptr; }  // the time-out passed
-    const std::string& topic() const;                 // these three: of one that is not empty
+    const std::string& topic() const;                 // these four: of one that is not empty
     int32_t partition() const;
     Offset next_offset() const;
+    std::span<const std::byte> bytes() const;  // the whole batch as it came, record batch v2
 
 private:
     friend class Consumer;
@@ -351,6 +356,12 @@ public:
         Offset high_watermark;
     };
     Result<Ends> ends(const TopicPartition& partition, Timeout timeout = asks);
+    // The offset of that place; the end when no record is as late. `read_committed`: the end is where an open
+    // transaction begins.
+    Result<Offset> offset_of(const TopicPartition& partition, const From& place, bool read_committed = false,
+                             Timeout timeout = asks);
+    // What is set on the topic itself. Errors: not_found.
+    Result<ConfigMap> topic_configs(std::string_view name, Timeout timeout = asks);
 
     // The log itself, of dir:PATH; null otherwise. It goes with this Client.
     Log* log();

@@ -16,6 +16,7 @@
 #include "client/impl/producer_core.h"
 #include "net/kafka/messages/create_topics.h"
 #include "net/kafka/messages/delete_topics.h"
+#include "net/kafka/messages/describe_configs.h"
 #include "net/kafka/messages/list_offsets.h"
 #include "storage/try.h"
 
@@ -169,45 +170,92 @@ Result<std::vector<RemoteTopic>> Client::topics(Timeout timeout) {
     return out;
 }
 
-Result<Client::Ends> Client::ends(const TopicPartition& place, Timeout timeout) {
-    const int64_t until = system_clock().monotonic_ns() + ns_of(timeout);
+namespace {
+
+Result<int32_t> leader_of(ClientLoop& loop, const TopicPartition& place, int64_t until_ns) {
+    std::optional<int32_t> leader;
+    loop.run_until(
+        [&](ClientEngine& engine) {
+            engine.cluster().want(place.topic);
+            const PartitionView* const view = engine.cluster().partition(place.topic, place.partition);
+            if (view != nullptr && view->leader >= 0) { leader = view->leader; }
+            return leader.has_value() || engine.cluster().topic(place.topic) != nullptr;
+        },
+        std::max<int64_t>(0, until_ns - system_clock().monotonic_ns()));
+    if (leader) { return *leader; }
+    return fail(Code::not_found, "client.offsets", fmt::format("{}-{} has no leader", place.topic, place.partition));
+}
+
+int64_t timestamp_of(const From& from) {
+    if (std::holds_alternative<From::Beginning>(from.value())) { return -2; }
+    if (const auto* time = std::get_if<From::Time>(&from.value())) { return std::max<int64_t>(time->ms, 0); }
+    return -1;
+}
+
+// -1: no record is that late.
+Result<Offset> ask_offset(ClientLoop& loop, const TopicPartition& place, int64_t timestamp, bool read_committed,
+                          int64_t until_ns) {
+    kafka::ListOffsetsRequest request;
+    request.replica_id = -1;
+    request.isolation_level = read_committed ? 1 : 0;
+    request.topics = {
+        {.name = place.topic, .partitions = {{.partition_index = place.partition, .timestamp = timestamp}}}};
     for (;;) {
-        std::optional<int32_t> leader;
-        loop_->run_until(
-            [&](ClientEngine& engine) {
-                engine.cluster().want(place.topic);
-                const PartitionView* const view = engine.cluster().partition(place.topic, place.partition);
-                if (view != nullptr && view->leader >= 0) { leader = view->leader; }
-                return leader.has_value() || engine.cluster().topic(place.topic) != nullptr;
-            },
-            std::max<int64_t>(0, until - system_clock().monotonic_ns()));
-        if (!leader) {
-            return fail(Code::not_found, "client.ends",
-                        fmt::format("{}-{} has no leader", place.topic, place.partition));
-        }
-        kafka::ListOffsetsRequest request;
-        request.replica_id = -1;
-        Ends ends;
-        kafka::ErrorCode error = kafka::ErrorCode::none;
-        for (const int64_t which : {int64_t{-2}, int64_t{-1}}) {
-            request.topics = {
-                {.name = place.topic, .partitions = {{.partition_index = place.partition, .timestamp = which}}}};
-            TRY(const auto answer,
-                loop_->ask<kafka::ListOffsetsResponse>([&](ClientEngine&) { return *leader; }, request, true,
-                                                       std::max<int64_t>(0, until - system_clock().monotonic_ns())));
-            for (const auto& topic : answer.response.topics) {
-                for (const auto& one : topic.partitions) {
-                    if (one.error_code != kafka::ErrorCode::none) { error = one.error_code; }
-                    (which == -2 ? ends.log_start : ends.high_watermark) = Offset{one.offset};
-                }
+        TRY(const int32_t leader, leader_of(loop, place, until_ns));
+        TRY(const auto answer,
+            loop.ask<kafka::ListOffsetsResponse>([&](ClientEngine&) { return leader; }, request, true,
+                                                 std::max<int64_t>(0, until_ns - system_clock().monotonic_ns())));
+        kafka::ErrorCode error = kafka::ErrorCode::unknown_topic_or_partition;
+        for (const auto& topic : answer.response.topics) {
+            for (const auto& one : topic.partitions) {
+                if (one.error_code == kafka::ErrorCode::none) { return Offset{one.offset}; }
+                error = one.error_code;
             }
         }
-        if (error == kafka::ErrorCode::none) { return ends; }
-        if (!kafka::is_retriable(error) || system_clock().monotonic_ns() >= until) {
-            return std::unexpected(error_of(error, "client.ends", fmt::format("{}-{}", place.topic, place.partition)));
+        if (!kafka::is_retriable(error) || system_clock().monotonic_ns() >= until_ns) {
+            return std::unexpected(
+                error_of(error, "client.offsets", fmt::format("{}-{}", place.topic, place.partition)));
         }
-        loop_->run([](ClientEngine& engine) { engine.cluster().suspect(); });
+        loop.run([](ClientEngine& engine) { engine.cluster().suspect(); });
     }
+}
+
+}  // namespace
+
+Result<Client::Ends> Client::ends(const TopicPartition& place, Timeout timeout) {
+    TRY(const Offset start, offset_of(place, From::beginning(), false, timeout));
+    TRY(const Offset end, offset_of(place, From::end(), false, timeout));
+    return Ends{start, end};
+}
+
+Result<Offset> Client::offset_of(const TopicPartition& place, const From& from, bool read_committed, Timeout timeout) {
+    if (const auto* const offset = std::get_if<Offset>(&from.value())) { return *offset; }
+    const int64_t until_ns = system_clock().monotonic_ns() + ns_of(timeout);
+    TRY(const Offset found, ask_offset(*loop_, place, timestamp_of(from), read_committed, until_ns));
+    if (found >= Offset{0}) { return found; }
+    return ask_offset(*loop_, place, timestamp_of(From::end()), read_committed, until_ns);
+}
+
+Result<ConfigMap> Client::topic_configs(std::string_view name, Timeout timeout) {
+    constexpr int8_t topic_resource = 2;
+    constexpr int8_t set_on_the_topic = 1;
+    kafka::DescribeConfigsRequest request;
+    request.resources.push_back(
+        {.resource_type = topic_resource, .resource_name = std::string(name), .configuration_keys = {}});
+    TRY(const auto answer, loop_->ask<kafka::DescribeConfigsResponse>(any_broker, request, true, ns_of(timeout)));
+    ConfigMap configs;
+    for (const auto& topic : answer.response.results) {
+        if (topic.error_code != kafka::ErrorCode::none) {
+            return std::unexpected(
+                error_of(topic.error_code, "client.topic_configs", name, topic.error_message.value_or("")));
+        }
+        for (const auto& config : topic.configs) {
+            if (config.config_source == set_on_the_topic && config.value) {
+                configs.emplace_back(config.name, *config.value);
+            }
+        }
+    }
+    return configs;
 }
 
 Result<void> Client::close(std::chrono::milliseconds timeout) {
@@ -289,9 +337,19 @@ bool Delivery::done() const { return native_ != nullptr ? native_->done(at_) : b
 const std::string& ConsumedBatch::topic() const { return batch_->place.topic; }
 int32_t ConsumedBatch::partition() const { return batch_->place.partition; }
 Offset ConsumedBatch::next_offset() const { return batch_->batch->next_offset(); }
+std::span<const std::byte> ConsumedBatch::bytes() const { return batch_->batch->bytes(); }
 
 void ConsumedBatch::Iterator::advance() {
     while (batch_ != nullptr) {
+        if (!batch_->cursor) {
+            auto cursor = RecordCursor::open(*batch_->batch, batch_->scratch);
+            if (!cursor) {
+                batch_->error = cursor.error();
+                batch_ = nullptr;
+                return;
+            }
+            batch_->cursor = std::move(*cursor);
+        }
         auto record = batch_->cursor->next();
         if (!record) { batch_->error = record.error(); }  // for the next poll
         if (!record || !*record) {

@@ -158,6 +158,7 @@ Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
     };
     if (options_.check_crcs && !into.batch->crc_matches()) { return damaged("its checksum does not hold"); }
     if (const auto good = into.batch->check_header(); !good) { return damaged(good.error().message()); }
+    if (options_.whole_batches) { return &into; }
     auto cursor = RecordCursor::open(*into.batch, into.scratch);
     if (!cursor) { return damaged(cursor.error().message()); }
     into.cursor = std::move(*cursor);
@@ -413,6 +414,7 @@ void ConsumerCore::take_records(const TopicPartition& place, Partition& partitio
 
 // Markers are nobody's records, nor is what an aborted transaction wrote for who reads committed ones only.
 bool ConsumerCore::left_out(Partition& partition, const BatchView& batch) const {
+    if (options_.whole_batches) { return false; }
     if (!options_.read_committed) { return batch.control(); }
     while (!partition.aborted.empty() && partition.aborted.front().first_offset <= batch.last_offset().value) {
         partition.aborting.insert(partition.aborted.front().producer_id);
