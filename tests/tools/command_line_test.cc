@@ -81,7 +81,8 @@ TEST(CommandLine, EveryCommandHasHelpWithExamples) {
     for (const char* line :
          {"",        "topic",   "topic create", "topic list",  "topic describe", "topic alter", "topic delete",
           "produce", "consume", "group",        "group list",  "group describe", "group reset", "group delete",
-          "repair",  "adopt",   "perf",         "perf append", "perf read",      "completion",  "manual"}) {
+          "repair",  "adopt",   "perf",         "perf append", "perf read",      "completion",  "manual",
+          "copy"}) {
         const CommandLine help = parse(std::string(line) + " --help");
         EXPECT_EQ(help.exit, Exit::done) << line;
         EXPECT_FALSE(help.run) << line;
@@ -110,6 +111,8 @@ TEST(CommandLine, TakesWhatTheHelpShows) {
           "produce payments --csv --key-field /card --csv-row-number row --resume --progress-file /tmp/x",
           "consume payments --from 17 --max 0 --format %v",
           "consume payments --follow --group g --json",
+          "copy broker:9092 payments -L dir:./here",
+          "copy dir:./here payments -L a:1,b:2 --from 2014-04-01T00:00:00Z --to 17 --partition 3 --json -q",
           "group list",
           "group describe g --json",
           "group reset g --topic t --to end --partition 0",

@@ -70,6 +70,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
     add_topic_commands(app, invocation);
     add_produce_command(app, invocation);
     add_consume_command(app, invocation);
+    add_copy_command(app, invocation);
     add_group_commands(app, invocation);
     add_repair_command(app, invocation);
     add_adopt_command(app, invocation);

@@ -49,6 +49,7 @@ std::string check_count(const std::string& text);
 void add_topic_commands(CLI::App& app, Invocation& invocation);
 void add_produce_command(CLI::App& app, Invocation& invocation);
 void add_consume_command(CLI::App& app, Invocation& invocation);
+void add_copy_command(CLI::App& app, Invocation& invocation);
 void add_group_commands(CLI::App& app, Invocation& invocation);
 void add_repair_command(CLI::App& app, Invocation& invocation);
 void add_adopt_command(CLI::App& app, Invocation& invocation);
