@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -47,14 +48,20 @@ struct HeldLog::Impl {
     std::deque<NativeProducer> producers{};
     uint32_t owner = process_token();
 
+    // Without the lock: whoever is called back meanwhile may ask for another one.
     bool close_producers(int64_t until_ns) {
-        const std::lock_guard guard(lock);
+        std::vector<NativeProducer*> all;
+        {
+            const std::lock_guard guard(lock);
+            for (NativeProducer& producer : producers) { all.push_back(&producer); }
+        }
         bool delivered = true;
-        for (NativeProducer& producer : producers) {
-            delivered &= producer.close(std::max<int64_t>(0, until_ns - system_clock().monotonic_ns()));
+        for (NativeProducer* const producer : all) {
+            delivered &= producer->close(std::max<int64_t>(0, until_ns - system_clock().monotonic_ns()));
         }
         return delivered;
     }
+
     void serve() {
         while (!stop && broker->run()) {}
         broker->stop(drain_ms);
