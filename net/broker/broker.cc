@@ -211,6 +211,7 @@ size_t Broker::waiting() const { return produce_.waiting() + fetch_.waiting() + 
 void Broker::stop(int64_t timeout_ms) {
     server_.stop_listening();
     server_.hold();
+    fetch_.tick(INT64_MAX);  // there will be no more to wait for
     const int64_t until = context_.now_ms() + timeout_ms;
     while (!server_.idle() && context_.now_ms() < until) {
         if (!run(std::min<int64_t>(until - context_.now_ms(), 100))) { break; }

@@ -59,7 +59,8 @@ public:
     // Waits until there is something to do, at most `timeout_ms`, and does it. Errors: io, of the network as a whole.
     Result<void> run(int64_t timeout_ms = -1);
     void wake() { network_.wake(); }  // from any thread or signal handler: ends the wait of run()
-    // Accepts nothing more, answers what is in flight for up to `timeout_ms`, then closes every connection.
+    // Accepts nothing more, answers what is in flight for up to `timeout_ms`, who waits for records at once, then closes
+    // every connection.
     void stop(int64_t timeout_ms);
 
     const Server& server() const { return server_; }

@@ -235,5 +235,18 @@ TEST_F(BrokerTest, StoppingAnswersWhatWasAskedAndKeepsWhatWasAcknowledged) {
     EXPECT_EQ(get(*client, fetch("t", 0)).high_watermark, 7);
 }
 
+TEST_F(BrokerTest, StoppingKeepsNobodyWaitingForRecords) {
+    start();
+    Client client(*this);
+    make(client, "t");
+    client.send(fetch("t", 0, 30'000), fetch_version);
+    settle();
+    const int64_t began = clock_.wall_ms();
+    broker_->stop(20'000);
+    EXPECT_LT(clock_.wall_ms() - began, 1'000);
+    const auto answer = client.answer<kafka::FetchResponse>(fetch_version);
+    EXPECT_EQ(answer.responses.at(0).partitions.at(0).error_code, ErrorCode::none);
+}
+
 }  // namespace
 }  // namespace flowstone
