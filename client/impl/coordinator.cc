@@ -49,12 +49,10 @@ void Coordinator::on_found(const Result<Answered<kafka::FindCoordinatorResponse>
                 port = one.port;
             }
         }
-        if (code == ErrorCode::none && (port <= 0 || port > UINT16_MAX)) {
-            code = ErrorCode::coordinator_not_available;
-        }
+        // A socket of this machine has a path and no port.
         if (code == ErrorCode::none) {
-            requests_.know(node_, {host, static_cast<uint16_t>(port)});
-            known_ = true;
+            known_ = port >= 0 && port <= UINT16_MAX && requests_.know(node_, {host, static_cast<uint16_t>(port)});
+            if (!known_) { code = ErrorCode::coordinator_not_available; }
         }
     }
     for (const auto& done : std::exchange(waiting_, {})) { done(code); }

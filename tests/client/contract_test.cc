@@ -330,6 +330,28 @@ TEST_P(Contract, ManyRecordsOfManyBatchesComeWholeAndInOrder) {
     EXPECT_EQ(take(consumer, 60'000), numbers(0, 60'000));
 }
 
+TEST_P(Contract, AGroupGoesOnBehindWhatItCommitted) {
+    const std::string topic = make_topic(2);
+    fill(topic, 0, 10, 0);
+    fill(topic, 10, 20, 1);
+    const ConsumerOptions options{.group = topic};
+    {
+        auto member = value_of(client_->consumer(options));
+        ASSERT_TRUE(member.subscribe({topic}));
+        Values values = take(member, 20);
+        std::ranges::sort(values, {}, [](const std::string& text) { return std::stoi(text); });
+        EXPECT_EQ(values, numbers(0, 20));
+        ASSERT_TRUE(member.commit());
+        ASSERT_TRUE(member.close());
+    }
+    fill(topic, 20, 25, 1);
+    auto member = value_of(client_->consumer(options));
+    EXPECT_EQ(value_of(member.committed({{topic, 1}})).at(0)->offset, Offset{10});
+    ASSERT_TRUE(member.subscribe({topic}));
+    EXPECT_EQ(take(member, 5), numbers(20, 25));
+    ASSERT_TRUE(member.close());
+}
+
 // --- topics ------------------------------------------------------------------------------------------------------------
 
 TEST_P(Contract, TopicsAreMadeListedAndDeleted) {

@@ -174,6 +174,42 @@ TEST_F(EndpointTest, WhoGoesThroughAHolderGoesOnWithTheNext) {
     EXPECT_EQ(read(client, "events", 3), (std::vector<std::string>{"1", "2", "3"}));
 }
 
+TEST_F(EndpointTest, AGroupBegunInTheProcessGoesOnOverTheNetworkAndBack) {
+    // Sends numbers, and reads as the group's only member: what it committed before does not come again.
+    const auto go_on = [](Client& client, int begin, int end) {
+        std::vector<std::string> sent;
+        for (int i = begin; i < end; ++i) {
+            sent.push_back(std::to_string(i));
+            send(client, "events", sent.back());
+        }
+        auto consumer = value_of(client.consumer({.group = "billing"}));
+        ASSERT_TRUE(consumer.subscribe({"events"}));
+        std::vector<std::string> values;
+        while (values.size() < sent.size()) {
+            const auto batch = value_of(consumer.poll(30s));
+            ASSERT_FALSE(batch.empty());
+            for (const RecordView& record : batch) { values.emplace_back(*record.value); }
+        }
+        EXPECT_EQ(values, sent);
+        ASSERT_TRUE(consumer.commit());
+        ASSERT_TRUE(consumer.close());
+        ASSERT_TRUE(client.close());
+    };
+    {
+        auto holder = open(dir());
+        ASSERT_TRUE(holder.create_topic("events"));
+        ASSERT_NO_FATAL_FAILURE(go_on(holder, 0, 30));
+    }
+    {
+        BrokerProcess broker(directory_.log());
+        auto client = open(broker.address());
+        ASSERT_NO_FATAL_FAILURE(go_on(client, 30, 60));
+        broker.end();
+    }
+    auto holder = open(dir());
+    go_on(holder, 60, 90);
+}
+
 // FLOWSTONE_KILL_CYCLES sets how often: a fifth of it.
 TEST_F(EndpointTest, KillingWhoHoldsTheLogLosesNothingAndRepeatsNothing) {
     std::optional<BrokerProcess> broker;
