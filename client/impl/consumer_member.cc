@@ -61,7 +61,8 @@ bool ConsumerMember::post(std::function<void()> task) {
 
 void ConsumerMember::subscribe(std::vector<std::string> topics) {
     polling(false);
-    left_ = !post([this, topics = std::move(topics)]() mutable {
+    left_ = false;
+    const bool posted = post([this, topics = std::move(topics)]() mutable {
         topics_ = std::move(topics);
         expression_.reset();
         looked_ = true;
@@ -69,16 +70,19 @@ void ConsumerMember::subscribe(std::vector<std::string> topics) {
         left_ = false;
         begin();
     });
+    if (!posted) { left_ = true; }
 }
 
 void ConsumerMember::subscribe(std::regex expression) {
     polling(false);
-    left_ = !post([this, expression = std::move(expression)]() mutable {
+    left_ = false;
+    const bool posted = post([this, expression = std::move(expression)]() mutable {
         expression_ = std::move(expression);
         looked_ = false;
         look_ns_ = 0;
         left_ = false;
     });
+    if (!posted) { left_ = true; }
 }
 
 void ConsumerMember::revoked(uint64_t number) {
@@ -484,6 +488,8 @@ void ConsumerMember::lapse_when_due(int64_t now_ns) {
     step(M::Lapse{});
     ++era_;
     lapsed_ = true;
+    // A poll that has begun meanwhile may not have seen it.
+    if (polled_ns_ == INT64_MAX && lapsed_.exchange(false)) { step(M::Subscribe{topics_}); }
 }
 
 // --- topics ------------------------------------------------------------------------------------------------------------

@@ -257,6 +257,63 @@ TEST_F(GroupTest, WhoDoesNotPollLeavesAndComesBackWithTheNextPoll) {
                 UnorderedElementsAre("!events-0", "!events-1"));
 }
 
+TEST_F(GroupTest, APollUnderWayGivesNothingOfWhatWasLost) {
+    start_all();
+    make_topic("events", 1);
+    auto impatient = options();
+    impatient.max_poll_interval = std::chrono::milliseconds(20'000);
+    Reader& reader = join(impatient);
+    ASSERT_TRUE(settled(1));
+    reader.polls = false;
+    fill("events", 0, 10);
+    pass(25'000);
+    EXPECT_EQ(value_of(reader.core->take(reader.batch)), nullptr);
+    reader.polls = true;
+    ASSERT_TRUE(until([&] { return reader.given.size() == 10; }));
+    EXPECT_THAT(reader.said, ElementsAre("+events-0", "!events-0", "+events-0"));
+}
+
+TEST_F(GroupTest, AConsumerThatIsDroppedLeavesAllTheSame) {
+    start_all();
+    make_topic("events", 2);
+    Reader& first = join(options());
+    Reader& second = join(options());
+    ASSERT_TRUE(until([&] { return first.owned.size() == 1 && second.owned.size() == 1; }));
+    shared_strictly_ = false;
+    first.polls = false;
+    first.engine->remove(*first.core);
+    ASSERT_TRUE(until([&] { return second.owned.size() == 2; }, 20'000)) << "its session need not be over";
+}
+
+// While it lets go its session passes, another reads on, and it joins again: what it had is not its own by that.
+TEST_F(GroupTest, WhatIsCommittedWhileLettingGoIsCommittedAsTheMemberThatHadIt) {
+    start_all();
+    make_topic("events", 1);
+    fill("events", 0, 10);
+    Reader& first = join(options());
+    ASSERT_TRUE(until([&] { return first.given.size() == 10; }));
+    shared_strictly_ = false;
+    Reader* second = nullptr;
+    std::optional<Result<void>> verdict;
+    first.on_revoked = [&](Reader& reader) {
+        reader.polls = reader.runs = false;
+        ASSERT_TRUE(until([&] { return second->given.size() == 10; }));
+        fill("events", 0, 5);
+        ASSERT_TRUE(until([&] { return second->given.size() == 15; }));
+        ASSERT_TRUE(commit(*second));
+        reader.runs = true;
+        pass(20'000);
+        verdict = commit(reader, {{"events", 0, Offset{10}}});
+        reader.polls = true;
+    };
+    second = &join(options());
+    ASSERT_TRUE(until([&] { return verdict.has_value(); }, 400'000));
+    ASSERT_FALSE(*verdict);
+    EXPECT_EQ(advice(verdict->error()), Advice::fenced) << verdict->error().message();
+    EXPECT_EQ(committed("events", 0), 15);
+    ASSERT_TRUE(settled(1));
+}
+
 // What poll() has given before a call to it is what that call commits.
 TEST_F(GroupTest, AutomaticallyCommittedIsWhatThePollsBeforeGave) {
     start_all();
@@ -280,7 +337,7 @@ TEST_F(GroupTest, AutomaticallyCommittedIsWhatThePollsBeforeGave) {
     }
 }
 
-TEST_F(GroupTest, ALetterBeforeItGoes) {
+TEST_F(GroupTest, WhatItIsToLetGoItMayCommitBefore) {
     start_all();
     make_topic("events", 2);
     fill_all("events", 2, 25);
