@@ -302,7 +302,7 @@ void ConsumerMember::on_joined(ErrorCode code, const kafka::JoinGroupResponse& r
 }
 
 Membership::Joined ConsumerMember::joined(const kafka::JoinGroupResponse& response) const {
-    const M::Joined refused{.code = ErrorCode::inconsistent_group_protocol, .member = response.member_id};
+    M::Joined refused{.code = ErrorCode::inconsistent_group_protocol, .member = response.member_id};
     if (response.protocol_type.value_or(protocol_type) != protocol_type) { return refused; }
     M::Joined joined{.code = ErrorCode::none,
                      .generation = response.generation_id,
@@ -442,8 +442,10 @@ void ConsumerMember::perform(const M::Read& read) {
 }
 
 void ConsumerMember::fetch_begins(std::vector<TopicPartition> places) {
-    offsets_->fetch(places, world_.clock.monotonic_ns() + world_.request_ms * ms_ns,
-                    [self = shared_from_this(), places, number = reading_](Result<std::vector<GroupOffset>> offsets) {
+    auto asked = places;
+    offsets_->fetch(std::move(asked), world_.clock.monotonic_ns() + world_.request_ms * ms_ns,
+                    [self = shared_from_this(), places = std::move(places),
+                     number = reading_](Result<std::vector<GroupOffset>> offsets) {
                         if (self->reading_ != number || !self->machine_) { return; }
                         if (offsets) { return self->give_begins(places, *offsets); }
                         if (advice(offsets.error()) == Advice::retry) { return self->fetch_begins(places); }
