@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: embedding.sh COMPILER SOURCE_DIR BUILD_DIR
-# Installs into an empty directory, moves that, and builds docs/examples/embed and docs/examples/client against it four ways
+# Installs into an empty directory, moves that, and builds docs/examples/embed, client and stage against it four ways
 # each with the compiler that a distribution's user has: CMake and pkg-config, shared and static. Each program runs and
 # prints what it wrote. Then README.md's own words are tried on the same installation, and the examples in C
 # and Python.
@@ -59,11 +59,12 @@ embed_four_ways() {
 }
 embed_four_ways embed libflowstone flowstone ""
 embed_four_ways client libflowstone_client flowstone-client dir:
+embed_four_ways stage libflowstone_client flowstone-client dir:
 # Who only wants a log gets no network with it.
 if nm -D --undefined-only "$prefix/lib/libflowstone.so" | grep -w -e socket -e epoll_wait; then
     echo "the log's library opens sockets"
     exit 1
 fi
-echo "flowstone $version: embedded four ways, twice"
+echo "flowstone $version: embedded four ways, three times"
 "$source/tests/build/readme.py" "$compiler" "$source" "$prefix"
 "$source/tests/build/c_examples.py" "$compiler" "$source" "$prefix"
