@@ -324,12 +324,7 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
-struct RemoteTopic {
-    std::string name;
-    Uuid id;
-    int32_t partitions = 0;
-    bool internal = false;
-};
+class Admin;
 
 class FLOWSTONE_EXPORT Client {
 public:
@@ -345,23 +340,7 @@ public:
     Result<Producer> producer(ProducerOptions options = {});
     Result<Consumer> consumer(ConsumerOptions options = {});
 
-    // Each asks brokers until one has answered, up to `timeout`.
-    using Timeout = std::chrono::milliseconds;
-    static constexpr Timeout asks{30'000};
-    Result<void> create_topic(std::string_view name, const TopicOptions& options = {}, Timeout timeout = asks);
-    Result<void> delete_topic(std::string_view name, Timeout timeout = asks);
-    Result<std::vector<RemoteTopic>> topics(Timeout timeout = asks);
-    struct Ends {
-        Offset log_start;
-        Offset high_watermark;
-    };
-    Result<Ends> ends(const TopicPartition& partition, Timeout timeout = asks);
-    // The offset of that place; the end when no record is as late. `read_committed`: the end is where an open
-    // transaction begins.
-    Result<Offset> offset_of(const TopicPartition& partition, const From& place, bool read_committed = false,
-                             Timeout timeout = asks);
-    // What is set on the topic itself. Errors: not_found.
-    Result<ConfigMap> topic_configs(std::string_view name, Timeout timeout = asks);
+    Admin admin();  // see <flowstone/admin.h>
 
     // The log itself, of dir:PATH; null otherwise. It goes with this Client.
     Log* log();

@@ -1,4 +1,5 @@
 // The client's half of the C header: each call is one of <flowstone/client.h>.
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 
 #include <algorithm>
@@ -202,7 +203,9 @@ int32_t flowstone_client_create_topic(flowstone_client* client, flowstone_bytes 
         TRY_VOID(alive(client, operation));
         TRY(const auto called, text_of(name, operation, "the topic's name"));
         TRY(const auto asked, topic_options_of(options, operation));
-        return client->open->client.create_topic(called, asked, timeout_of(timeout_ms));
+        return client->open->client.admin().create_topic(
+            called, {.partitions = asked.partitions, .configs = asked.configs, .exists_ok = asked.exists_ok},
+            timeout_of(timeout_ms));
     });
 }
 
@@ -212,7 +215,7 @@ int32_t flowstone_client_delete_topic(flowstone_client* client, flowstone_bytes 
         constexpr const char* operation = "client.delete_topic";
         TRY_VOID(alive(client, operation));
         TRY(const auto called, text_of(name, operation, "the topic's name"));
-        return client->open->client.delete_topic(called, timeout_of(timeout_ms));
+        return client->open->client.admin().delete_topic(called, timeout_of(timeout_ms));
     });
 }
 
@@ -222,12 +225,12 @@ int32_t flowstone_client_topics(flowstone_client* client, int64_t timeout_ms, fl
         constexpr const char* operation = "client.topics";
         TRY_VOID(alive(client, operation));
         TRY_VOID(check_given(list, operation, "where the list goes"));
-        TRY(auto topics, client->open->client.topics(timeout_of(timeout_ms)));
+        TRY(auto topics, client->open->client.admin().topics(timeout_of(timeout_ms)));
         auto filled = std::make_unique<flowstone_topic_list>();
         for (RemoteTopic& topic : topics) {
             filled->topics.push_back({.info = {.name = std::move(topic.name),
                                                .id = topic.id,
-                                               .partitions = topic.partitions,
+                                               .partitions = static_cast<int32_t>(topic.partitions.size()),
                                                .durability = {},
                                                .configs = {},
                                                .internal = topic.internal},
@@ -244,7 +247,7 @@ int32_t flowstone_client_ends(flowstone_client* client, flowstone_topic_partitio
         constexpr const char* operation = "client.ends";
         TRY_VOID(alive(client, operation));
         TRY(const auto place, partition_of(partition, operation));
-        TRY(const auto ends, client->open->client.ends(place, timeout_of(timeout_ms)));
+        TRY(const auto ends, client->open->client.admin().ends(place, timeout_of(timeout_ms)));
         if (log_start != nullptr) { *log_start = ends.log_start.value; }
         if (high_watermark != nullptr) { *high_watermark = ends.high_watermark.value; }
         return {};

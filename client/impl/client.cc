@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "client/impl/admin.h"
 #include "client/impl/client_loop.h"
 #include "client/impl/consumer_core.h"
 #include "client/impl/consumer_impl.h"
@@ -14,10 +15,6 @@
 #include "client/impl/held_log.h"
 #include "client/impl/native_producer.h"
 #include "client/impl/producer_core.h"
-#include "net/kafka/messages/create_topics.h"
-#include "net/kafka/messages/delete_topics.h"
-#include "net/kafka/messages/describe_configs.h"
-#include "net/kafka/messages/list_offsets.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -29,17 +26,6 @@ constexpr std::chrono::milliseconds consumer_time_max = std::chrono::hours(24);
 
 int64_t ns_of(std::chrono::milliseconds time) {
     return std::clamp<int64_t>(time.count(), 0, INT64_MAX / 4'000'000) * 1'000'000;
-}
-
-int32_t request_ms_of(std::chrono::milliseconds time) {
-    return static_cast<int32_t>(std::clamp<int64_t>(time.count(), 1, INT32_MAX));
-}
-
-int32_t any_broker(ClientEngine& engine) { return engine.cluster().some_node(); }
-
-// Before there was one controller in every broker's place, only that one took requests that change the cluster.
-int32_t controller(ClientEngine& engine) {
-    return engine.cluster().controller().value_or(engine.cluster().some_node());
 }
 
 Result<void> check(const ProducerOptions& options) {
@@ -126,137 +112,29 @@ Result<Consumer> Client::consumer(ConsumerOptions options) {
         std::make_unique<Consumer::Impl>(std::move(core), std::move(member), loop_.get(), options, request_ms));
 }
 
-Result<void> Client::create_topic(std::string_view name, const TopicOptions& options, Timeout timeout) {
-    kafka::CreateTopicsRequest request;
-    request.timeout_ms = request_ms_of(timeout);
-    auto& topic = request.topics.emplace_back();
-    topic.name = name;
-    topic.num_partitions = options.partitions;
-    topic.replication_factor = -1;  // as the broker likes
-    for (const auto& [key, value] : options.configs) { topic.configs.push_back({.name = key, .value = value}); }
-    TRY(const auto answer, loop_->ask<kafka::CreateTopicsResponse>(controller, request, false, ns_of(timeout)));
-    for (const auto& one : answer.response.topics) {
-        if (one.name != name || one.error_code == kafka::ErrorCode::none) { continue; }
-        if (options.exists_ok && one.error_code == kafka::ErrorCode::topic_already_exists) { continue; }
-        return std::unexpected(error_of(one.error_code, "client.create_topic", name, one.error_message.value_or("")));
-    }
-    return {};
-}
-
-Result<void> Client::delete_topic(std::string_view name, Timeout timeout) {
-    kafka::DeleteTopicsRequest request;
-    request.timeout_ms = request_ms_of(timeout);
-    request.topic_names.emplace_back(name);
-    request.topics.push_back({.name = std::string(name)});
-    TRY(const auto answer, loop_->ask<kafka::DeleteTopicsResponse>(controller, request, false, ns_of(timeout)));
-    for (const auto& one : answer.response.responses) {
-        if (one.error_code == kafka::ErrorCode::none) { continue; }
-        return std::unexpected(error_of(one.error_code, "client.delete_topic", name, one.error_message.value_or("")));
-    }
-    return {};
-}
-
-Result<std::vector<RemoteTopic>> Client::topics(Timeout timeout) {
-    kafka::MetadataRequest request;
-    request.topics.reset();  // all of them
-    request.allow_auto_topic_creation = false;
-    TRY(const auto answer, loop_->ask<kafka::MetadataResponse>(any_broker, request, true, ns_of(timeout)));
-    std::vector<RemoteTopic> out;
-    for (const auto& topic : answer.response.topics) {
-        if (topic.error_code != kafka::ErrorCode::none || !topic.name) { continue; }
-        out.push_back({*topic.name, topic.topic_id, static_cast<int32_t>(topic.partitions.size()), topic.is_internal});
-    }
-    std::ranges::sort(out, {}, &RemoteTopic::name);
-    return out;
-}
-
 namespace {
 
-Result<int32_t> leader_of(ClientLoop& loop, const TopicPartition& place, int64_t until_ns) {
-    std::optional<int32_t> leader;
-    loop.run_until(
-        [&](ClientEngine& engine) {
-            engine.cluster().want(place.topic);
-            const PartitionView* const view = engine.cluster().partition(place.topic, place.partition);
-            if (view != nullptr && view->leader >= 0) { leader = view->leader; }
-            return leader.has_value() || engine.cluster().topic(place.topic) != nullptr;
-        },
-        std::max<int64_t>(0, until_ns - system_clock().monotonic_ns()));
-    if (leader) { return *leader; }
-    return fail(Code::not_found, "client.offsets", fmt::format("{}-{} has no leader", place.topic, place.partition));
-}
-
-int64_t timestamp_of(const From& from) {
-    if (std::holds_alternative<From::Beginning>(from.value())) { return -2; }
-    if (const auto* time = std::get_if<From::Time>(&from.value())) { return std::max<int64_t>(time->ms, 0); }
-    return -1;
-}
-
-// -1: no record is that late.
-Result<Offset> ask_offset(ClientLoop& loop, const TopicPartition& place, int64_t timestamp, bool read_committed,
-                          int64_t until_ns) {
-    kafka::ListOffsetsRequest request;
-    request.replica_id = -1;
-    request.isolation_level = read_committed ? 1 : 0;
-    request.topics = {
-        {.name = place.topic, .partitions = {{.partition_index = place.partition, .timestamp = timestamp}}}};
-    for (;;) {
-        TRY(const int32_t leader, leader_of(loop, place, until_ns));
-        TRY(const auto answer,
-            loop.ask<kafka::ListOffsetsResponse>([&](ClientEngine&) { return leader; }, request, true,
-                                                 std::max<int64_t>(0, until_ns - system_clock().monotonic_ns())));
-        kafka::ErrorCode error = kafka::ErrorCode::unknown_topic_or_partition;
-        for (const auto& topic : answer.response.topics) {
-            for (const auto& one : topic.partitions) {
-                if (one.error_code == kafka::ErrorCode::none) { return Offset{one.offset}; }
-                error = one.error_code;
-            }
-        }
-        if (!kafka::is_retriable(error) || system_clock().monotonic_ns() >= until_ns) {
-            return std::unexpected(
-                error_of(error, "client.offsets", fmt::format("{}-{}", place.topic, place.partition)));
-        }
-        loop.run([](ClientEngine& engine) { engine.cluster().suspect(); });
+class LoopDoor final : public AdminDoor {
+public:
+    explicit LoopDoor(ClientLoop& loop) : loop_(loop) {}
+    int64_t now_ns() override { return system_clock().monotonic_ns(); }
+    bool carry_out(const std::function<std::shared_ptr<BrokerCall>(ClientEngine&)>& begin) override {
+        std::shared_ptr<BrokerCall> call;
+        const bool begun = loop_.run([&](ClientEngine& engine) {
+            call = begin(engine);
+            engine.add(call);
+        });
+        // Its own deadline ends it.
+        return begun && loop_.run_until([&](ClientEngine&) { return call->done(); }, -1);
     }
-}
+
+private:
+    ClientLoop& loop_;
+};
 
 }  // namespace
 
-Result<Client::Ends> Client::ends(const TopicPartition& place, Timeout timeout) {
-    TRY(const Offset start, offset_of(place, From::beginning(), false, timeout));
-    TRY(const Offset end, offset_of(place, From::end(), false, timeout));
-    return Ends{start, end};
-}
-
-Result<Offset> Client::offset_of(const TopicPartition& place, const From& from, bool read_committed, Timeout timeout) {
-    if (const auto* const offset = std::get_if<Offset>(&from.value())) { return *offset; }
-    const int64_t until_ns = system_clock().monotonic_ns() + ns_of(timeout);
-    TRY(const Offset found, ask_offset(*loop_, place, timestamp_of(from), read_committed, until_ns));
-    if (found >= Offset{0}) { return found; }
-    return ask_offset(*loop_, place, timestamp_of(From::end()), read_committed, until_ns);
-}
-
-Result<ConfigMap> Client::topic_configs(std::string_view name, Timeout timeout) {
-    constexpr int8_t topic_resource = 2;
-    constexpr int8_t set_on_the_topic = 1;
-    kafka::DescribeConfigsRequest request;
-    request.resources.push_back(
-        {.resource_type = topic_resource, .resource_name = std::string(name), .configuration_keys = {}});
-    TRY(const auto answer, loop_->ask<kafka::DescribeConfigsResponse>(any_broker, request, true, ns_of(timeout)));
-    ConfigMap configs;
-    for (const auto& topic : answer.response.results) {
-        if (topic.error_code != kafka::ErrorCode::none) {
-            return std::unexpected(
-                error_of(topic.error_code, "client.topic_configs", name, topic.error_message.value_or("")));
-        }
-        for (const auto& config : topic.configs) {
-            if (config.config_source == set_on_the_topic && config.value) {
-                configs.emplace_back(config.name, *config.value);
-            }
-        }
-    }
-    return configs;
-}
+Admin Client::admin() { return Admin(std::make_shared<LoopDoor>(*loop_)); }
 
 Result<void> Client::close(std::chrono::milliseconds timeout) {
     if (!loop_->owned_here()) { return fail(Code::closed, "client.close", "the client belongs to the parent process"); }

@@ -53,6 +53,8 @@ void ClientEngine::remove(const ConsumerCore& consumer) {
     std::erase_if(consumers_, [&](const auto& one) { return one.get() == &consumer; });
 }
 
+void ClientEngine::add(std::shared_ptr<BrokerCall> call) { calls_.push_back(std::move(call)); }
+
 // Its number is another's then.
 void ClientEngine::forget_members() {
     std::erase_if(members_, [](const Member& one) {
@@ -76,6 +78,8 @@ void ClientEngine::turn(std::span<const NetworkEvent> events) {
     bool more = true;
     for (int round = 0; more && round < rounds_max; ++round) {
         requests_.turn(round == 0 ? events : std::span<const NetworkEvent>());
+        for (const auto& call : calls_) { call->turn(); }
+        std::erase_if(calls_, [](const auto& call) { return call->done(); });
         cluster_.turn();
         for (const auto& producer : producers_) { producer->turn(); }
         for (const Member& one : members_) { one.member->turn(); }
@@ -90,6 +94,7 @@ int64_t ClientEngine::quiet_ns() const {
     for (const auto& producer : producers_) { next = std::min(next, producer->next_deadline_ns()); }
     for (const auto& consumer : consumers_) { next = std::min(next, consumer->next_deadline_ns()); }
     for (const Member& one : members_) { next = std::min(next, one.member->next_deadline_ns()); }
+    for (const auto& call : calls_) { next = std::min(next, call->next_deadline_ns()); }
     return next == INT64_MAX ? -1 : std::max<int64_t>(0, next - world_.clock.monotonic_ns());
 }
 
@@ -99,6 +104,8 @@ void ClientEngine::close() {
     for (const auto& producer : producers_) { producer->close(); }
     for (const Member& one : members_) { one.member->close(); }
     for (const auto& consumer : consumers_) { consumer->close(); }
+    for (const auto& call : calls_) { call->close(); }
+    calls_.clear();
 }
 
 }  // namespace flowstone

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "client/impl/broker_call.h"
 #include "client/impl/cluster_view.h"
 #include "client/impl/consumer_core.h"
 #include "client/impl/consumer_member.h"
@@ -32,6 +33,8 @@ public:
                                                const ConsumerOptions& options);
     // It says farewell to its group, if it is in one, behind this call's back.
     void remove(const ConsumerCore& consumer);
+    BrokerCall::World call_world() { return {requests_, cluster_, world_.clock, world_.random, request_ms_}; }
+    void add(std::shared_ptr<BrokerCall> call);  // until it is done
     int64_t request_ms() const { return request_ms_; }
     void finish();               // producers send what they have, members leave their groups
     bool all_delivered() const;  // or given up; and members have left
@@ -55,6 +58,7 @@ private:
         std::shared_ptr<ConsumerMember> member;  // owners: here, and its handle
     };
     std::vector<Member> members_;
+    std::vector<std::shared_ptr<BrokerCall>> calls_;  // owners: here, whoever waits for it, its requests under way
 };
 
 }  // namespace flowstone

@@ -93,11 +93,6 @@ bool ClientLoop::run_until(const std::function<bool(ClientEngine&)>& poll, int64
     return *state == was_true;
 }
 
-void ClientLoop::pause() {
-    const std::atomic<uint32_t> never = 0;
-    sleep_while(never, 0, retry_ns);
-}
-
 bool ClientLoop::close(int64_t timeout_ns) {
     if (!thread_ || !owned_here()) { return true; }
     run([](ClientEngine& engine) { engine.finish(); });

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <flowstone/admin.h>
+
 #include "client/impl/stage_rounds.h"
 #include "storage/clock.h"
 #include "storage/lock.h"
@@ -93,7 +95,7 @@ Result<std::optional<GroupOffset>> ClientStagePort::committed(const TopicPartiti
 }
 
 Result<StagePort::Ends> ClientStagePort::ends(const TopicPartition& place) {
-    TRY(const auto ends, client_.ends(place, patience));
+    TRY(const auto ends, client_.admin().ends(place, patience));
     return Ends{ends.log_start, ends.high_watermark};
 }
 

@@ -16,14 +16,28 @@ ClusterView::ClusterView(Requests& requests, Clock& clock, Random& random, Optio
     }
 }
 
-void ClusterView::want(std::string_view topic, bool may_create) {
+ClusterView::Wanted& ClusterView::add(std::string_view topic) {
     auto found = wanted_.find(topic);
     if (found == wanted_.end()) {
         found = wanted_.emplace(topic, Wanted()).first;
         suspect_ = true;
         tries_ = 0;
     }
-    found->second.may_create |= may_create;
+    return found->second;
+}
+
+void ClusterView::want(std::string_view topic, bool may_create) {
+    Wanted& wanted = add(topic);
+    wanted.kept = true;
+    wanted.may_create |= may_create;
+}
+
+void ClusterView::borrow(std::string_view topic) { ++add(topic).borrowed; }
+
+void ClusterView::give_back(std::string_view topic) {
+    const auto found = wanted_.find(topic);
+    if (found == wanted_.end() || found->second.borrowed == 0) { return; }
+    if (--found->second.borrowed == 0 && !found->second.kept) { wanted_.erase(found); }
 }
 
 const TopicView* ClusterView::topic(std::string_view name) const {
@@ -57,6 +71,8 @@ int32_t ClusterView::some_node() const {
     }
     return nodes[random_.next() % nodes.size()];
 }
+
+bool ClusterView::knows(int32_t node) const { return std::ranges::find(brokers_, node) != brokers_.end(); }
 
 void ClusterView::turn() {
     if (asking_) { return; }

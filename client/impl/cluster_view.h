@@ -44,6 +44,9 @@ public:
 
     // Tells of the topic from now on. `may_create`: the broker may make it, if it does such a thing.
     void want(std::string_view topic, bool may_create = false);
+    // The same for a while: until it was given back as often, unless somebody wants it by then.
+    void borrow(std::string_view topic);
+    void give_back(std::string_view topic);
     // Null until an answer spoke of it.
     const TopicView* topic(std::string_view name) const;
     const PartitionView* partition(std::string_view topic, int32_t number) const;
@@ -56,6 +59,7 @@ public:
 
     // A broker that may be asked anything, one that answered before if possible.
     int32_t some_node() const;
+    bool knows(int32_t node) const;  // a broker of the last answer
     std::optional<int32_t> controller() const { return controller_; }
 
     void turn();
@@ -63,10 +67,13 @@ public:
 
 private:
     struct Wanted {
+        bool kept = false;
+        size_t borrowed = 0;
         bool may_create = false;
         bool told = false;  // an answer spoke of it
         TopicView view;
     };
+    Wanted& add(std::string_view topic);
     int64_t next_try_ns() const;
     void ask();
     void on_answer(const kafka::MetadataResponse& answer);

@@ -14,6 +14,8 @@ Code code_of(kafka::ErrorCode code) {
         case unknown_topic_id:
         case group_id_not_found:
         case resource_not_found: return Code::not_found;
+        case non_empty_group:
+        case group_subscribed_to_topic:
         case rebalance_in_progress: return Code::busy;
         case topic_already_exists: return Code::exists;
         case offset_metadata_too_large:

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 
 #include "storage/random.h"
@@ -46,7 +47,8 @@ protected:
     // A topic of this test alone: a Kafka outlives it.
     std::string make_topic(int32_t partitions = 1, ConfigMap configs = {}) {
         std::string name = "contract-" + system_random().uuid().to_string();
-        const auto made = client_->create_topic(name, {.partitions = partitions, .configs = std::move(configs)});
+        const auto made =
+            client_->admin().create_topic(name, {.partitions = partitions, .configs = std::move(configs)});
         EXPECT_TRUE(made) << made.error().message();
         return name;
     }
@@ -180,7 +182,7 @@ TEST_P(Contract, RecordsWithoutAKeyReachEveryPartition) {
     }
     int64_t sum = 0;
     for (int32_t partition = 0; partition < 3; ++partition) {
-        const auto ends = value_of(client_->ends({topic, partition}));
+        const auto ends = value_of(client_->admin().ends({topic, partition}));
         EXPECT_GT(ends.high_watermark, Offset{0}) << partition;
         sum += ends.high_watermark.value;
     }
@@ -254,7 +256,7 @@ TEST_P(Contract, AfterCloseNothingIsTaken) {
     EXPECT_EQ(consumer.poll(0ms).error().code, Code::closed);
     EXPECT_EQ(client_->producer().error().code, Code::closed);
     EXPECT_EQ(client_->consumer().error().code, Code::closed);
-    EXPECT_EQ(client_->topics().error().code, Code::closed);
+    EXPECT_EQ(client_->admin().topics().error().code, Code::closed);
     EXPECT_TRUE(client_->close());
 }
 
@@ -357,9 +359,9 @@ TEST_P(Contract, AGroupGoesOnBehindWhatItCommitted) {
 TEST_P(Contract, TopicsAreMadeListedAndDeleted) {
     const std::string topic = make_topic(4);
     const auto partitions_of = [&]() -> std::optional<int32_t> {
-        const auto topics = value_of(client_->topics());
+        const auto topics = value_of(client_->admin().topics());
         const auto found = std::ranges::find(topics, topic, &RemoteTopic::name);
-        return found == topics.end() ? std::nullopt : std::optional(found->partitions);
+        return found == topics.end() ? std::nullopt : std::optional(static_cast<int32_t>(found->partitions.size()));
     };
     // A broker of Kafka learns of it a moment after the controller has said yes.
     const auto becomes = [&](std::optional<int32_t> expected) {
@@ -368,16 +370,16 @@ TEST_P(Contract, TopicsAreMadeListedAndDeleted) {
         return found == expected;
     };
     EXPECT_TRUE(becomes(4));
-    EXPECT_EQ(client_->create_topic(topic).error().code, Code::exists);
-    EXPECT_TRUE(client_->create_topic(topic, {.exists_ok = true}));
-    EXPECT_EQ(client_->create_topic("no/good").error().code, Code::invalid);
+    EXPECT_EQ(client_->admin().create_topic(topic).error().code, Code::exists);
+    EXPECT_TRUE(client_->admin().create_topic(topic, {.exists_ok = true}));
+    EXPECT_EQ(client_->admin().create_topic("no/good").error().code, Code::invalid);
     fill(topic, 0, 7, 2);
-    const auto ends = value_of(client_->ends({topic, 2}));
+    const auto ends = value_of(client_->admin().ends({topic, 2}));
     EXPECT_EQ(ends.log_start, Offset{0});
     EXPECT_EQ(ends.high_watermark, Offset{7});
-    ASSERT_TRUE(client_->delete_topic(topic));
+    ASSERT_TRUE(client_->admin().delete_topic(topic));
     EXPECT_TRUE(becomes(std::nullopt));
-    EXPECT_EQ(client_->delete_topic(topic).error().code, Code::not_found);
+    EXPECT_EQ(client_->admin().delete_topic(topic).error().code, Code::not_found);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 
 #include "tests/client/served_log.h"
@@ -44,7 +45,7 @@ Held held() {
 // Everything that a client can hold: a producer, a consumer, connections, records under way.
 void use_once(const std::string& endpoint, bool close) {
     Client client = value_of(Client::open(endpoint, small_log()));
-    ASSERT_TRUE(client.create_topic("events", {.exists_ok = true}));
+    ASSERT_TRUE(client.admin().create_topic("events", {.exists_ok = true}));
     auto producer = value_of(client.producer());
     auto to = value_of(producer.topic("events"));
     const auto first = value_of(to.send({.value = "first"}));

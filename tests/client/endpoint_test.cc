@@ -15,6 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 
 #include "tests/client/served_log.h"
@@ -85,7 +86,7 @@ TEST_F(EndpointTest, WhatADeadHolderLeftIsReplaced) {
     {
         BrokerProcess broker(directory_.log());
         auto client = open(shm());
-        ASSERT_TRUE(client.create_topic("events"));
+        ASSERT_TRUE(client.admin().create_topic("events"));
         send(client, "events", "acknowledged");
         broker.kill();
     }
@@ -127,7 +128,7 @@ TEST_F(EndpointTest, APathMayBeLongerThanTheNameOfASocket) {
     const std::string deep = directory_.path() + "/" + std::string(120, 'd') + "/" + std::string(120, 'e');
     std::filesystem::create_directories(deep);
     auto holder = open("dir:" + deep);
-    ASSERT_TRUE(holder.create_topic("events"));
+    ASSERT_TRUE(holder.admin().create_topic("events"));
     auto other = open("shm:" + deep);
     EXPECT_EQ(send(other, "events", "far"), (Position{0, Offset{0}}));
     EXPECT_EQ(read(holder, "events", 1), std::vector<std::string>{"far"});
@@ -139,7 +140,7 @@ TEST_F(EndpointTest, APathMayBeLongerThanTheNameOfASocket) {
 TEST_F(EndpointTest, ADirectoryMayHaveTwoNames) {
     const std::string alias = directory_.path() + "/alias";
     auto holder = open(dir());
-    ASSERT_TRUE(holder.create_topic("events"));
+    ASSERT_TRUE(holder.admin().create_topic("events"));
     std::filesystem::create_directory_symlink(directory_.log(), alias);
     auto other = open("shm:" + alias);
     EXPECT_EQ(send(other, "events", "by another name"), (Position{0, Offset{0}}));
@@ -158,7 +159,7 @@ TEST_F(EndpointTest, TheLogItselfIsThereForWhoHoldsIt) {
 
 TEST_F(EndpointTest, WhoGoesThroughAHolderGoesOnWithTheNext) {
     std::optional<Client> holder(open(dir()));
-    ASSERT_TRUE(holder->create_topic("events"));
+    ASSERT_TRUE(holder->admin().create_topic("events"));
     auto client = open(shm());
     auto producer = value_of(client.producer());
     auto to = value_of(producer.topic("events"));
@@ -197,7 +198,7 @@ TEST_F(EndpointTest, AGroupBegunInTheProcessGoesOnOverTheNetworkAndBack) {
     };
     {
         auto holder = open(dir());
-        ASSERT_TRUE(holder.create_topic("events"));
+        ASSERT_TRUE(holder.admin().create_topic("events"));
         ASSERT_NO_FATAL_FAILURE(go_on(holder, 0, 30));
     }
     {
@@ -215,7 +216,7 @@ TEST_F(EndpointTest, KillingWhoHoldsTheLogLosesNothingAndRepeatsNothing) {
     std::optional<BrokerProcess> broker;
     broker.emplace(directory_.log());
     auto client = open(shm());
-    ASSERT_TRUE(client.create_topic("events"));
+    ASSERT_TRUE(client.admin().create_topic("events"));
     auto producer = value_of(client.producer());
     auto to = value_of(producer.topic("events"));
     std::vector<std::string> sent;
@@ -234,7 +235,7 @@ TEST_F(EndpointTest, KillingWhoHoldsTheLogLosesNothingAndRepeatsNothing) {
 
 TEST_F(EndpointTest, AHolderClosesWhileOthersWaitForRecords) {
     auto holder = open(dir());
-    ASSERT_TRUE(holder.create_topic("events"));
+    ASSERT_TRUE(holder.admin().create_topic("events"));
     auto client = open(shm());
     auto consumer = value_of(client.consumer({.fetch_wait = 30s}));
     ASSERT_TRUE(consumer.assign({{"events", 0}}));
@@ -244,12 +245,12 @@ TEST_F(EndpointTest, AHolderClosesWhileOthersWaitForRecords) {
 
 TEST_F(EndpointTest, AForkedChildTouchesNothing) {
     auto holder = open(dir());
-    ASSERT_TRUE(holder.create_topic("events"));
+    ASSERT_TRUE(holder.admin().create_topic("events"));
     auto producer = value_of(holder.producer());
     auto to = value_of(producer.topic("events"));
     const pid_t child = ::fork();
     if (child == 0) {
-        const bool closed = holder.topics().error().code == Code::closed && !holder.close() &&
+        const bool closed = holder.admin().topics().error().code == Code::closed && !holder.close() &&
                             holder.producer().error().code == Code::closed;
         { const Client ended = std::move(holder); }
         ::_exit(closed ? 0 : 1);

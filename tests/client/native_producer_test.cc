@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 
 #include "storage/lock.h"
@@ -21,7 +22,7 @@ class NativeProducerTest : public testing::Test {
 protected:
     NativeProducerTest() : client_(value_of(Client::open("dir:" + directory_.log(), small_log()))) {}
     ProducerTopic open(const char* name, const ProducerOptions& options = {}) {
-        EXPECT_TRUE(client_.create_topic(name, {.partitions = 2, .exists_ok = true}));
+        EXPECT_TRUE(client_.admin().create_topic(name, {.partitions = 2, .exists_ok = true}));
         producer_ = value_of(client_.producer(options));
         return value_of(producer_->topic(name));
     }
@@ -99,11 +100,11 @@ TEST_F(NativeProducerTest, FlushEndsInTimeWhileACallbackDoesNot) {
 TEST_F(NativeProducerTest, ATopicThatIsDeletedTakesNothingMore) {
     auto to = open("events");
     ASSERT_TRUE(value_of(to.send({.value = "v"}, 0)).wait());
-    ASSERT_TRUE(client_.delete_topic("events"));
+    ASSERT_TRUE(client_.admin().delete_topic("events"));
     const auto refused = to.send({.value = "v"}, 0);
     EXPECT_EQ(refused.error().code, Code::not_found);
     EXPECT_EQ(refused.error().fate, Fate::not_appended);
-    ASSERT_TRUE(client_.create_topic("events"));
+    ASSERT_TRUE(client_.admin().create_topic("events"));
     auto another = value_of(producer_->topic("events"));
     EXPECT_EQ(value_of(value_of(another.send({.value = "v"}, 0)).wait()), (Position{0, Offset{0}}));
 }

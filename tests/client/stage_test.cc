@@ -1,4 +1,5 @@
 // Stages as programs use them: on a log of their own, and through flowstoned.
+#include <flowstone/admin.h>
 #include <flowstone/stage.h>
 
 #include <gmock/gmock.h>
@@ -17,7 +18,7 @@ protected:
     static Client open(const std::string& endpoint) { return value_of(Client::open(endpoint, small_log())); }
     static void make_topics(Client& client) {
         for (const char* name : {"in", "out", "dead"}) {
-            ASSERT_TRUE(client.create_topic(name, {.partitions = 2, .exists_ok = true}));
+            ASSERT_TRUE(client.admin().create_topic(name, {.partitions = 2, .exists_ok = true}));
         }
     }
     static void put(Client& client, int from, int to) {
@@ -49,7 +50,7 @@ protected:
         Values out;
         auto consumer = value_of(client.consumer());
         EXPECT_TRUE(consumer.assign({{topic, partition}}));
-        const Offset end = value_of(client.ends({topic, partition})).high_watermark;
+        const Offset end = value_of(client.admin().ends({topic, partition})).high_watermark;
         while (consumer.position({topic, partition}).value_or(Offset{0}) < end) {
             auto batch = consumer.poll(10s);
             EXPECT_TRUE(batch);
@@ -113,7 +114,7 @@ TEST_F(StageTest, RunsUntilItIsStopped) {
 TEST_F(StageTest, SaysWhatIsWrongWhenItIsOpened) {
     Client client = open("dir:" + directory_.log());
     make_topics(client);
-    ASSERT_TRUE(client.create_topic("narrow", {.partitions = 1}));
+    ASSERT_TRUE(client.admin().create_topic("narrow", {.partitions = 1}));
     const auto refused = [&](StageOptions options) {
         const auto opened = Stage::open(client, std::move(options), copy);
         return opened ? std::string() : std::string(name(opened.error().code));

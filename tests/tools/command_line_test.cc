@@ -186,8 +186,7 @@ TEST(CommandLine, WhatIsFoundWrongWhenItRunsIsWrongUsageToo) {
 }
 
 TEST(CommandLine, EndpointsThatAreNotServedYetAreNoMistake) {
-    for (const char* line :
-         {"-L shm:/data topic describe", "-L localhost:9092 topic describe", "-L localhost:9092 group list"}) {
+    for (const char* line : {"-L shm:/data repair", "-L localhost:9092 repair", "-L localhost:9092 perf append"}) {
         testing::internal::CaptureStderr();
         EXPECT_EQ(parse(line).run(), Exit::failed) << line;
         EXPECT_THAT(testing::internal::GetCapturedStderr(), AllOf(HasSubstr("not served"), HasSubstr("yet"))) << line;

@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 
 #include "tests/paths.h"
@@ -98,7 +99,7 @@ protected:
 };
 
 TEST_F(RemoteGroupTest, TheToolGoesOnWhereItsGroupHasCommitted) {
-    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 2}));
+    ASSERT_TRUE(client_->admin().create_topic("payments", {.partitions = 2}));
     produce(0, 100);
     std::vector<std::string> all = lines({"--group", "billing", "--max", "30"});
     EXPECT_THAT(all, SizeIs(30));
@@ -114,7 +115,7 @@ TEST_F(RemoteGroupTest, TheToolGoesOnWhereItsGroupHasCommitted) {
 }
 
 TEST_F(RemoteGroupTest, AProgramSharesATopicWithTheToolUntilThatLeaves) {
-    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 4}));
+    ASSERT_TRUE(client_->admin().create_topic("payments", {.partitions = 4}));
     auto consumer = value_of(client_->consumer({.group = "billing", .auto_commit = 100ms}));
     ASSERT_TRUE(consumer.subscribe({"payments"}));
     std::map<int, int> times;
@@ -154,7 +155,7 @@ TEST_F(RemoteGroupTest, AProgramSharesATopicWithTheToolUntilThatLeaves) {
 }
 
 TEST_F(RemoteGroupTest, AListenerIsToldMayCommitAndMayNotPoll) {
-    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 2}));
+    ASSERT_TRUE(client_->admin().create_topic("payments", {.partitions = 2}));
     produce(0, 20);
     auto consumer = value_of(client_->consumer({.group = "billing"}));
     std::vector<std::string> said;
@@ -194,7 +195,7 @@ TEST_F(RemoteGroupTest, AListenerIsToldMayCommitAndMayNotPoll) {
 }
 
 TEST_F(RemoteGroupTest, WhatCannotBeIsRefused) {
-    ASSERT_TRUE(client_->create_topic("payments"));
+    ASSERT_TRUE(client_->admin().create_topic("payments"));
     EXPECT_EQ(client_->consumer({.instance = "a"}).error().code, Code::invalid);
     EXPECT_EQ(client_->consumer({.group = "g", .assignors = {}}).error().code, Code::invalid);
     EXPECT_EQ(client_->consumer({.group = "g", .heartbeat_interval = 20s}).error().code, Code::invalid);
@@ -275,7 +276,7 @@ protected:
 TEST_F(MixedGroupTest, AProgramSharesATopicWithLibrdkafka) {
     const std::string kcat = "/usr/bin/kcat";
     if (!std::filesystem::exists(kcat)) { GTEST_SKIP() << "there is no kcat"; }
-    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 4}));
+    ASSERT_TRUE(client_->admin().create_topic("payments", {.partitions = 4}));
     const Command command = [&](const std::string& group, const std::string& assignor) {
         return std::vector<std::string>{"-b",      endpoint_,
                                         "-G",      group,
@@ -294,7 +295,7 @@ TEST_F(MixedGroupTest, AProgramSharesATopicWithJava) {
     const std::string jars = source_path("build/interop/lib");
     if (!std::filesystem::exists(java)) { GTEST_SKIP() << "there is no Java"; }
     if (!std::filesystem::exists(jars)) { GTEST_SKIP() << "there is no " << jars << ": see tests/interop/run"; }
-    ASSERT_TRUE(client_->create_topic("payments", {.partitions = 4}));
+    ASSERT_TRUE(client_->admin().create_topic("payments", {.partitions = 4}));
     const Command command = [&](const std::string& group, const std::string& assignor) {
         const bool cooperative = assignor == "cooperative-sticky";
         const std::string kind = cooperative ? "CooperativeStickyAssignor" : "RangeAssignor";

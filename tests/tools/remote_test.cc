@@ -3,15 +3,19 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <regex>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 
+#include "net/kafka/messages/join_group.h"
 #include "storage/thread.h"
+#include "tests/net/blocking_client.h"
 #include "tests/paths.h"
 #include "tests/storage/value_of.h"
 #include "tests/tools/process.h"
@@ -57,6 +61,13 @@ protected:
         process.write(input);
         Answer answer{.exit = process.wait(), .out = process.out(), .complaint = process.complaint()};
         return answer;
+    }
+    // The same of the broker's directory.
+    std::string local(std::vector<std::string> words) const {
+        words.insert(words.begin(), {"-L", "dir:" + path_ + "/log"});
+        Process process(tool_path(), words);
+        EXPECT_EQ(process.wait(), 0) << process.complaint();
+        return process.out();
     }
     std::string out(const std::vector<std::string>& words, const std::string& input = "") const {
         const Answer answer = run(words, input);
@@ -109,6 +120,77 @@ TEST_F(RemoteTest, TheToolGoesThroughWhoHoldsTheLog) {
     EXPECT_THAT(nobody.complaint, HasSubstr("nobody serves the log"));
 }
 
+// Without what only one of the two tells.
+std::string common_part(std::string json) {
+    json = std::regex_replace(json, std::regex("\"(log_end_offset|segment_count)\":([0-9]+|null)"), "\"$1\":null");
+    return std::regex_replace(json, std::regex(R"(,"leader":1,"replicas":\[1\],"in_sync_replicas":\[1\])"), "");
+}
+
+TEST_F(RemoteTest, TopicsLookTheSameFromBrokersAsFromTheirDirectory) {
+    out({"topic", "create", "payments", "--partitions", "3", "--durability", "written", "--config", "retention.ms=-1"});
+    out({"topic", "create", "clicks", "--partitions", "1", "--exists-ok"});
+    out({"topic", "create", "clicks", "--partitions", "9", "--exists-ok"});
+    out({"topic", "alter", "payments", "--set", "segment.ms=1000000", "--set", "max.message.bytes=2000000", "--unset",
+         "retention.ms", "--partitions", "4"});
+    // A partition that nothing was written to has its first epoch from a broker, and none in its directory.
+    for (const char* partition : {"0", "1", "2", "3"}) {
+        out({"produce", "payments", "--partition", partition}, "a\nb\nc\n");
+    }
+    out({"produce", "clicks"}, "d\n");
+    EXPECT_EQ(out({"topic", "list", "--json"}), local({"topic", "list", "--json"}));
+    EXPECT_EQ(out({"topic", "list"}), local({"topic", "list"}));
+    EXPECT_THAT(out({"topic", "list"}), HasSubstr("max.message.bytes=2000000 segment.ms=1000000"));
+    const std::string described = out({"topic", "describe", "--json"});
+    EXPECT_EQ(common_part(described), common_part(local({"topic", "describe", "--json"})));
+    EXPECT_THAT(described, HasSubstr(R"("partition":1,"log_start_offset":0,"high_watermark":3,"log_end_offset":null)"));
+    EXPECT_THAT(described, HasSubstr(R"("leader":1,"replicas":[1],"in_sync_replicas":[1])"));
+    EXPECT_THAT(out({"topic", "describe", "payments"}), HasSubstr("in sync"));
+    const Answer missing = run({"topic", "describe", "nothing"});
+    EXPECT_EQ(missing.exit, 3);
+    EXPECT_THAT(missing.complaint, HasSubstr("nothing"));
+    EXPECT_EQ(run({"topic", "alter", "payments", "--partitions", "2"}).exit, 2);
+}
+
+TEST_F(RemoteTest, GroupsLookTheSameFromBrokersAsFromTheirDirectory) {
+    out({"topic", "create", "payments", "--partitions", "2"});
+    out({"produce", "payments", "--partition", "1"}, "a\nb\nc\n");
+    const auto reset = out({"group", "reset", "billing", "--topic", "payments", "--to", "end", "--json"});
+    out({"group", "reset", "shipping", "--topic", "payments", "--to", "1", "--partition", "1"});
+    EXPECT_EQ(out({"group", "list", "--json"}), local({"group", "list", "--json"}));
+    EXPECT_EQ(out({"group", "list"}), local({"group", "list"}));
+    const std::string described = out({"group", "describe", "billing", "--json"});
+    EXPECT_EQ(described, reset);
+    EXPECT_EQ(described, local({"group", "describe", "billing", "--json"}));
+    EXPECT_THAT(described, HasSubstr(R"("partition":1,"committed_offset":3,"high_watermark":3,"lag":0)"));
+    EXPECT_EQ(out({"group", "describe", "shipping"}), local({"group", "describe", "shipping"}));
+    EXPECT_EQ(run({"group", "reset", "shipping", "--topic", "payments", "--to", "4"}).exit, 3);
+    out({"group", "delete", "shipping"});
+    EXPECT_EQ(run({"group", "describe", "shipping"}).exit, 3);
+    EXPECT_EQ(run({"group", "delete", "shipping"}).exit, 3);
+    out({"topic", "delete", "payments"});
+    EXPECT_EQ(out({"group", "list", "--json"}), local({"group", "list", "--json"}));
+}
+
+TEST_F(RemoteTest, AGroupWithMembersIsNotResetNorDeleted) {
+    out({"topic", "create", "payments", "--partitions", "2"});
+    BlockingClient member(static_cast<uint16_t>(std::stoi(endpoint_.substr(endpoint_.find(':') + 1))));
+    kafka::JoinGroupRequest join;
+    join.group_id = "billing";
+    join.session_timeout_ms = 30'000;
+    join.rebalance_timeout_ms = 30'000;
+    join.group_instance_id = "one";
+    join.protocol_type = "consumer";
+    join.protocols = {{.name = "range", .metadata = {}}};
+    const auto joined = member.ask<kafka::JoinGroupResponse>(join, 5);
+    ASSERT_TRUE(joined);
+    ASSERT_EQ(joined->error_code, kafka::ErrorCode::none);
+    const Answer reset = run({"group", "reset", "billing", "--topic", "payments", "--to", "beginning"});
+    EXPECT_EQ(reset.exit, 3);
+    EXPECT_THAT(reset.complaint, HasSubstr("it has members, which commit themselves; end them first"));
+    EXPECT_EQ(run({"group", "delete", "billing"}).exit, 3);
+    EXPECT_THAT(out({"group", "list"}), HasSubstr("billing"));
+}
+
 TEST_F(RemoteTest, WithoutABrokerTheToolSaysSo) {
     broker_.reset();
     const Answer answer = run({"topic", "list"});
@@ -118,7 +200,7 @@ TEST_F(RemoteTest, WithoutABrokerTheToolSaysSo) {
 
 TEST_F(RemoteTest, AClientProducesFromSeveralThreadsAndConsumesWhatItSent) {
     auto client = value_of(Client::open(endpoint_));
-    ASSERT_TRUE(client.create_topic("events", {.partitions = 3}));
+    ASSERT_TRUE(client.admin().create_topic("events", {.partitions = 3}));
     auto producer = value_of(client.producer());
     auto topic = value_of(producer.topic("events"));
     EXPECT_EQ(topic.partitions(), 3);
@@ -146,7 +228,7 @@ TEST_F(RemoteTest, AClientProducesFromSeveralThreadsAndConsumesWhatItSent) {
         int& expected = next[static_cast<size_t>(batch->partition())];
         for (const RecordView& record : *batch) { ASSERT_EQ(record.value, std::to_string(expected++)); }
     }
-    const auto ends = value_of(client.ends({"events", 2}));
+    const auto ends = value_of(client.admin().ends({"events", 2}));
     EXPECT_EQ(ends.log_start, Offset{0});
     EXPECT_EQ(ends.high_watermark, Offset{5'001});
     EXPECT_TRUE(client.close());
@@ -154,7 +236,7 @@ TEST_F(RemoteTest, AClientProducesFromSeveralThreadsAndConsumesWhatItSent) {
 
 TEST_F(RemoteTest, CloseEndsInTimeWithoutABroker) {
     auto client = value_of(Client::open(endpoint_));
-    ASSERT_TRUE(client.create_topic("events"));
+    ASSERT_TRUE(client.admin().create_topic("events"));
     auto producer = value_of(client.producer());
     auto topic = value_of(producer.topic("events"));
     ASSERT_TRUE(value_of(topic.send({.value = "before"})).wait());
@@ -174,11 +256,11 @@ TEST_F(RemoteTest, WhatCannotBeIsRefused) {
     EXPECT_EQ(Client::open("").error().code, Code::invalid);
     EXPECT_EQ(Client::open("nowhere").error().code, Code::invalid);
     auto client = value_of(Client::open(endpoint_));
-    EXPECT_EQ(client.create_topic("no/good").error().code, Code::invalid);
-    ASSERT_TRUE(client.create_topic("events"));
-    EXPECT_EQ(client.create_topic("events").error().code, Code::exists);
-    EXPECT_TRUE(client.create_topic("events", {.exists_ok = true}));
-    EXPECT_EQ(client.delete_topic("nothing").error().code, Code::not_found);
+    EXPECT_EQ(client.admin().create_topic("no/good").error().code, Code::invalid);
+    ASSERT_TRUE(client.admin().create_topic("events"));
+    EXPECT_EQ(client.admin().create_topic("events").error().code, Code::exists);
+    EXPECT_TRUE(client.admin().create_topic("events", {.exists_ok = true}));
+    EXPECT_EQ(client.admin().delete_topic("nothing").error().code, Code::not_found);
     EXPECT_EQ(client.producer({.acks = Acks::leader}).error().code, Code::invalid);
 }
 

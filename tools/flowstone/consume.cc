@@ -8,6 +8,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <flowstone/admin.h>
+
 #include "storage/try.h"
 #include "tools/flowstone/command_line.h"
 #include "tools/flowstone/output.h"
@@ -268,14 +270,16 @@ class RemoteConsumption {
 public:
     RemoteConsumption(Client& client, Consumer& consumer, const ConsumeArguments& arguments, RecordFormat format,
                       Clock& clock)
-        : client_(client), consumer_(consumer), arguments_(arguments), printer_(arguments, std::move(format), clock) {}
+        : admin_(client.admin()),
+          consumer_(consumer),
+          arguments_(arguments),
+          printer_(arguments, std::move(format), clock) {}
 
     Result<void> run(const From& from) {
-        TRY(const auto topics, client_.topics(broker_patience));
-        const auto topic = std::ranges::find(topics, arguments_.topic, &RemoteTopic::name);
-        if (topic == topics.end()) { return fail(Code::not_found, "consume", arguments_.topic); }
-        TRY(const auto partitions, partitions_of(topic->name, topic->partitions, arguments_.partition));
-        for (const int32_t partition : partitions) { places_.push_back({topic->name, partition}); }
+        TRY(const RemoteTopic topic, admin_.topic(arguments_.topic, broker_patience));
+        const auto count = static_cast<int32_t>(topic.partitions.size());
+        TRY(const auto partitions, partitions_of(topic.name, count, arguments_.partition));
+        for (const int32_t partition : partitions) { places_.push_back({topic.name, partition}); }
         auto read = arguments_.follow ? follow(from) : read_to_end(from);
         auto flushed = printer_.flush();
         return read ? flushed : read;
@@ -293,7 +297,7 @@ private:
 
     Result<void> read_to_end(const From& from) {
         for (const TopicPartition& place : places_) {
-            TRY(const Client::Ends ends, client_.ends(place, broker_patience));
+            TRY(const PartitionOffsets ends, admin_.ends(place, broker_patience));
             TRY_VOID(consumer_.assign({place}, from));
             if (ends.log_start == ends.high_watermark) { continue; }
             while (!printer_.done()) {
@@ -321,7 +325,7 @@ private:
         return true;
     }
 
-    Client& client_;
+    Admin admin_;
     Consumer& consumer_;
     const ConsumeArguments& arguments_;
     Printer printer_;
@@ -335,7 +339,7 @@ class GroupConsumption {
 public:
     GroupConsumption(Client& client, Consumer& consumer, const ConsumeArguments& arguments, RecordFormat format,
                      Clock& clock, const From& from)
-        : client_(client),
+        : admin_(client.admin()),
           consumer_(consumer),
           arguments_(arguments),
           clock_(clock),
@@ -344,9 +348,7 @@ public:
           committed_ns_(clock.monotonic_ns()) {}
 
     Result<void> run() {
-        TRY(const auto topics, client_.topics(broker_patience));
-        const auto topic = std::ranges::find(topics, arguments_.topic, &RemoteTopic::name);
-        if (topic == topics.end()) { return fail(Code::not_found, "consume", arguments_.topic); }
+        TRY_VOID(admin_.topic(arguments_.topic, broker_patience));
         const auto let_go = [this](Consumer&, const std::vector<TopicPartition>& places) { on_revoked(places); };
         const auto forget = [this](Consumer&, const std::vector<TopicPartition>& places) { on_lost(places); };
         TRY_VOID(consumer_.subscribe({arguments_.topic},
@@ -416,7 +418,7 @@ private:
                 if (const auto sought = consumer_.seek(places[i], from_); !sought) { return note(sought.error()); }
             }
             if (arguments_.follow) { continue; }
-            const auto ends = client_.ends(places[i], broker_patience);
+            const auto ends = admin_.ends(places[i], broker_patience);
             if (!ends) { return note(ends.error()); }
             place.end = ends->high_watermark;
         }
@@ -455,7 +457,7 @@ private:
 
     static constexpr int64_t nothing_patience_ns = 10'000'000'000;
 
-    Client& client_;
+    Admin admin_;
     Consumer& consumer_;
     const ConsumeArguments& arguments_;
     Clock& clock_;

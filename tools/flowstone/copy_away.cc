@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <flowstone/admin.h>
+
 #include "log/served_log.h"
 #include "storage/batch.h"
 #include "storage/clock.h"
@@ -109,18 +111,18 @@ public:
 private:
     Result<void> make_target() {
         TRY(const TopicInfo info, log_.describe(arguments_.topic));
-        TRY(const auto topics, client_.topics(broker_patience));
-        const auto found = std::ranges::find(topics, info.name, &RemoteTopic::name);
-        if (found == topics.end()) {
+        const auto found = client_.admin().topic(info.name, broker_patience);
+        if (!found && found.error().code != Code::not_found) { return std::unexpected(found.error()); }
+        if (!found) {
             ConfigMap configs = info.configs;
             std::erase_if(configs, [](const auto& config) { return config.first.starts_with("flowstone."); });
-            return client_.create_topic(info.name, {.partitions = info.partitions, .configs = std::move(configs)},
-                                        broker_patience);
+            return client_.admin().create_topic(
+                info.name, {.partitions = info.partitions, .configs = std::move(configs)}, broker_patience);
         }
-        if (found->partitions >= info.partitions) { return {}; }
-        return fail(
-            Code::exists, operation,
-            fmt::format("topic {} has {} partitions there, {} here", info.name, found->partitions, info.partitions));
+        const auto there = static_cast<int32_t>(found->partitions.size());
+        if (there >= info.partitions) { return {}; }
+        return fail(Code::exists, operation,
+                    fmt::format("topic {} has {} partitions there, {} here", info.name, there, info.partitions));
     }
 
     Result<void> copy(const Topic& topic, int32_t partition, ProducerTopic& target) {
@@ -159,7 +161,7 @@ private:
     // As many as the target has; the last of them must be what the target ends with.
     Result<void> pass_over_copied(CommittedRecords& records, CopiedPart& part) {
         const TopicPartition place{arguments_.topic, part.partition};
-        TRY(const Client::Ends there, client_.ends(place, broker_patience));
+        TRY(const PartitionOffsets there, client_.admin().ends(place, broker_patience));
         const int64_t copied = there.high_watermark.value;
         if (copied == 0) { return {}; }
         int64_t passed = 0;

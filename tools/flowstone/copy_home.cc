@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <flowstone/admin.h>
+
 #include "log/topic_config.h"
 #include "storage/batch.h"
 #include "storage/clock.h"
@@ -31,7 +33,7 @@ public:
     Result<Copied> run() {
         TRY(const RemoteTopic source, find_source());
         TRY(Topic home, find_home(source));
-        TRY(const auto partitions, partitions_of(source.name, source.partitions, arguments_.partition));
+        TRY(const auto partitions, partitions_of(source.name, count_of(source), arguments_.partition));
         for (const int32_t partition : partitions) { TRY_VOID(plan(home, partition)); }
         auto copied = copy(home);
         auto flushed = log_.flush();  // what is there is kept, whatever came then
@@ -43,13 +45,32 @@ public:
 
 private:
     Result<RemoteTopic> find_source() {
-        TRY(const auto topics, client_.topics(broker_patience));
-        const auto found = std::ranges::find(topics, arguments_.topic, &RemoteTopic::name);
-        if (found == topics.end()) {
+        auto found = client_.admin().topic(arguments_.topic, broker_patience);
+        if (!found && found.error().code == Code::not_found) {
             return fail(Code::not_found, operation,
                         fmt::format("{} has no topic {}", arguments_.source, arguments_.topic));
         }
-        return *found;
+        return found;
+    }
+
+    static int32_t count_of(const RemoteTopic& topic) { return static_cast<int32_t>(topic.partitions.size()); }
+
+    // What is set on the topic itself.
+    Result<ConfigMap> configs_of(const std::string& topic) {
+        TRY(const auto all, client_.admin().configs(ConfigOwner::topic(topic), broker_patience));
+        ConfigMap configs;
+        for (const RemoteConfig& config : all) {
+            if (config.source == RemoteConfig::Source::topic && config.value) {
+                configs.emplace_back(config.name, *config.value);
+            }
+        }
+        return configs;
+    }
+
+    // An offset is that, whether it is there or not.
+    Result<Offset> offset_of(const TopicPartition& place, const From& from) {
+        if (const auto* const offset = std::get_if<Offset>(&from.value())) { return *offset; }
+        return client_.admin().offset_at(place, from, broker_patience, /*read_committed=*/true);
     }
 
     // The topic at home, which says whose copy it is.
@@ -58,7 +79,7 @@ private:
         auto home = log_.topic(source.name);
         if (!home && home.error().code != Code::not_found) { return std::unexpected(home.error()); }
         if (!home) {
-            TRY(ConfigMap configs, client_.topic_configs(source.name, broker_patience));
+            TRY(ConfigMap configs, configs_of(source.name));
             std::erase_if(configs, [](const auto& config) {
                 if (config.first == source_config) { return true; }
                 const bool good = check_topic_config(config.first, config.second).has_value();
@@ -68,7 +89,7 @@ private:
                 return !good;
             });
             configs.emplace_back(source_config, id);
-            return log_.create_topic(source.name, {.partitions = source.partitions, .configs = std::move(configs)});
+            return log_.create_topic(source.name, {.partitions = count_of(source), .configs = std::move(configs)});
         }
         TRY(const TopicInfo info, log_.describe(source.name));
         const auto said = std::ranges::find(info.configs, source_config, &std::pair<std::string, std::string>::first);
@@ -77,8 +98,8 @@ private:
                         fmt::format("topic {} of {} is {}, not a copy of {}", source.name, log_.path(),
                                     said == info.configs.end() ? "its own" : "a copy of " + said->second, id));
         }
-        if (info.partitions < source.partitions) {
-            TRY_VOID(log_.add_partitions(source.name, source.partitions));
+        if (info.partitions < count_of(source)) {
+            TRY_VOID(log_.add_partitions(source.name, count_of(source)));
             home = log_.topic(source.name);
         }
         return home;
@@ -89,11 +110,11 @@ private:
         const TopicPartition place{home.name(), partition};
         TRY(const auto from, parse_copy_from(arguments_.from));
         TRY(const From to, parse_from(arguments_.to));
-        TRY(const Client::Ends source, client_.ends(place, broker_patience));
+        TRY(const PartitionOffsets source, client_.admin().ends(place, broker_patience));
         TRY(const PartitionInfo here, home.partition(partition));
-        TRY(const Offset to_offset, client_.offset_of(place, to, true, broker_patience));
-        TRY(const Offset stable_end, client_.offset_of(place, From::end(), true, broker_patience));
-        TRY(Offset begin, client_.offset_of(place, from.value_or(From::beginning()), true, broker_patience));
+        TRY(const Offset to_offset, offset_of(place, to));
+        TRY(const Offset stable_end, offset_of(place, From::end()));
+        TRY(Offset begin, offset_of(place, from.value_or(From::beginning())));
         const bool resumes = here.log_end > Offset{0};
         if (resumes && here.log_end > source.high_watermark) {
             return fail(Code::exists, operation,

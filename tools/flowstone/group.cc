@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+
+#include <flowstone/admin.h>
 
 #include "storage/try.h"
 #include "tools/flowstone/command_line.h"
@@ -23,47 +26,16 @@ struct GroupArguments {
     bool json = false;
 };
 
-Result<std::vector<GroupOffset>> offsets_of(const Log& log, const std::string& group) {
-    TRY(auto offsets, log.fetch_offsets(group));
-    if (offsets.empty()) { return fail(Code::not_found, "group", fmt::format("'{}' has committed nothing", group)); }
-    std::sort(offsets.begin(), offsets.end(), [](const GroupOffset& one, const GroupOffset& other) {
-        return std::tie(one.topic, one.partition) < std::tie(other.topic, other.partition);
-    });
-    return offsets;
-}
+// What a group has committed, and the end of that partition; nothing when the topic or partition is gone.
+struct Place {
+    GroupOffset committed;
+    std::optional<Offset> high_watermark;
+};
 
-Exit list(Log& log, const GroupArguments& arguments) {
+std::string show_places(const std::string& group, const std::vector<Place>& places, bool json) {
     std::string out;
-    Columns columns({{"group"}, {"partitions", true}});
-    std::vector<std::string> groups = log.groups();
-    std::sort(groups.begin(), groups.end());
-    for (const std::string& group : groups) {
-        auto offsets = log.fetch_offsets(group);
-        if (!offsets) { return complain(offsets.error()); }
-        if (arguments.json) {
-            JsonLine(out).text("group", group).number("partition_count", uint64_t{offsets->size()});
-        } else {
-            columns.row({group, std::to_string(offsets->size())});
-        }
-    }
-    if (!arguments.json) { columns.append_to(out); }
-    return print(out);
-}
-
-// Nothing when the topic or partition is gone.
-std::optional<Offset> high_watermark(const Log& log, const GroupOffset& offset) {
-    auto topic = log.topic(offset.topic);
-    if (!topic) { return std::nullopt; }
-    auto info = topic->partition(offset.partition);
-    if (!info) { return std::nullopt; }
-    return info->high_watermark;
-}
-
-void show(const Log& log, const std::string& group, const std::vector<GroupOffset>& offsets, bool json,
-          std::string& out) {
     Columns columns({{"topic"}, {"partition", true}, {"committed", true}, {"high watermark", true}, {"lag", true}});
-    for (const GroupOffset& offset : offsets) {
-        const auto end = high_watermark(log, offset);
+    for (const auto& [offset, end] : places) {
         const int64_t lag = end ? *end - offset.offset : 0;
         if (!json) {
             columns.row({offset.topic, std::to_string(offset.partition), std::to_string(offset.offset.value),
@@ -83,17 +55,68 @@ void show(const Log& log, const std::string& group, const std::vector<GroupOffse
         line.text("metadata", offset.metadata);
     }
     if (!json) { columns.append_to(out); }
+    return out;
 }
 
-Exit describe(Log& log, const GroupArguments& arguments) {
-    auto offsets = offsets_of(log, arguments.group);
-    if (!offsets) { return complain(offsets.error()); }
+struct ListedGroup {
+    std::string name;
+    size_t partitions = 0;
+};
+
+std::string show_groups(std::vector<ListedGroup> groups, bool json) {
     std::string out;
-    show(log, arguments.group, *offsets, arguments.json, out);
-    return print(out);
+    Columns columns({{"group"}, {"partitions", true}});
+    std::ranges::sort(groups, {}, &ListedGroup::name);
+    for (const ListedGroup& group : groups) {
+        if (json) {
+            JsonLine(out).text("group", group.name).number("partition_count", uint64_t{group.partitions});
+        } else {
+            columns.row({group.name, std::to_string(group.partitions)});
+        }
+    }
+    if (!json) { columns.append_to(out); }
+    return out;
 }
 
-Result<std::vector<GroupOffset>> reset_offsets(Log& log, const GroupArguments& arguments, const From& to) {
+std::unexpected<Error> nothing_committed(const std::string& group) {
+    return fail(Code::not_found, "group", fmt::format("'{}' has committed nothing", group));
+}
+
+// --- of a log in a directory -------------------------------------------------------------------------------------------
+
+Result<std::vector<GroupOffset>> offsets_of(const Log& log, const std::string& group) {
+    TRY(auto offsets, log.fetch_offsets(group));
+    if (offsets.empty()) { return nothing_committed(group); }
+    std::ranges::sort(offsets, {}, [](const GroupOffset& one) { return std::tie(one.topic, one.partition); });
+    return offsets;
+}
+
+std::vector<Place> places_of(const Log& log, const std::vector<GroupOffset>& offsets) {
+    std::vector<Place> places;
+    for (const GroupOffset& offset : offsets) {
+        Place& place = places.emplace_back(offset, std::nullopt);
+        const auto topic = log.topic(offset.topic);
+        if (!topic) { continue; }
+        if (const auto info = topic->partition(offset.partition)) { place.high_watermark = info->high_watermark; }
+    }
+    return places;
+}
+
+Result<std::vector<ListedGroup>> list(Log& log, const GroupArguments& /*arguments*/) {
+    std::vector<ListedGroup> groups;
+    for (const std::string& group : log.groups()) {
+        TRY(const auto offsets, log.fetch_offsets(group));
+        groups.push_back({group, offsets.size()});
+    }
+    return groups;
+}
+
+Result<std::vector<Place>> describe(Log& log, const GroupArguments& arguments) {
+    TRY(const auto offsets, offsets_of(log, arguments.group));
+    return places_of(log, offsets);
+}
+
+Result<std::vector<Place>> reset(Log& log, const GroupArguments& arguments, const From& to) {
     TRY(const Topic topic, log.topic(arguments.topic));
     TRY(const auto partitions, partitions_of(topic.name(), topic.partitions(), arguments.partition));
     std::vector<GroupOffset> offsets;
@@ -102,24 +125,110 @@ Result<std::vector<GroupOffset>> reset_offsets(Log& log, const GroupArguments& a
         offsets.push_back({.topic = arguments.topic, .partition = partition, .offset = offset});
     }
     TRY_VOID(log.commit_offsets(arguments.group, offsets));
-    return offsets;
+    return places_of(log, offsets);
 }
 
-Exit reset(Log& log, const GroupArguments& arguments) {
-    auto to = parse_from(arguments.to);
+Result<void> remove(Log& log, const GroupArguments& arguments) {
+    TRY_VOID(offsets_of(log, arguments.group));
+    return log.delete_offsets(arguments.group);
+}
+
+// --- of brokers --------------------------------------------------------------------------------------------------------
+
+Result<std::vector<Place>> places_of(Admin& admin, const std::vector<GroupOffset>& offsets) {
+    std::vector<TopicPartition> partitions;
+    for (const GroupOffset& offset : offsets) { partitions.push_back({offset.topic, offset.partition}); }
+    const auto ends = admin.offsets_at(partitions, From::end(), broker_patience);
+    std::vector<Place> places;
+    for (size_t i = 0; i < offsets.size(); ++i) {
+        Place& place = places.emplace_back(offsets[i], std::nullopt);
+        if (ends[i]) {
+            place.high_watermark = *ends[i];
+        } else if (ends[i].error().code != Code::not_found) {
+            return std::unexpected(ends[i].error());
+        }
+    }
+    return places;
+}
+
+Result<std::vector<ListedGroup>> list(Client& client, const GroupArguments& /*arguments*/) {
+    Admin admin = client.admin();
+    TRY(const auto groups, admin.groups(broker_patience));
+    std::vector<std::string> names;
+    for (const RemoteGroup& group : groups) { names.push_back(group.name); }
+    const auto offsets = admin.offsets_of(names, broker_patience);
+    std::vector<ListedGroup> out;
+    for (size_t i = 0; i < names.size(); ++i) {
+        if (!offsets[i]) { return std::unexpected(offsets[i].error()); }
+        out.push_back({names[i], offsets[i]->size()});
+    }
+    return out;
+}
+
+Result<std::vector<Place>> describe(Client& client, const GroupArguments& arguments) {
+    Admin admin = client.admin();
+    TRY(const auto offsets, admin.offsets(arguments.group, broker_patience));
+    if (offsets.empty()) { return nothing_committed(arguments.group); }
+    return places_of(admin, offsets);
+}
+
+Result<std::vector<Place>> reset(Client& client, const GroupArguments& arguments, const From& to) {
+    Admin admin = client.admin();
+    TRY(const RemoteTopic topic, admin.topic(arguments.topic, broker_patience));
+    const auto count = static_cast<int32_t>(topic.partitions.size());
+    TRY(const auto partitions, partitions_of(topic.name, count, arguments.partition));
+    std::vector<TopicPartition> places;
+    for (const int32_t partition : partitions) { places.push_back({topic.name, partition}); }
+    const auto found = admin.offsets_at(places, to, broker_patience);
+    std::vector<GroupOffset> offsets;
+    for (size_t i = 0; i < places.size(); ++i) {
+        if (!found[i]) { return std::unexpected(found[i].error()); }
+        offsets.push_back({.topic = places[i].topic, .partition = places[i].partition, .offset = *found[i]});
+    }
+    TRY_VOID(admin.alter_offsets(arguments.group, offsets, broker_patience));
+    return places_of(admin, offsets);
+}
+
+Result<void> remove(Client& client, const GroupArguments& arguments) {
+    return client.admin().delete_group(arguments.group, broker_patience);
+}
+
+// --- commands ----------------------------------------------------------------------------------------------------------
+
+template <class Where>
+Exit run_list(Where& where, const GroupArguments& arguments) {
+    auto groups = list(where, arguments);
+    return groups ? print(show_groups(std::move(*groups), arguments.json)) : complain(groups.error());
+}
+
+Exit show(const Result<std::vector<Place>>& places, const GroupArguments& arguments) {
+    if (!places) { return complain(places.error()); }
+    return print(show_places(arguments.group, *places, arguments.json));
+}
+
+template <class Where>
+Exit run_describe(Where& where, const GroupArguments& arguments) {
+    return show(describe(where, arguments), arguments);
+}
+
+template <class Where>
+Exit run_reset(Where& where, const GroupArguments& arguments) {
+    const auto to = parse_from(arguments.to);
     if (!to) { return complain(to.error()); }
-    auto offsets = reset_offsets(log, arguments, *to);
-    if (!offsets) { return complain(offsets.error()); }
-    std::string out;
-    show(log, arguments.group, *offsets, arguments.json, out);
-    return print(out);
+    return show(reset(where, arguments, *to), arguments);
 }
 
-Exit remove(Log& log, const GroupArguments& arguments) {
-    if (auto offsets = offsets_of(log, arguments.group); !offsets) { return complain(offsets.error()); }
-    auto deleted = log.delete_offsets(arguments.group);
-    return deleted ? Exit::done : complain(deleted.error());
+template <class Where>
+Exit run_remove(Where& where, const GroupArguments& arguments) {
+    auto removed = remove(where, arguments);
+    return removed ? Exit::done : complain(removed.error());
 }
+
+// What a command does with a log in a directory, and with one behind brokers.
+struct Work {
+    Exit (*local)(Log&, const GroupArguments&);
+    Exit (*remote)(Client&, const GroupArguments&);
+};
 
 }  // namespace
 
@@ -128,28 +237,31 @@ void add_group_commands(CLI::App& app, Invocation& invocation) {
     CLI::App& group = add_command(app, "group", "What consumer groups have read",
                                   {"flowstone group list", "flowstone group describe billing"});
     group.require_subcommand(1);
-    using Work = Exit (*)(Log&, const GroupArguments&);
     const auto leaf = [&](Access access, Work work, const char* name, const char* summary,
                           const std::vector<std::string>& examples) -> CLI::App& {
         CLI::App& command = add_command(group, name, summary, examples);
         command.callback([&invocation, arguments, access, work] {
             invocation.run = [&invocation, arguments, access, work] {
-                return with_log(invocation, access, [&](Log& log) { return work(log, *arguments); });
+                return with_endpoint(
+                    invocation, access, [&](Log& log) { return work.local(log, *arguments); },
+                    [&](Client& client) { return work.remote(client, *arguments); });
             };
         });
         return command;
     };
 
-    CLI::App& list_command = leaf(Access::read, list, "list", "One line per group", {"flowstone group list --json"});
+    CLI::App& list_command = leaf(Access::read, {run_list<Log>, run_list<Client>}, "list", "One line per group",
+                                  {"flowstone group list --json"});
     CLI::App& describe_command =
-        leaf(Access::read, describe, "describe", "What a group has committed, and how far behind it is",
-             {"flowstone group describe billing"});
+        leaf(Access::read, {run_describe<Log>, run_describe<Client>}, "describe",
+             "What a group has committed, and how far behind it is", {"flowstone group describe billing"});
     CLI::App& reset_command =
-        leaf(Access::write, reset, "reset", "Commit another place, from which the group goes on",
+        leaf(Access::write, {run_reset<Log>, run_reset<Client>}, "reset",
+             "Commit another place, from which the group goes on",
              {"flowstone group reset billing --topic payments --to beginning",
               "flowstone group reset billing --topic payments --to 2014-04-01T00:00:00Z --partition 3"});
-    CLI::App& delete_command =
-        leaf(Access::write, remove, "delete", "Forget a group", {"flowstone group delete billing"});
+    CLI::App& delete_command = leaf(Access::write, {run_remove<Log>, run_remove<Client>}, "delete", "Forget a group",
+                                    {"flowstone group delete billing"});
     for (CLI::App* command : {&describe_command, &reset_command, &delete_command}) {
         command->add_option("GROUP", arguments->group)->required();
     }

@@ -3,13 +3,14 @@
 #include <memory>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
+#include <flowstone/admin.h>
 
 #include "storage/limits.h"
+#include "storage/try.h"
 #include "tools/flowstone/command_line.h"
-#include "tools/flowstone/output.h"
 #include "tools/flowstone/session.h"
 #include "tools/flowstone/standard_streams.h"
+#include "tools/flowstone/topic_output.h"
 
 namespace flowstone::tool {
 namespace {
@@ -25,15 +26,6 @@ struct TopicArguments {
     bool json = false;
 };
 
-const char* name_of(Durability durability) {
-    switch (durability) {
-        case Durability::durable: return "durable";
-        case Durability::written: return "written";
-        case Durability::memory: return "memory";
-    }
-    return "unknown";
-}
-
 Exit create(Log& log, const TopicArguments& arguments) {
     auto configs = parse_pairs(arguments.set);
     if (!configs) { return complain(configs.error()); }
@@ -48,7 +40,7 @@ Exit create_remotely(Client& client, const TopicArguments& arguments) {
     auto configs = parse_pairs(arguments.set);
     if (!configs) { return complain(configs.error()); }
     if (!arguments.durability.empty()) { configs->emplace_back("flowstone.durability", arguments.durability); }
-    auto created = client.create_topic(
+    auto created = client.admin().create_topic(
         arguments.name,
         {.partitions = arguments.partitions, .configs = std::move(*configs), .exists_ok = arguments.exists_ok},
         broker_patience);
@@ -71,156 +63,138 @@ Exit alter(Log& log, const TopicArguments& arguments) {
     return Exit::done;
 }
 
+Exit alter_remotely(Client& client, const TopicArguments& arguments) {
+    Admin admin = client.admin();
+    auto set = parse_pairs(arguments.set);
+    if (!set) { return complain(set.error()); }
+    if (!set->empty() || !arguments.unset.empty()) {
+        const auto owner = ConfigOwner::topic(arguments.name);
+        if (auto altered = admin.alter_configs(owner, *set, arguments.unset, broker_patience); !altered) {
+            return complain(altered.error());
+        }
+    }
+    if (arguments.partitions > 0) {
+        if (auto added = admin.add_partitions(arguments.name, arguments.partitions, broker_patience); !added) {
+            return complain(added.error());
+        }
+    }
+    return Exit::done;
+}
+
 Exit remove(Log& log, const TopicArguments& arguments) {
     auto deleted = log.delete_topic(arguments.name);
     return deleted ? Exit::done : complain(deleted.error());
 }
 
 Exit remove_remotely(Client& client, const TopicArguments& arguments) {
-    auto deleted = client.delete_topic(arguments.name, broker_patience);
+    auto deleted = client.admin().delete_topic(arguments.name, broker_patience);
     return deleted ? Exit::done : complain(deleted.error());
 }
 
-std::string configs_text(const TopicInfo& info) {
-    std::string text;
-    for (const auto& [name, value] : info.configs) {
-        if (!text.empty()) { text += ' '; }
-        text += fmt::format("{}={}", name, value);
+// --- showing -----------------------------------------------------------------------------------------------------------
+
+Result<std::vector<ShownPartition>> all_partitions(const Topic& topic) {
+    std::vector<ShownPartition> partitions;
+    for (int32_t number = 0; number < topic.partitions(); ++number) {
+        TRY(const PartitionInfo at, topic.partition(number));
+        partitions.push_back({.log_start = at.log_start,
+                              .high_watermark = at.high_watermark,
+                              .epoch = at.epoch,
+                              .log_end = at.log_end,
+                              .bytes = at.bytes,
+                              .segments = at.segments});
     }
-    return text;
+    return partitions;
 }
 
-std::string configs_json(const TopicInfo& info) {
-    std::string json = "{";
-    for (const auto& [name, value] : info.configs) {
-        if (json.size() > 1) { json += ','; }
-        append_json_bytes(json, name);
-        json += ':';
-        append_json_bytes(json, value);
+// Those that the command names, or all.
+Result<std::vector<ShownTopic>> find_topics(const Log& log, const TopicArguments& arguments, bool details) {
+    std::vector<TopicInfo> infos;
+    if (arguments.name.empty()) {
+        infos = log.topics();
+        std::erase_if(infos, [&](const TopicInfo& info) { return info.internal && !arguments.internal; });
+    } else {
+        TRY(TopicInfo info, log.describe(arguments.name));
+        infos.push_back(std::move(info));
     }
-    return json + '}';
+    std::vector<ShownTopic> topics;
+    for (const TopicInfo& info : infos) {
+        topics.push_back(shown(info));
+        if (!details) { continue; }
+        TRY(const Topic topic, log.topic(info.name));
+        TRY(topics.back().partitions, all_partitions(topic));
+    }
+    return topics;
 }
 
-void add_members(JsonLine& line, const TopicInfo& info) {
-    line.text("topic", info.name)
-        .text("topic_id", info.id.to_string())
-        .number("partition_count", int64_t{info.partitions})
-        .text("durability", name_of(info.durability))
-        .flag("internal", info.internal)
-        .raw("configs", configs_json(info));
-}
-
-Exit list(Log& log, const TopicArguments& arguments) {
-    std::string out;
-    Columns columns({{"topic"}, {"partitions", true}, {"durability"}, {"configs"}});
-    for (const TopicInfo& info : log.topics()) {
-        if (info.internal && !arguments.internal) { continue; }
-        if (arguments.json) {
-            JsonLine line(out);
-            add_members(line, info);
-        } else {
-            columns.row({info.name, std::to_string(info.partitions), name_of(info.durability), configs_text(info)});
+// What is told of each, put to the partitions of the topics in turn.
+Result<void> add_partitions(Admin& admin, const std::vector<RemoteTopic>& remote, std::vector<ShownTopic>& topics) {
+    std::vector<TopicPartition> places;
+    for (const RemoteTopic& topic : remote) {
+        for (size_t number = 0; number < topic.partitions.size(); ++number) {
+            places.push_back({topic.name, static_cast<int32_t>(number)});
         }
     }
-    if (!arguments.json) { columns.append_to(out); }
-    return print(out);
-}
-
-Exit list_remotely(Client& client, const TopicArguments& arguments) {
-    auto topics = client.topics(broker_patience);
-    if (!topics) { return complain(topics.error()); }
-    std::string out;
-    Columns columns({{"topic"}, {"partitions", true}});
-    for (const RemoteTopic& topic : *topics) {
-        if (topic.internal && !arguments.internal) { continue; }
-        if (arguments.json) {
-            JsonLine(out)
-                .text("topic", topic.name)
-                .text("topic_id", topic.id.to_string())
-                .number("partition_count", int64_t{topic.partitions})
-                .flag("internal", topic.internal);
-        } else {
-            columns.row({topic.name, std::to_string(topic.partitions)});
+    const auto ends = admin.ends(places, broker_patience);
+    const auto bytes = admin.bytes(places, broker_patience);
+    size_t place = 0;
+    for (size_t i = 0; i < topics.size(); ++i) {
+        for (const RemotePartition& told : remote[i].partitions) {
+            if (!ends[place]) { return std::unexpected(ends[place].error()); }
+            if (!bytes[place]) { return std::unexpected(bytes[place].error()); }
+            topics[i].partitions.push_back({.log_start = ends[place]->log_start,
+                                            .high_watermark = ends[place]->high_watermark,
+                                            .epoch = told.epoch,
+                                            .bytes = *bytes[place],
+                                            .replicas = {{told.leader, told.replicas, told.in_sync}}});
+            ++place;
         }
     }
-    if (!arguments.json) { columns.append_to(out); }
-    return print(out);
-}
-
-std::string partition_json(int32_t partition, const PartitionInfo& info) {
-    std::string json;
-    JsonLine(json)
-        .number("partition", int64_t{partition})
-        .number("log_start_offset", info.log_start.value)
-        .number("high_watermark", info.high_watermark.value)
-        .number("log_end_offset", info.log_end.value)
-        .number("leader_epoch", info.epoch.value)
-        .number("bytes", info.bytes)
-        .number("segment_count", uint64_t{info.segments});
-    json.pop_back();  // it stands within a line
-    return json;
-}
-
-Result<void> describe_one(Log& log, const TopicInfo& info, bool json, std::string& out) {
-    auto topic = log.topic(info.name);
-    if (!topic) { return std::unexpected(topic.error()); }
-    Columns columns({{"partition", true},
-                     {"start", true},
-                     {"high watermark", true},
-                     {"end", true},
-                     {"epoch", true},
-                     {"segments", true},
-                     {"bytes", true}});
-    std::string list = "[";
-    for (int32_t partition = 0; partition < topic->partitions(); ++partition) {
-        auto at = topic->partition(partition);
-        if (!at) { return std::unexpected(at.error()); }
-        if (json) {
-            if (list.size() > 1) { list += ','; }
-            list += partition_json(partition, *at);
-        } else {
-            columns.row({std::to_string(partition), std::to_string(at->log_start.value),
-                         std::to_string(at->high_watermark.value), std::to_string(at->log_end.value),
-                         std::to_string(at->epoch.value), std::to_string(at->segments), std::to_string(at->bytes)});
-        }
-    }
-    if (json) {
-        JsonLine line(out);
-        add_members(line, info);
-        line.raw("partitions", list + ']');
-        return {};
-    }
-    if (!out.empty()) { out += '\n'; }
-    out += fmt::format("topic       {}\nid          {}\npartitions  {}\ndurability  {}\nconfigs     {}\n\n", info.name,
-                       info.id.to_string(), info.partitions, name_of(info.durability), configs_text(info));
-    columns.append_to(out);
     return {};
 }
 
-Exit describe(Log& log, const TopicArguments& arguments) {
-    std::vector<TopicInfo> topics;
+Result<std::vector<ShownTopic>> find_topics(Client& client, const TopicArguments& arguments, bool details) {
+    Admin admin = client.admin();
+    std::vector<RemoteTopic> remote;
     if (arguments.name.empty()) {
-        for (TopicInfo& info : log.topics()) {
-            if (!info.internal || arguments.internal) { topics.push_back(std::move(info)); }
-        }
+        TRY(remote, admin.topics(broker_patience));
+        std::erase_if(remote, [&](const RemoteTopic& topic) { return topic.internal && !arguments.internal; });
     } else {
-        auto info = log.describe(arguments.name);
-        if (!info) { return complain(info.error()); }
-        topics.push_back(std::move(*info));
+        TRY(RemoteTopic one, admin.topic(arguments.name, broker_patience));
+        remote.push_back(std::move(one));
     }
-    std::string out;
-    for (const TopicInfo& info : topics) {
-        if (auto described = describe_one(log, info, arguments.json, out); !described) {
-            return complain(described.error());
+    std::vector<ConfigOwner> owners;
+    for (const RemoteTopic& topic : remote) { owners.push_back(ConfigOwner::topic(topic.name)); }
+    const auto configs = admin.configs_of(owners, broker_patience);
+    std::vector<ShownTopic> topics;
+    for (size_t i = 0; i < remote.size(); ++i) {
+        if (!configs[i]) { return std::unexpected(configs[i].error()); }
+        auto& topic = topics.emplace_back();
+        topic.name = remote[i].name;
+        topic.id = remote[i].id;
+        topic.partition_count = static_cast<int32_t>(remote[i].partitions.size());
+        topic.internal = remote[i].internal;
+        for (const RemoteConfig& config : *configs[i]) {
+            if (config.name == "flowstone.durability") { topic.durability = config.value; }
+            if (config.source != RemoteConfig::Source::topic) { continue; }
+            topic.configs.emplace_back(config.name, config.value.value_or(""));
         }
     }
-    return print(out);
+    if (details) { TRY_VOID(add_partitions(admin, remote, topics)); }
+    return topics;
 }
 
-// What a command does with a log in a directory, and with one behind brokers; null: nothing yet.
+template <bool details, class Where>
+Exit show(Where& where, const TopicArguments& arguments) {
+    auto topics = find_topics(where, arguments, details);
+    if (!topics) { return complain(topics.error()); }
+    return print(show_topics(std::move(*topics), details, arguments.json));
+}
+
+// What a command does with a log in a directory, and with one behind brokers.
 struct Work {
     Exit (*local)(Log&, const TopicArguments&);
-    Exit (*remote)(Client&, const TopicArguments&) = nullptr;
+    Exit (*remote)(Client&, const TopicArguments&);
 };
 
 // A command that does `work` with what it was given.
@@ -230,10 +204,9 @@ CLI::App& leaf(CLI::App& topic, Invocation& invocation, const std::shared_ptr<To
     CLI::App& command = add_command(topic, name, summary, examples);
     command.callback([&invocation, arguments, access, work] {
         invocation.run = [&invocation, arguments, access, work] {
-            const auto local = [&](Log& log) { return work.local(log, *arguments); };
-            if (work.remote == nullptr) { return with_log(invocation, access, local); }
-            return with_endpoint(invocation, access, local,
-                                 [&](Client& client) { return work.remote(client, *arguments); });
+            return with_endpoint(
+                invocation, access, [&](Log& log) { return work.local(log, *arguments); },
+                [&](Client& client) { return work.remote(client, *arguments); });
         };
     });
     return command;
@@ -269,10 +242,11 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
         ->type_name("NAME=VALUE");
     create_command.add_flag("--exists-ok", arguments->exists_ok, "Leave a topic of that name as it is");
 
-    CLI::App& list_command =
-        leaf_of(Access::read, {list, list_remotely}, "list", "One line per topic", {"flowstone topic list --json"});
+    CLI::App& list_command = leaf_of(Access::read, {show<false, Log>, show<false, Client>}, "list",
+                                     "One line per topic", {"flowstone topic list --json"});
     CLI::App& describe_command =
-        leaf_of(Access::read, {describe}, "describe", "Settings, and offsets and bytes per partition",
+        leaf_of(Access::read, {show<true, Log>, show<true, Client>}, "describe",
+                "Settings, and offsets and bytes per partition",
                 {"flowstone topic describe payments", "flowstone topic describe --json | jq .partitions"});
     describe_command.add_option("NAME", arguments->name, "All topics unless given");
     for (CLI::App* command : {&list_command, &describe_command}) {
@@ -280,9 +254,10 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
         command->add_flag("--json", arguments->json, "One JSON object a line");
     }
 
-    CLI::App& alter_command = leaf_of(Access::write, {alter}, "alter", "Change settings, or add partitions",
-                                      {"flowstone topic alter payments --set retention.ms=604800000 --unset segment.ms",
-                                       "flowstone topic alter payments --partitions 16"});
+    CLI::App& alter_command =
+        leaf_of(Access::write, {alter, alter_remotely}, "alter", "Change settings, or add partitions",
+                {"flowstone topic alter payments --set retention.ms=604800000 --unset segment.ms",
+                 "flowstone topic alter payments --partitions 16"});
     alter_command.add_option("NAME", arguments->name)->required();
     alter_command.add_option("--set", arguments->set, "A setting under Kafka's name, may be repeated")
         ->allow_extra_args(false)

@@ -1,5 +1,6 @@
 // Produces three events and consumes them: in this process (dir:PATH), through another one on this machine (shm:PATH), or
 // over the network (HOST:PORT). Only the argument differs.
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 
 #include <array>
@@ -15,7 +16,9 @@ static int complain(const flowstone::Error& error) {
 int main(int argc, char** argv) {
     auto client = flowstone::Client::open(argc > 1 ? argv[1] : "dir:data");
     if (!client) { return complain(client.error()); }
-    if (auto made = client->create_topic("payments", {.exists_ok = true}); !made) { return complain(made.error()); }
+    if (auto made = client->admin().create_topic("payments", {.exists_ok = true}); !made) {
+        return complain(made.error());
+    }
 
     auto producer = client->producer();
     if (!producer) { return complain(producer.error()); }
