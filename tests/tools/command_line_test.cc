@@ -79,10 +79,10 @@ TEST(CommandLine, HelpSaysWhatACommandTakesAndShowsExamples) {
 
 TEST(CommandLine, EveryCommandHasHelpWithExamples) {
     for (const char* line :
-         {"",        "topic",   "topic create", "topic list",  "topic describe", "topic alter", "topic delete",
-          "produce", "consume", "group",        "group list",  "group describe", "group reset", "group delete",
-          "repair",  "adopt",   "perf",         "perf append", "perf read",      "completion",  "manual",
-          "copy"}) {
+         {"",        "topic",        "topic create", "topic list",    "topic describe", "topic alter", "topic delete",
+          "produce", "consume",      "group",        "group list",    "group describe", "group reset", "group delete",
+          "repair",  "adopt",        "perf",         "perf append",   "perf read",      "completion",  "manual",
+          "copy",    "perf produce", "perf consume", "perf roundtrip"}) {
         const CommandLine help = parse(std::string(line) + " --help");
         EXPECT_EQ(help.exit, Exit::done) << line;
         EXPECT_FALSE(help.run) << line;
@@ -122,6 +122,11 @@ TEST(CommandLine, TakesWhatTheHelpShows) {
           "repair --accept-loss --json",
           "perf append --records 10 --size 0 --batch 5 --partitions 3 --threads 2 --durability memory --rate 7 --json",
           "perf read --topic payments --records 10 --threads 2 -q",
+          "perf produce --records 10 --size 5 --batch-bytes 1000 --linger 0 --compression zstd --acks 1 --rate 7 "
+          "--json",
+          "perf produce --no-idempotence --partitions 3 --threads 2 --durability memory",
+          "perf consume --topic payments --records 10 --threads 2 -q",
+          "perf roundtrip --records 10 --size 5 --rate 7 --acks 0 --compression none",
           "-L dir:x -v topic list"}) {
         const CommandLine right = parse(line);
         EXPECT_TRUE(right.run) << line << ": " << right.text;
@@ -161,6 +166,11 @@ TEST(CommandLine, RefusesWhatCanNeverBeRight) {
                              "consume payments --max 9223372036854775808",
                              "consume payments --partition 2147483648",
                              "perf read --rate 1",
+                             "perf produce --acks 2",
+                             "perf produce --compression rar",
+                             "perf produce --batch-bytes 1",
+                             "perf consume --rate 1",
+                             "perf roundtrip --threads 2",
                              "perf"}) {
         const CommandLine wrong = parse(line);
         EXPECT_EQ(wrong.exit, Exit::usage) << line;

@@ -191,6 +191,24 @@ TEST_F(RemoteTest, AGroupWithMembersIsNotResetNorDeleted) {
     EXPECT_THAT(out({"group", "list"}), HasSubstr("billing"));
 }
 
+TEST_F(RemoteTest, PerfMeasuresBrokers) {
+    const std::string produced =
+        out({"perf", "produce", "--records", "5000", "--size", "50", "--partitions", "2", "--threads", "2",
+             "--batch-bytes", "1000", "--compression", "lz4", "--durability", "memory", "--json", "-q"});
+    EXPECT_THAT(
+        produced,
+        HasSubstr(R"({"workload":"produce","topic":"flowstone.perf","acks":"all","records":5000,"bytes":250000,)"));
+    EXPECT_THAT(produced, HasSubstr(R"("compression":"lz4","idempotent":true)"));
+    const std::string consumed = out({"perf", "consume", "--threads", "3", "--json", "-q"});
+    EXPECT_THAT(consumed, HasSubstr(R"("records":5000,"bytes":250000,"partition_count":2)"));
+    EXPECT_THAT(out({"topic", "describe", "flowstone.perf"}), HasSubstr("durability  memory"));
+    out({"perf", "produce", "--records", "10", "--partitions", "2", "--acks", "0", "-q"});
+    const std::string there =
+        out({"perf", "roundtrip", "--records", "200", "--rate", "5000", "--partitions", "2", "-q"});
+    EXPECT_THAT(there, HasSubstr("200 records (19.5 KiB, all)"));
+    EXPECT_EQ(run({"perf", "produce", "--records", "1", "-q"}).exit, 3);  // another topic than the one there
+}
+
 TEST_F(RemoteTest, WithoutABrokerTheToolSaysSo) {
     broker_.reset();
     const Answer answer = run({"topic", "list"});
