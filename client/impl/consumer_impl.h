@@ -12,7 +12,7 @@
 
 namespace flowstone {
 
-struct Consumer::Impl {
+struct [[gnu::visibility("hidden")]] Consumer::Impl {
     // `member`: null without a group.
     Impl(std::shared_ptr<ConsumerCore> its_core, std::shared_ptr<ConsumerMember> member, ClientLoop* its_loop,
          const ConsumerOptions& options, int64_t request_ms);

@@ -314,9 +314,9 @@ public:
         std::map<TopicPartition, std::vector<Record>> by_place;
         for (const StageWrite& write : writes) { by_place[write.place].push_back(write.record); }
         std::vector<AtomicPart> parts;
-        for (const auto& [place, records] : by_place) {
+        for (const auto& [place, sent] : by_place) {
             parts.push_back(
-                {.topic = value_of(world_.log_->topic(place.topic)), .partition = place.partition, .records = records});
+                {.topic = value_of(world_.log_->topic(place.topic)), .partition = place.partition, .records = sent});
         }
         TRY(const Pending pending, world_.log_->append_step("stage", moves, parts));
         if (world_.draw(4) > 0 || world_.calm_) { TRY_VOID(world_.log_->wait(pending)); }
