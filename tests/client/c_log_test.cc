@@ -387,9 +387,12 @@ TEST_F(CLogTest, RecordsThatAreAppendedTogetherToldWhereTheyAre) {
     EXPECT_EQ(text(flowstone_topic_name(topic_)), "payments");
     EXPECT_EQ(flowstone_topic_partitions(topic_), 3);
     const flowstone_header header{flowstone_text("h"), flowstone_text("w")};
+    const flowstone_header another{flowstone_text("h"), flowstone_text("x")};
     flowstone_record records[] = {record("a", "1"), record("b", "2"), record("c", "3")};
     records[1].headers = &header;
     records[1].header_count = 1;
+    records[2].headers = &another;
+    records[2].header_count = 1;
     flowstone_position at[4] = {{}, {}, {}, {-9, -9, 0}};
     ASSERT_EQ(flowstone_topic_append_many(topic_, records, 3, 2, at, &error_), FLOWSTONE_OK) << error_.message;
     for (int64_t i = 0; i < 3; ++i) {
@@ -407,6 +410,9 @@ TEST_F(CLogTest, RecordsThatAreAppendedTogetherToldWhereTheyAre) {
     EXPECT_EQ(flowstone_view_headers(&views[0], &found, 1), 0u);
     EXPECT_EQ(flowstone_view_headers(&views[1], &found, 1), 1u);
     EXPECT_EQ(text(found.value), "w");
+    EXPECT_EQ(flowstone_view_headers(&views[2], &found, 1), 1u);
+    EXPECT_EQ(text(found.value), "x");
+    EXPECT_GT(views[0].timestamp_ms, 1'000'000'000'000) << "absent: the time of the append";
 }
 
 TEST_F(CLogTest, AnAppendIsWaitedForLater) {
