@@ -10,8 +10,6 @@ namespace flowstone {
 namespace {
 
 using testing::Contains;
-using testing::ElementsAre;
-using testing::EndsWith;
 using testing::Not;
 using testing::StartsWith;
 
