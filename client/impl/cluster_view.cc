@@ -21,6 +21,7 @@ ClusterView::Wanted& ClusterView::add(std::string_view topic) {
     if (found == wanted_.end()) {
         found = wanted_.emplace(topic, Wanted()).first;
         suspect_ = true;
+        unasked_ = true;
         tries_ = 0;
     }
     return found->second;
@@ -82,6 +83,7 @@ void ClusterView::turn() {
 }
 
 int64_t ClusterView::next_try_ns() const {
+    if (unasked_ && !failure_) { return asked_ns_; }
     const int64_t wait_ms = options_.retry_ms << std::min<uint32_t>(tries_, 10);
     return asked_ns_ + std::min(wait_ms, options_.retry_ms_max) * ms_ns;
 }
@@ -95,6 +97,7 @@ int64_t ClusterView::next_deadline_ns() const {
 void ClusterView::ask() {
     asking_ = true;
     suspect_ = false;
+    unasked_ = false;
     asked_ns_ = clock_.monotonic_ns();
     kafka::MetadataRequest request;
     request.allow_auto_topic_creation = false;

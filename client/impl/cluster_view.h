@@ -87,7 +87,8 @@ private:
     std::optional<int32_t> controller_;
     bool asking_ = false;
     bool suspect_ = false;
-    uint32_t tries_ = 0;  // since all that is wanted was known
+    bool unasked_ = false;  // wanted is what no asking named: nothing that a pause would help
+    uint32_t tries_ = 0;    // since all that is wanted was known
     uint64_t answers_ = 0;
     int64_t asked_ns_ = INT64_MIN / 2;
     int64_t answered_ns_ = 0;

@@ -47,5 +47,30 @@ TEST_F(ClusterViewTest, ABrokerOnASocketMaySendUsToTheNetwork) {
     ASSERT_TRUE(flush(*producer));
 }
 
+// What to wait for is the answer, not the pause that is for asking the same again.
+TEST_F(ClusterViewTest, ATopicThatNobodyAskedForIsAskedForAtOnce) {
+    start_all();
+    make_topic("first");
+    make_topic("second");
+    ClusterView& cluster = engine_->cluster();
+    cluster.want("first");
+    ASSERT_TRUE(until([&] { return cluster.topic("first") != nullptr; }));
+    const int64_t before = clock_.wall_ms();
+    cluster.want("second");
+    ASSERT_TRUE(until([&] { return cluster.topic("second") != nullptr; }));
+    EXPECT_LT(clock_.wall_ms() - before, ClusterView::Options().retry_ms);
+}
+
+TEST_F(ClusterViewTest, ATopicThatIsNotThereIsAskedForWithPauses) {
+    start_all();
+    ClusterView& cluster = engine_->cluster();
+    cluster.want("absent");
+    ASSERT_TRUE(until([&] { return cluster.answers() == 1; }));
+    const int64_t before = clock_.wall_ms();
+    cluster.suspect();
+    ASSERT_TRUE(until([&] { return cluster.answers() == 2; }));
+    EXPECT_GE(clock_.wall_ms() - before, ClusterView::Options().retry_ms);
+}
+
 }  // namespace
 }  // namespace flowstone
