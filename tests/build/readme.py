@@ -3,7 +3,8 @@
 Does what README.md tells a reader to do: compiles and runs its C++ block, runs its shell block line by line in an empty
 directory, starts its broker and, where there is kcat, produces and consumes with it; and holds each block to under ten
 lines. Each C++ block of docs/CLIENT.md that opens a client is a program, too, which is run against a broker of its own and
-must handle a record. Prints what went wrong; exit code 1 then.
+must handle a record. Every --flag that the pages name is one of our programs' or of ./dev. Prints what went wrong; exit
+code 1 then.
 """
 import contextlib
 import os
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+FLAG = r"(?<![\w-])--[a-z][\w-]*"
+FLAGS_OF_OTHERS = {"--cflags", "--libs", "--describe", "--gtest_filter"}  # pkg-config's, Kafka's, GoogleTest's
 LIBRARY = {"log": "flowstone", "client": "flowstone-client"}
 PROGRAM = """
 #include <cstdio>
@@ -93,6 +96,18 @@ def run_guide(compiler, page, env):
         print(f"{page.name}: block {number} of {len(blocks)} does what it says")
 
 
+def check_flags(source, env):
+    manual = run(["flowstone", "manual"], source, env).replace("\\-", "-")  # as roff has it
+    known = FLAGS_OF_OTHERS | set(re.findall(FLAG, manual + run(["flowstoned", "--help"], source, env) +
+                                             run(["./dev", "--help"], source)))
+    pages = [path for path in sorted(source.glob("docs/**/*.md")) if path.name != "PERFORMANCE.md"]  # the benchmarks'
+    for page in [source / "README.md", *pages]:
+        unknown = set(re.findall(FLAG, page.read_text())) - known
+        if unknown:
+            sys.exit(f"{page.name} names flags that no program has: {' '.join(sorted(unknown))}")
+    print("no page names a flag that is not there")
+
+
 def main(compiler, source, installed):
     text = (pathlib.Path(source) / "README.md").read_text()
     blocks = dict(re.findall(r"```(cpp|sh|console)\n(.*?)```", text, re.S))
@@ -108,6 +123,7 @@ def main(compiler, source, installed):
                 sys.exit(f"the shell block did not print {amount}:\n{printed}")
         run_broker(blocks["console"], folder, env)
     print("README.md does what it says")
+    check_flags(pathlib.Path(source), env)
     run_guide(compiler, pathlib.Path(source) / "docs" / "CLIENT.md", env)
 
 
