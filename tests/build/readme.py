@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 FLAG = r"(?<![\w-])--[a-z][\w-]*"
-FLAGS_OF_OTHERS = {"--cflags", "--libs", "--describe", "--gtest_filter"}  # pkg-config's, Kafka's, GoogleTest's
+FLAGS_OF_OTHERS = {"--cflags", "--libs", "--describe", "--gtest_filter", "--rounds"}  # e.g. pkg-config's, the benchmarks'
 LIBRARY = {"log": "flowstone", "client": "flowstone-client"}
 PROGRAM = """
 #include <cstdio>
