@@ -30,6 +30,8 @@ struct EpochStart {
     Offset start;
     friend bool operator==(const EpochStart&, const EpochStart&) = default;
 };
+// Those that began at or before an offset; the last of them is that of the batch which begins there.
+std::span<const EpochStart> epochs_until(std::span<const EpochStart> epochs, Offset offset);
 std::string format_leader_epochs(std::span<const EpochStart> epochs);
 // Both columns grow strictly in epoch and not backwards in offset. Errors: corrupt (with the line), unsupported.
 Result<std::vector<EpochStart>> parse_leader_epochs(std::string_view text);

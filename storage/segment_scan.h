@@ -49,6 +49,7 @@ public:
         Offset offset_end{INT64_MAX};  // nor end above: the next segment's base
         Epoch epoch{-1};               // nor have a lower epoch
         bool crc = true;               // compare checksums
+        bool epoch_order = true;       // false: whoever asks knows the epochs better
         uint64_t batch_bytes_max = batch_bytes_max_default;  // larger ones are bad_length
     };
     SegmentScanner(Disk& disk, File& file, const Options& options);

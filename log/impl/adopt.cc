@@ -46,6 +46,8 @@ private:
     Result<std::optional<PartitionCheckpoint>> walk(const TopicPartition& partition, const Uuid& topic);
     Result<void> walk_segment(const std::string& directory, Offset base, Offset end, bool last, bool metadata,
                               PartitionCheckpoint& out);
+    Result<void> check_epoch(std::span<const EpochStart> epochs, const ScannedBatch& scanned,
+                             const std::string& file) const;
     Result<void> refuse(const SegmentScanner& scanner, const std::string& path) const;
     Result<void> cut(const std::string& path, BytePos end, uint64_t bytes);
     void enter_unknown_topics();
@@ -232,6 +234,8 @@ Result<std::optional<PartitionCheckpoint>> Adoption::walk(const TopicPartition& 
     if (!all) { out.compacted_end = std::max(out.compacted_end, segments.back().base); }
     if (options_.write) { end_decided_transactions(directory); }
     out.log_start = std::min(out.log_start, out.boundary_offset);
+    // One that began behind the end is empty; its number stays taken.
+    for (EpochStart& epoch : out.epochs) { epoch.start = std::min(epoch.start, out.boundary_offset); }
     out.producers = producers_.encode_window();
     out.producers_end = out.boundary_offset;
     const SegmentEnd end{out.boundary_offset, BytePos{static_cast<int64_t>(out.synced_bytes)}};
@@ -252,6 +256,7 @@ Result<void> Adoption::walk_segment(const std::string& directory, Offset base, O
         TRY(const auto batch, scanner.next());
         if (!batch) { break; }
         const BatchView view = batch->batch;
+        TRY_VOID(check_epoch(out.epochs, *batch, name));
         // Kafka compacted it once, or still does: up to here missing offsets are no damage.
         if (view.base_offset() > expected) { out.compacted_end = std::max(out.compacted_end, view.next_offset()); }
         expected = view.next_offset();
@@ -312,6 +317,19 @@ void Adoption::end_decided_transactions(const std::string& directory) {
                         first.value,
                         commits ? "to be committed, and counts as committed" : "never ended, and counts as aborted"));
     }
+}
+
+// What the directory's leader epochs say of a batch. Kafka may have died before it noted the last of them.
+Result<void> Adoption::check_epoch(std::span<const EpochStart> epochs, const ScannedBatch& scanned,
+                                   const std::string& file) const {
+    const BatchView& batch = scanned.batch;
+    const auto begun = epochs_until(epochs, batch.base_offset());
+    if (begun.empty() || batch.epoch() == begun.back().epoch) { return {}; }
+    if (begun.size() == epochs.size() && batch.epoch() > begun.back().epoch) { return {}; }
+    return fail(
+        Code::corrupt, "log.open",
+        fmt::format("{} at byte {}, offset {}: a batch of leader epoch {}, where {} says {}", file, scanned.at.value,
+                    batch.base_offset().value, batch.epoch().value, leader_epoch_file_name, begun.back().epoch.value));
 }
 
 Result<void> Adoption::refuse(const SegmentScanner& scanner, const std::string& file) const {

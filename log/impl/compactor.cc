@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "log/impl/epoch_check.h"
 #include "storage/check.h"
 #include "storage/lock.h"
 #include "storage/mutants.h"
@@ -274,11 +275,15 @@ Result<void> Compactor::clean_segment(const ClosedSegment& segment, const KeyMap
                            {.end = BytePos{static_cast<int64_t>(segment.bytes)},
                             .offset = segment.base,
                             .offset_end = segment.end,
+                            .epoch_order = false,
                             .batch_bytes_max = scan_batch_bytes_limit});
+    EpochCheck epochs(partition_);
     for (;;) {
         TRY(const auto found, scanner.next());
         if (!found) { break; }
         if (store_.stopping_) { return fail(Code::closed, "log.compact", "the log is being closed"); }
+        // A new seal would vouch for it.
+        if (epochs.other_than(found->batch)) { return std::unexpected(damaged(segment, "a batch of another epoch")); }
         const auto fate = found->batch.transactional() ? TransactionFate::unknown : TransactionFate::committed;
         TRY(const CleanedBatch cleaned,
             clean_batch(found->batch, fate, is_producers_last(found->batch), map, rules, scratch_, rewritten_));

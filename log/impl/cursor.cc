@@ -165,7 +165,7 @@ Result<std::optional<BatchView>> Cursor::next() {
         switch (step) {
             case Step::batch: {
                 TRY(const BatchView parsed, BatchView::parse(batch));
-                TRY(const BatchView good, accept(parsed));
+                TRY(const BatchView good, accept(parsed, nullptr));
                 return std::optional(good);
             }
             case Step::end: return std::optional<BatchView>();
@@ -405,7 +405,7 @@ std::optional<Result<BatchView>> Cursor::buffered() {
     if (!batch->crc_matches()) { return bad("a batch does not match its checksum"); }
     pin_ = buffer_;
     wanted_ = 0;
-    return accept(*batch);
+    return accept(*batch, &epochs_);
 }
 
 // After a failed sync a file may lack what was in it; only the next opening, which has the journal, can tell.
@@ -431,11 +431,15 @@ bool Cursor::belongs_here(BatchView batch) const {
     return segment == closed.end() || batch.next_offset() <= segment->end;
 }
 
-// Place and order: what the checksum leaves open (JOURNAL 6.1).
-Result<BatchView> Cursor::accept(BatchView batch) {
+// Place, order and leader epoch: what the checksum leaves open. What is in memory was put there with its epoch.
+Result<BatchView> Cursor::accept(BatchView batch, EpochCheck* epochs) {
     if (batch.base_offset() < next_offset_ || batch.next_offset() <= batch.base_offset() || !belongs_here(batch)) {
         return damaged(place_.at, fmt::format("a batch of offsets [{}, {}) does not follow", batch.base_offset().value,
                                               batch.next_offset().value));
+    }
+    if (const auto epoch = epochs == nullptr ? std::nullopt : epochs->other_than(batch)) {
+        return damaged(place_.at, fmt::format("a batch of leader epoch {}, where epoch {} is on record",
+                                              batch.epoch().value, epoch->value));
     }
     place_before_ = place_;
     next_offset_before_ = next_offset_;

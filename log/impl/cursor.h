@@ -12,6 +12,7 @@
 #include <flowstone/log.h>
 #include <flowstone/result.h>
 
+#include "log/impl/epoch_check.h"
 #include "log/impl/partition.h"
 #include "log/impl/store.h"
 #include "storage/batch.h"
@@ -29,7 +30,7 @@ constexpr int64_t commits_go_on_ns = 20'000'000;  // since the last one
 class Cursor {
 public:
     // Stands at no place until a seek.
-    Cursor(Store& store, Partition& partition) : store_(store), partition_(partition) {}
+    Cursor(Store& store, Partition& partition) : store_(store), partition_(partition), epochs_(partition) {}
 
     // To the batch that holds `offset`; offset == high watermark stands at the end. Errors: out_of_range, corrupt, io.
     Result<void> seek(Offset offset);
@@ -40,7 +41,7 @@ public:
     };
     Result<TimePlace> seek_time(int64_t timestamp_ms);
 
-    // The next batch below the high watermark; empty at the end. Its place and checksum have been checked.
+    // The next batch below the high watermark; empty at the end. Its place, checksum and leader epoch have been checked.
     // Errors: corrupt, out_of_range (trimmed away), not_found (topic deleted), io, offline (a file may lack what it had).
     Result<std::optional<BatchView>> next();
     const BufferRef& pin() const { return pin_; }        // what keeps the batch that next() returned last
@@ -66,7 +67,7 @@ private:
     bool beside_commits() const;
     bool continue_ahead();
     std::optional<Result<BatchView>> buffered();
-    Result<BatchView> accept(BatchView batch);
+    Result<BatchView> accept(BatchView batch, EpochCheck* epochs);
     bool belongs_here(BatchView batch) const;
     Result<void> walk_to(Offset offset);
     Result<bool> index_position(Offset offset, Place& place);
@@ -77,6 +78,7 @@ private:
 
     Store& store_;
     Partition& partition_;
+    EpochCheck epochs_;
     Place place_;
     Offset next_offset_{0};
     Place place_before_;  // and what they were in front of the last batch

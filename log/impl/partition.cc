@@ -32,6 +32,10 @@ void Partition::start(Start start, std::unique_ptr<SegmentIndex> index) {
     boundaries_.assign(1, {start.boundary, start.boundary_offset});
     log_start_ = start.log_start;
     epochs_ = std::move(start.epochs);
+    epochs_proven_end_ = start.proven_end;
+    // What is there of the others their batches tell.
+    epoch_taken_ = epoch();
+    while (!epochs_.empty() && epochs_.back().start > start.proven_end) { epochs_.pop_back(); }
 }
 
 Error Partition::lost_error(const char* operation) const {
@@ -249,6 +253,20 @@ void Partition::put_as_is(BatchView from, BufferPool& pool) {
     note_epoch(*batch);
     if (batch->transactional()) { aborted_transactions.reset(); }  // what was known of them is not all any more
     appended(*batch);
+}
+
+Partition::EpochSpan Partition::epoch_at(Offset offset) const {
+    const auto begun = epochs_until(epochs_, offset);
+    const Offset end = begun.size() == epochs_.size() ? closed_.offset : epochs_[begun.size()].start;
+    if (begun.empty()) { return {.epoch = {}, .begin = Offset{0}, .end = end}; }
+    return {.epoch = begun.back().epoch, .begin = begun.back().start, .end = end};
+}
+
+bool Partition::epoch_can_be(BatchView batch) const {
+    const auto begun = epochs_until(epochs_, batch.base_offset());
+    if (begun.empty() || batch.epoch() == begun.back().epoch) { return true; }
+    const bool last = begun.size() == epochs_.size();
+    return last && batch.base_offset() >= epochs_proven_end_ && batch.epoch() > begun.back().epoch;
 }
 
 void Partition::note_epoch(BatchView batch) {

@@ -158,6 +158,14 @@ public:
     void put_as_is(BatchView batch, BufferPool& pool);
     void start_epoch(Epoch epoch);
     Epoch epoch() const { return epochs_.empty() ? Epoch{0} : epochs_.back().epoch; }
+    // The leader epoch of the batches that begin at an offset below closed(), and the offsets around it for which that
+    // holds as well. None: no epoch is on record there.
+    struct EpochSpan {
+        std::optional<Epoch> epoch;
+        Offset begin{0};
+        Offset end{0};
+    };
+    EpochSpan epoch_at(Offset offset) const;
 
     // --- marks ------------------------------------------------------------------------------------------------
     const Mark& closed() const { return closed_; }
@@ -170,6 +178,7 @@ public:
         log_start_ = std::min(log_start_, closed_.offset);
         // An epoch that began behind that is empty; its number stays taken.
         for (EpochStart& epoch : epochs_) { epoch.start = std::min(epoch.start, closed_.offset); }
+        if (epoch_taken_ > epoch()) { epochs_.push_back({epoch_taken_, closed_.offset}); }
     }
     void wake_readers();  // that wait for something visible
     Offset log_start() const { return log_start_; }
@@ -258,6 +267,7 @@ public:
         Offset boundary_offset{0};  // of that batch; replay finds what lies between
         Offset log_start{0};
         std::vector<EpochStart> epochs;
+        Offset proven_end{0};  // of those that begin behind it a crash may have left nothing
     };
     void start(Start start, std::unique_ptr<SegmentIndex> index);
     // Recovery: puts bytes that the journal holds behind what is there.
@@ -270,6 +280,10 @@ public:
     // Loading: the unfinished block before closed(), read from the file.
     void adopt_fragment(Bytes bytes, BufferPool& pool);
     void restored(Offset next_offset) { closed_.offset = next_offset; }
+    // Whether a batch can be what was appended at its offset: its checksum says nothing of its leader epoch. Behind what
+    // is proven, and what has been noted since, a later one may have begun.
+    bool epoch_can_be(BatchView batch) const;
+    void note_epoch(BatchView batch);
     // The next bytes belong at `at`: behind those that a direct write put into the file, or where a carry repeats some.
     void move_end_to(uint64_t at) { closed_.at = at; }
     void begin_segment();  // the active segment is full: the next begins at next_offset()
@@ -322,7 +336,6 @@ private:
     bool roll_due(size_t bytes, int64_t timestamp_ms) const;
     bool segment_full(uint64_t used, size_t bytes, int64_t first_timestamp_ms, int64_t timestamp_ms) const;
     MutableBytes copy_in(BatchView batch, BufferPool& pool);
-    void note_epoch(BatchView batch);
 
     Shard& shard_;
     Identity identity_;
@@ -334,6 +347,8 @@ private:
     Mark visible_;
     Offset log_start_{0};
     std::vector<EpochStart> epochs_;
+    Offset epochs_proven_end_{0};  // below it epochs_ was complete when this opening began
+    Epoch epoch_taken_{-1};        // the last number that was on record then
     ProducerState producers_;
 
     std::optional<BatchBuilder> builder_;

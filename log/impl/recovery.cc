@@ -341,6 +341,7 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
             const uint64_t from = partition->closed().at;
             if (from % store_.engine_.block_bytes != 0 && partition->chunk_of(from - 1) == nullptr) { return gap(); }
             partition->restore(entry.payload.subspan(from - begin), store_.pool_);
+            if (head.kind == EntryKind::batches) { note_epochs(*partition, entry.payload); }
             if (head.kind == EntryKind::carry) { gaps_.erase(partition); }
             if (head.kind == EntryKind::batches || partition->closed().offset < head.next_offset) {
                 partition->restored(head.next_offset);
@@ -355,6 +356,14 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
     }
     return fail(Code::unsupported, "log.open",
                 fmt::format("a journal entry of kind {} in {}", static_cast<int>(head.kind), store_.path()));
+}
+
+// Of batches that a sum of the journal proves.
+void Recovery::note_epochs(Partition& partition, Bytes batches) {
+    while (const auto batch = BatchView::parse(batches)) {
+        partition.note_epoch(*batch);
+        batches = batches.subspan(batch->size());
+    }
 }
 
 // False: a log that it says is empty is not.
@@ -396,7 +405,8 @@ Result<void> Recovery::replay_direct(Partition& partition, const Entry& entry, u
     if (end == partition.closed().at) { partition.restored(entry.head.next_offset); }
     if (end <= partition.closed().at) { return {}; }
     OpenSegment& segment = partition.active();
-    TRY_VOID(read_direct(partition, entry));
+    TRY(const auto bytes, read_direct(partition, entry));
+    note_epochs(partition, bytes);
     // Everything before its end is in the file: the write began with whatever of this segment no file had.
     const uint64_t from = std::max(partition.closed().at, direct_end);
     if (partition.closed().at < direct_end) {
@@ -613,14 +623,14 @@ Result<void> Recovery::note_batches(Partition& partition, const PartitionCheckpo
         } else {
             segment->index = std::make_unique<SegmentIndex>(partition.identity().directory, segment->base);
         }
-        // A batch's checksum does not cover its offset: what does not follow is not what was written there.
+        // A batch's checksum covers neither its offset nor its epoch: what does not follow is not what was written there.
         Offset reached = offset;
         TRY_VOID(each_batch(partition, *segment, at - segment->begin, end - segment->begin, [&](BatchView batch) {
             const bool gap = batch.base_offset() > reached && batch.base_offset() < partition.compacted_end;
             const bool known_gap = partition.lost && partition.lost->inside;
             if (batch.base_offset() != reached && !gap && !known_gap) { return false; }
             if (batch.base_offset() < reached || batch.next_offset() <= batch.base_offset()) { return false; }
-            if (batch.next_offset() > partition.closed().offset) { return false; }
+            if (batch.next_offset() > partition.closed().offset || !partition.epoch_can_be(batch)) { return false; }
             partition.restored_batch(batch, at, batch.base_offset() < said.producers_end);
             at += batch.size();
             reached = batch.next_offset();

@@ -56,6 +56,7 @@ private:
     Result<void> replay_entries(bool metadata);
     Result<Partition*> partition_of(const EntryHead& head);
     Result<void> replay_entry(const Entry& entry);
+    static void note_epochs(Partition& partition, Bytes batches);
     bool replay_skip(Partition& partition, const Entry& entry);
     Result<std::vector<std::byte>> read_direct(Partition& partition, const Entry& entry);
     Result<void> replay_direct(Partition& partition, const Entry& entry, uint64_t begin);

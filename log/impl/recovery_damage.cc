@@ -135,6 +135,7 @@ Result<void> Recovery::take_from_file(Partition& partition, Offset until) {
 SegmentScanner::Options Recovery::scan_options(const Partition& partition, const OpenSegment& segment) {
     return {.begin = BytePos{static_cast<int64_t>(partition.closed().at - segment.begin)},
             .offset = partition.closed().offset,
+            .epoch_order = false,
             .batch_bytes_max = static_cast<uint64_t>(partition.config().max_message_bytes) + (1u << 20)};
 }
 
@@ -148,6 +149,8 @@ Result<void> Recovery::take_batches(Partition& partition, SegmentScanner& scanne
         const BatchView& batch = found->batch;
         const bool gaps = accepted_.contains(&partition) || batch.base_offset() < partition.compacted_end;
         if (batch.base_offset() != partition.closed().offset && !gaps) { return {}; }
+        if (!partition.epoch_can_be(batch)) { return {}; }
+        partition.note_epoch(batch);
         if (batch.base_offset() > partition.closed().offset) {
             partition.compacted_end = std::max(partition.compacted_end, batch.base_offset() + 1);
         }

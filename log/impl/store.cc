@@ -392,8 +392,14 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
         partition->closed_segments_known = true;
     } else {
         const PartitionCheckpoint& checkpoint = *known;
-        start = {checkpoint.segment_base,    checkpoint.synced_bytes, checkpoint.boundary,
-                 checkpoint.boundary_offset, checkpoint.log_start,    checkpoint.epochs};
+        start = {.segment_base = checkpoint.segment_base,
+                 .bytes = checkpoint.synced_bytes,
+                 .boundary = checkpoint.boundary,
+                 .boundary_offset = checkpoint.boundary_offset,
+                 .log_start = checkpoint.log_start,
+                 .epochs = checkpoint.epochs,
+                 .proven_end = topic.config->durability == Durability::durable ? checkpoint.producers_end
+                                                                               : checkpoint.boundary_offset};
         index = std::make_unique<SegmentIndex>(directory, checkpoint.segment_base, checkpoint.index);
         partition->compacted_end = checkpoint.compacted_end;
         partition->lost = checkpoint.lost;

@@ -1,5 +1,6 @@
 #include "storage/meta_files.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -204,6 +205,11 @@ auto read_parsed(Disk& disk, const std::string& directory, const char* file_name
 }
 
 }  // namespace
+
+std::span<const EpochStart> epochs_until(std::span<const EpochStart> epochs, Offset offset) {
+    const auto after = std::ranges::upper_bound(epochs, offset, {}, &EpochStart::start);
+    return epochs.first(static_cast<size_t>(after - epochs.begin()));
+}
 
 std::string format_leader_epochs(std::span<const EpochStart> epochs) {
     std::string text = fmt::format("0\n{}\n", epochs.size());

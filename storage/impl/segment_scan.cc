@@ -133,7 +133,8 @@ Result<SegmentScanner::Examined> SegmentScanner::examine(BytePos at, bool crc) {
     if (base < next_offset_ || base.value > base_offset_max) { return Examined{ScanFault::offset_order, *size}; }
     if (!batch->check_header()) { return Examined{ScanFault::bad_header, *size}; }
     if (batch->next_offset() > options_.offset_end) { return Examined{ScanFault::offset_order, *size}; }
-    if (batch->epoch().value >= 0 && batch->epoch() < epoch_) { return Examined{ScanFault::epoch_order, *size}; }
+    const bool back = batch->epoch().value >= 0 && batch->epoch() < epoch_;
+    if (options_.epoch_order && back) { return Examined{ScanFault::epoch_order, *size}; }
     return Examined{ScanFault::none, *size};
 }
 

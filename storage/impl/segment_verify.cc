@@ -262,10 +262,9 @@ void Verifier::check_batch(const std::string& path, const ScannedBatch& scanned)
 
 void Verifier::check_epoch(const std::string& path, const ScannedBatch& scanned) {
     const BatchView& batch = scanned.batch;
-    if (batch.epoch().value < 0) { return; }
-    auto after = std::ranges::upper_bound(epochs_, batch.base_offset(), {}, &EpochStart::start);
-    if (after == epochs_.begin()) { return; }  // below the log's start: the checkpoint no longer speaks of it
-    const EpochStart& expected = *std::prev(after);
+    const auto begun = epochs_until(epochs_, batch.base_offset());
+    if (begun.empty()) { return; }  // below the log's start: the checkpoint no longer speaks of it
+    const EpochStart& expected = begun.back();
     if (expected.epoch == batch.epoch()) { return; }
     // An epoch that began past the checkpoint is known by its batches alone.
     const bool past = options_.synced && !options_.closed && batch.base_offset() >= options_.synced->offset;

@@ -112,6 +112,27 @@ protected:
 
 constexpr char few_log[] = "data/few-0/00000000000000000000.log";
 
+// A checksum does not cover it: what is on record of epochs tells.
+TEST_F(AdoptTest, ABatchOfAnotherLeaderEpochThanIsOnRecordIsNamed) {
+    write_as_kafka();
+    ASSERT_TRUE(disk_.remove("data/many-0/leader-epoch-checkpoint"));
+    write("data/many-0/leader-epoch-checkpoint", as_bytes("0\n2\n1 0\n9 150\n"));
+    std::byte raised[] = {std::byte{0}, std::byte{0}, std::byte{0}, std::byte{5}};
+    write("data/many-0/00000000000000000000.log", raised, 12);
+    {
+        Log log = open({.read_only = true});
+        const auto reader = value_of(log.topic("many")).read();
+        ASSERT_FALSE(reader);
+        EXPECT_EQ(reader.error().code, Code::corrupt);
+        EXPECT_THAT(reader.error().message(),
+                    testing::HasSubstr("many-0/00000000000000000000.log at byte 0, offset 0"));
+    }
+    const auto adopted = try_open({.adopt = true});
+    ASSERT_FALSE(adopted);
+    EXPECT_EQ(adopted.error().code, Code::corrupt);
+    EXPECT_THAT(adopted.error().message(), testing::HasSubstr("many-0/00000000000000000000.log at byte 0, offset 0"));
+}
+
 TEST_F(AdoptTest, WhatKafkaWroteIsReadWithoutAdoptingAndStaysAsItIs) {
     write_as_kafka();
     const auto before = everything("data");
