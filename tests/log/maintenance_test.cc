@@ -1,4 +1,5 @@
 // What happens to old data on a whole log: the decisions themselves are tested in retention_test.cc.
+#include "log/served_log.h"
 #include "tests/log/log_world.h"
 
 #include <algorithm>
@@ -99,6 +100,34 @@ TEST_F(MaintenanceTest, ALibraryTopicKeepsRecordsOf2014ForEver) {
         const auto said = value_of(log.describe(name)).configs;
         EXPECT_THAT(said, Contains(std::pair<std::string, std::string>("retention.ms", "-1")));
     }
+}
+
+// A topic that was made over the wire goes by a broker's defaults; one that the library made says itself what it keeps.
+TEST_F(MaintenanceTest, RecordsOf2014SurviveAStartWithABrokersDefaults) {
+    const int64_t in_2014 = clock_.wall_ms() - 30 * day_ms;
+    clock_.jump_wall_ms(4'000 * day_ms);  // today
+    {
+        Log log = open();
+        Topic topic = make(log, "events", {{"segment.bytes", segment_bytes}});
+        fill(topic, 0, 2'000, in_2014);
+        ASSERT_TRUE(ServedLog(log).create("wire", 1, {{"segment.bytes", segment_bytes}}));
+        Topic wire = value_of(log.topic("wire"));
+        fill(wire, 0, 2'000, in_2014);
+        close(log);
+    }
+    clock_.advance_ms(400 * day_ms);
+    Log log = open();
+    ServedLog served(log);
+    ASSERT_TRUE(served.set_topic_defaults({}));  // Kafka's: retention.ms is a week
+    for (int i = 0; i < 3; ++i) {                // the clock is believed again by the second
+        maintain(log);
+        clock_.advance_ms(2 * hour_ms);
+    }
+    Topic topic = value_of(log.topic("events"));
+    EXPECT_EQ(read(topic).size(), 2'000u);
+    EXPECT_EQ(info(topic).log_start, Offset{0});
+    Topic wire = value_of(log.topic("wire"));
+    EXPECT_EQ(info(wire).log_start, Offset{2'000}) << "the defaults delete nothing at all";
 }
 
 TEST_F(MaintenanceTest, AnIdleSegmentIsRolledWhenSegmentMsHasPassed) {

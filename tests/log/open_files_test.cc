@@ -70,5 +70,49 @@ TEST_P(OpenFilesTest, MorePartitionsAreWrittenToThanFilesMayBeOpen) {
     std::filesystem::remove_all(path);
 }
 
+size_t descriptors_below(const std::filesystem::path& path) {
+    size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code ignored;
+        count += std::filesystem::read_symlink(entry.path(), ignored).string().starts_with(path.string()) ? 1 : 0;
+    }
+    return count;
+}
+
+// Those of the directory itself: its lock, the journal, the topics' metadata.
+TEST_P(OpenFilesTest, AnIdlePartitionTakesNoDescriptor) {
+    constexpr int32_t partitions = 40;
+    std::string name = testing::TempDir() + "flowstone_open_files_XXXXXX";
+    const std::filesystem::path path = ::mkdtemp(name.data());
+    {
+        auto log = Log::open(path);
+        ASSERT_TRUE(log) << log.error().message();
+        auto topic =
+            log->create_topic("events", {.partitions = partitions, .configs = {{"flowstone.durability", GetParam()}}});
+        ASSERT_TRUE(topic) << topic.error().message();
+        const size_t without = descriptors_below(path);
+        for (int32_t i = 0; i < partitions; ++i) { ASSERT_TRUE(topic->append({.value = "v"}, {.partition = i})); }
+        ASSERT_TRUE(log->checkpoint());
+        EXPECT_EQ(descriptors_below(path), without) << "idle since the checkpoint";
+        ASSERT_TRUE(log->close());
+    }
+    auto log = Log::open(path);
+    ASSERT_TRUE(log) << log.error().message();
+    const size_t without = descriptors_below(path);
+    auto topic = log->topic("events");
+    ASSERT_TRUE(topic);
+    for (int32_t i = 0; i < partitions; ++i) {
+        ASSERT_TRUE(topic->partition(i));
+        auto reader = topic->read({.partition = i});
+        ASSERT_TRUE(reader);
+        const auto batch = reader->next();
+        ASSERT_TRUE(batch);
+        ASSERT_FALSE(batch->empty());
+    }
+    EXPECT_EQ(descriptors_below(path), without) << "looked at and read since the opening";
+    ASSERT_TRUE(log->close());
+    std::filesystem::remove_all(path);
+}
+
 }  // namespace
 }  // namespace flowstone
