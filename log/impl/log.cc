@@ -530,8 +530,10 @@ Result<Log> Log::open(std::string path, Options options) {
 }
 
 Result<Log> open_log_of(const std::optional<Uuid>& cluster, std::string path, Options options) {
-    auto disk = open_uring_disk();
-    if (!disk) { disk = open_posix_disk(); }  // containers often forbid io_uring
+    auto disk = open_best_disk();
+    if (options.on_log && std::string_view(disk->room()) != "io_uring") {  // containers often forbid it
+        options.on_log(fmt::format("{}: io_uring cannot be used here; POSIX calls read and write instead", path));
+    }
     const Environment environment{disk.get(), &system_clock(), &system_random(), cluster};
     TRY(auto store, Store::open(environment, std::move(path), std::move(options), {}));
     return LogAccess::make(std::move(disk), std::move(store));

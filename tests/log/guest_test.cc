@@ -2,11 +2,22 @@
 #include <flowstone/log.h>
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "storage/disk.h"
 
 namespace flowstone {
 namespace {
@@ -104,6 +115,47 @@ TEST_P(GuestTest, AForkedChildThatLivesOnDoesNotKeepTheDirectory) {
     int status = -1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
+}
+
+// As containers do it; for this process, and for good.
+bool forbid_io_uring() {
+    sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program{.len = std::size(steps), .filter = steps};
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+// How a process of its own ended: 0 when `done` answered true.
+int in_a_child(const std::function<bool()>& done) {
+    const pid_t child = ::fork();
+    if (child == 0) { ::_exit(done() ? 0 : 1); }
+    int status = -1;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return status;
+}
+
+TEST_P(GuestTest, WhereIoUringIsForbiddenALineSaysSoAndEverythingWorks) {
+    const auto lines_of_an_opening = [this] {
+        std::vector<std::string> lines;
+        auto log = Log::open(path_, {.threads = GetParam(),
+                                     .journal_bytes_max = 16u << 20,
+                                     .on_log = [&](std::string_view line) { lines.emplace_back(line); }});
+        auto topic = log ? log->create_topic("events", {.exists_ok = true}) : std::unexpected(log.error());
+        if (!topic || !topic->append({.value = "v"}) || !log->close()) { lines.emplace_back("does not work"); }
+        return lines;
+    };
+    if (in_a_child([] { return forbid_io_uring(); }) != 0) { GTEST_SKIP() << "seccomp cannot be used here"; }
+    EXPECT_EQ(in_a_child([&] {
+                  const std::vector<std::string> expected = {
+                      path_ + ": io_uring cannot be used here; POSIX calls read and write instead"};
+                  return forbid_io_uring() && lines_of_an_opening() == expected;
+              }),
+              0);
+    if (open_uring_disk() != nullptr) { EXPECT_EQ(lines_of_an_opening(), std::vector<std::string>{}); }
 }
 
 }  // namespace
