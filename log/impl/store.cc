@@ -657,7 +657,7 @@ Result<void> Store::note_aborted(Partition& partition, Offset segment_base, Offs
                                  std::span<const AbortedTransaction> aborted) {
     Partition* const one[] = {&partition};
     TRY_VOID(make_directories(one));
-    TRY_VOID(disk().sync_directory(path()));
+    if (!mutated(Mutant::aborted_directory)) { TRY_VOID(disk().sync_directory(path())); }
     const std::string& directory = partition.identity().directory;
     auto known = read_transaction_index(disk(), directory, segment_base);
     if (!known && known.error().code != Code::not_found) { return std::unexpected(known.error()); }
