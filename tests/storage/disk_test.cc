@@ -756,6 +756,32 @@ TEST_P(DiskOfProcesses, EveryDurableWriteAndSyncFlushesTheDevice) {
     }
 }
 
+// A new name each time: a directory that did not change needs no flush.
+TEST_P(DiskOfProcesses, EverySyncOfADirectoryFlushesTheDevice) {
+    constexpr uint64_t calls = 50;
+    if (!device_flushes(root_)) { GTEST_SKIP() << "the device below " << root_ << " does not count flushes"; }
+    const std::string directories[] = {root_ + "/one", root_ + "/other"};
+    for (const std::string& directory : directories) { ASSERT_TRUE(disk_->make_directory(directory)); }
+    ASSERT_TRUE(disk_->sync_directory(root_));
+    int names = 0;
+    const auto add = [&](const std::string& directory) {
+        const std::string name = join_path(directory, std::to_string(names++));
+        ASSERT_TRUE(disk_->open(name, {.write = true, .create = true}));
+    };
+    uint64_t before = *device_flushes(root_);
+    for (uint64_t i = 0; i < calls; ++i) {
+        add(directories[0]);
+        ASSERT_TRUE(disk_->sync_directory(directories[0]));
+    }
+    EXPECT_GE(*device_flushes(root_) - before, calls);
+    before = *device_flushes(root_);
+    for (uint64_t i = 0; i < calls; ++i) {
+        for (const std::string& directory : directories) { add(directory); }
+        ASSERT_TRUE(disk_->sync_directories(directories));
+    }
+    EXPECT_GE(*device_flushes(root_) - before, calls);
+}
+
 TEST(Paths, ParentAndJoinAgree) {
     EXPECT_EQ(join_path("a/b", "c"), "a/b/c");
     EXPECT_EQ(join_path("a/", "c"), "a/c");

@@ -2,9 +2,12 @@
 // bit by bit, and by the system's xxHash.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 
+#include "storage/checkpoint.h"
+#include "storage/journal_format.h"
 #include "storage/meta_files.h"
 #include "storage/producer_snapshot.h"
 #include "storage/seal.h"
@@ -46,6 +49,39 @@ std::string text_block(const std::string& page_name, int number) {
     std::string text;
     for (const std::string& line : block(page_name, "text", number)) { text += line + '\n'; }
     return text;
+}
+
+// Its bytes count up from `first`.
+Uuid counting(uint8_t first) {
+    Uuid id;
+    for (std::byte& byte : id.bytes) { byte = std::byte{first++}; }
+    return id;
+}
+
+TEST(FormatPages, Checkpoint) {
+    Checkpoint empty;
+    empty.number = 1;
+    empty.cluster = counting(0x00);
+    empty.clean = true;
+    empty.wall_ms = 1'700'000'000'000;
+    empty.rings.push_back({.ring = counting(0x10), .first_sequence = 1});
+    EXPECT_EQ(encode_checkpoint(empty), hex_block("checkpoint.md"));
+}
+
+TEST(FormatPages, Journal) {
+    std::vector<std::byte> batch_space(200);
+    BatchBuilder builder(batch_space, {.base_offset = Offset{0}, .epoch = Epoch{1}});
+    ASSERT_TRUE(builder.append({.key = std::nullopt, .value = "rock"}, 1'700'000'000'000));
+    const Bytes batch[] = {builder.close().bytes()};
+    std::vector<std::byte> space(8192);
+    CommitWriter writer(space, {.ring = counting(0x10), .generation = 1, .block = 1, .sequence = 1}, {});
+    writer.add({.topic_id = counting(0x20), .partition = 3, .epoch = Epoch{1}, .next_offset = Offset{1}}, batch);
+    const Bytes commit = writer.finish(4096);
+    const auto expected = hex_block("journal.md");
+    ASSERT_EQ(commit.size(), 4096u);
+    EXPECT_TRUE(std::ranges::equal(commit.first(expected.size()), expected));
+    EXPECT_TRUE(
+        std::ranges::all_of(commit.subspan(expected.size()), [](std::byte one) { return one == std::byte{0}; }));
 }
 
 TEST(FormatPages, Seal) {

@@ -140,6 +140,11 @@ TEST_F(SegmentVerifyTest, AChangeThatKeepsAllChecksumsIsSeenByTheSeal) {
     EXPECT_EQ(words(), (Words{"epoch_mismatch", "seal_content", "seal_piece"}));
 }
 
+TEST_F(SegmentVerifyTest, AnEpochThatBecameNegativeIsNamed) {
+    flip(file(1, SegmentFile::log), 12, 128);
+    EXPECT_EQ(words(), (Words{"epoch_mismatch", "seal_content", "seal_piece"}));
+}
+
 TEST_F(SegmentVerifyTest, SegmentsThatOverlapAreNamed) {
     auto content = segments_[1].bytes;
     patch_base_offset(MutableBytes(content).subspan(static_cast<size_t>(segments_[1].batches[39].at)),
