@@ -329,8 +329,8 @@ class Admin;
 class FLOWSTONE_EXPORT Client {
 public:
     // dir:PATH opens the log as Log::open does, and makes it when it is missing. Of hosts nobody is asked yet.
-    // Errors: invalid (the endpoint), io; of dir:, those of Log::open, where `locked` names the process that holds it: then
-    // shm:PATH works; of shm:, not_found (nobody holds the log, or no such directory), read_only (we may not).
+    // Errors: invalid (the endpoint), io; of dir:, those of Log::open, where `locked` names the process that holds it, and
+    // shm:PATH where that serves it; of shm:, not_found (nobody holds the log, or no such directory), read_only (we may not).
     static Result<Client> open(std::string_view endpoint, const ClientOptions& options = {});
     Client(Client&&) noexcept;
     Client& operator=(Client&&) noexcept;

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "client/impl/endpoint.h"
 #include "client/impl/native_producer.h"
 #include "net/broker/broker.h"
 #include "storage/clock.h"
@@ -85,8 +86,9 @@ Result<std::unique_ptr<HeldLog>> HeldLog::open(std::string directory, Options op
     auto lines = options.on_log;
     auto log = Log::open(directory, std::move(options));
     if (!log && log.error().code == Code::locked) {
-        return std::unexpected(
-            log.error().with_detail(fmt::format("{}; shm:{} goes through it", log.error().detail, directory)));
+        const std::string way = find_holder(directory) ? fmt::format("shm:{} goes through it", directory)
+                                                       : "it serves nobody: end it, or wait for its end";
+        return std::unexpected(log.error().with_detail(fmt::format("{}; {}", log.error().detail, way)));
     }
     if (!log) { return std::unexpected(log.error()); }
     auto impl = std::make_unique<Impl>(std::move(*log));

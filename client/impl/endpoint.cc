@@ -30,6 +30,13 @@ Result<std::vector<HostPort>> parse_hosts(std::string_view endpoint) {
     return hosts;
 }
 
+std::optional<std::string> path_behind(std::string_view scheme, std::string_view endpoint) {
+    if (!endpoint.starts_with(scheme)) { return {}; }
+    return std::string(endpoint.substr(scheme.size()));
+}
+
+}  // namespace
+
 // A later failure to connect is tried again, as with any broker. That nobody is there to begin with is told at once.
 Result<HostPort> find_holder(const std::string& directory) {
     TRY(HostPort address, socket_in(directory));
@@ -43,13 +50,6 @@ Result<HostPort> find_holder(const std::string& directory) {
     return fail(Code::not_found, operation,
                 fmt::format("nobody serves the log in {0}: open dir:{0}, or start flowstoned --data {0}", directory));
 }
-
-std::optional<std::string> path_behind(std::string_view scheme, std::string_view endpoint) {
-    if (!endpoint.starts_with(scheme)) { return {}; }
-    return std::string(endpoint.substr(scheme.size()));
-}
-
-}  // namespace
 
 Result<OpenEndpoint> open_endpoint(std::string_view endpoint, const ClientOptions& options) {
     if (endpoint == "dir:" || endpoint == "shm:") {

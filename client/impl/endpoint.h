@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,5 +21,8 @@ struct OpenEndpoint {
 // Opens the log of dir:PATH; looks whether somebody holds that of shm:PATH. Of hosts nobody is asked.
 // Errors: as Client::open.
 Result<OpenEndpoint> open_endpoint(std::string_view endpoint, const ClientOptions& options);
+
+// Where the process listens that holds the log in that directory. Errors: not_found: nobody does; io, read_only.
+Result<HostPort> find_holder(const std::string& directory);
 
 }  // namespace flowstone

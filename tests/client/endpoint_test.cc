@@ -71,6 +71,15 @@ TEST_F(EndpointTest, ALogThatIsHeldNamesItsHolderAndTheWayThroughIt) {
                 HasSubstr("shm:" + directory_.path() + "/other"));
 }
 
+TEST_F(EndpointTest, AHolderThatServesNobodyIsNoWayThrough) {
+    const auto holder = Log::open(directory_.log());
+    ASSERT_TRUE(holder);
+    const std::string told = why_not(dir(), Code::locked);
+    EXPECT_THAT(told, HasSubstr("process " + std::to_string(::getpid())));
+    EXPECT_THAT(told, HasSubstr("serves nobody"));
+    EXPECT_THAT(told, testing::Not(HasSubstr("shm:")));
+}
+
 TEST_F(EndpointTest, WithoutAHolderThereIsNoWayThrough) {
     why_not(shm(), Code::not_found);  // not even a directory
     {
