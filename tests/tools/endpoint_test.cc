@@ -22,12 +22,19 @@ TEST(Endpoint, NamesItsTransport) {
 }
 
 TEST(Endpoint, AWordWithASlashOrOfADirectoryIsAPath) {
-    EXPECT_EQ(value_of(parse("./data")), (Endpoint{Kind::dir, "./data"}));
-    EXPECT_EQ(value_of(parse("a:1/b")), (Endpoint{Kind::dir, "a:1/b"}));
-    EXPECT_EQ(value_of(parse("there")), (Endpoint{Kind::dir, "there"}));
+    EXPECT_EQ(value_of(parse("./data")), (Endpoint{Kind::path, "./data"}));
+    EXPECT_EQ(value_of(parse("a:1/b")), (Endpoint{Kind::path, "a:1/b"}));
+    EXPECT_EQ(value_of(parse("there")), (Endpoint{Kind::path, "there"}));
 }
 
 TEST(Endpoint, NoneIsTheDefaultDirectory) { EXPECT_EQ(value_of(parse("")), (Endpoint{Kind::dir, "./flowstone-data"})); }
+
+TEST(Endpoint, APathThatNobodyServesIsADirectory) {
+    EXPECT_FALSE(is_served("./no/such/thing"));
+    EXPECT_EQ(value_of(choose_endpoint("./no/such/thing")), (Endpoint{Kind::dir, "./no/such/thing"}));
+    EXPECT_EQ(value_of(choose_endpoint("shm:./no/such/thing")), (Endpoint{Kind::shm, "./no/such/thing"}));
+    EXPECT_EQ(choose_endpoint("nowhere").error().code, Code::invalid);
+}
 
 TEST(Endpoint, RefusesWhatIsNeitherPathNorHost) {
     for (const char* text : {"nowhere", "dir:", "shm:", "host:", "host:0", "host:65536", "host:+1", "host:9x", ":9092",
@@ -46,6 +53,7 @@ TEST(Endpoint, IsSaidToTheClientAsItTakesIt) {
 
 TEST(Endpoint, SomeCommandsTakeOnlyDirectories) {
     EXPECT_EQ(value_of(log_directory("dir:data")), "data");
+    EXPECT_EQ(value_of(log_directory("./data")), "./data");
     EXPECT_EQ(log_directory("shm:data").error().code, Code::unsupported);
     EXPECT_EQ(log_directory("localhost:9092").error().code, Code::unsupported);
 }

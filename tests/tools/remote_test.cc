@@ -24,8 +24,10 @@ namespace flowstone::tool {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class RemoteTest : public testing::Test {
 protected:
@@ -118,6 +120,35 @@ TEST_F(RemoteTest, TheToolGoesThroughWhoHoldsTheLog) {
     const Answer nobody = run({"topic", "list"});
     EXPECT_EQ(nobody.exit, 3);
     EXPECT_THAT(nobody.complaint, HasSubstr("nobody serves the log"));
+}
+
+TEST_F(RemoteTest, APathGoesThroughWhoServesItAndElseToTheDirectory) {
+    endpoint_ = path_ + "/log";
+    out({"topic", "create", "payments", "--partitions", "1"});
+    out({"produce", "payments"}, "1\n");
+    EXPECT_EQ(out({"consume", "payments", "--group", "billing"}), "1\n");
+    EXPECT_THAT(out({"topic", "describe", "payments", "--json"}),
+                HasSubstr(R"("log_end_offset":null)"));  // a broker told
+    broker_->signal(SIGKILL);                            // its socket stays
+    broker_.reset();
+    ASSERT_TRUE(std::filesystem::exists(path_ + "/log/flowstone.sock"));
+    out({"produce", "payments"}, "2\n");
+    EXPECT_EQ(out({"consume", "payments"}), "1\n2\n");
+    EXPECT_THAT(out({"topic", "describe", "payments", "--json"}), HasSubstr(R"("log_end_offset":2)"));
+}
+
+TEST_F(RemoteTest, WhatNeedsTheDirectoryItselfIsNotSentThroughItsHolder) {
+    for (const std::string scheme : {"", "dir:"}) {
+        endpoint_ = scheme + path_ + "/log";
+        for (const std::vector<std::string>& words :
+             {std::vector<std::string>{"repair", "--accept-loss"}, {"perf", "append", "--quiet"}}) {
+            const Answer locked = run(words);
+            EXPECT_EQ(locked.exit, 3);
+            EXPECT_THAT(locked.complaint, AllOf(HasSubstr("process " + std::to_string(broker_->pid())),
+                                                HasSubstr("end that process first"), Not(HasSubstr("shm:"))));
+        }
+    }
+    EXPECT_EQ(run({"repair"}).exit, 0);  // only looks
 }
 
 // Without what only one of the two tells.

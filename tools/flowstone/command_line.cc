@@ -59,8 +59,9 @@ std::string check_count(const std::string& text) {
 
 void add_commands(CLI::App& app, Invocation& invocation) {
     app.add_option("-L,--log", invocation.endpoint,
-                   "The log: dir:PATH, or a path (default dir:./flowstone-data); shm:PATH goes through the process "
-                   "that holds it")
+                   "The log: dir:PATH is opened here (default dir:./flowstone-data); shm:PATH is reached through the "
+                   "process that holds it; a path means the second where one serves it, else the first; "
+                   "HOST:PORT[,HOST:PORT]... are brokers")
         ->envname("FLOWSTONE_LOG")
         ->type_name("ENDPOINT");
     app.add_flag("-v,--verbose", invocation.verbose, "Say on standard error what the log has to tell");

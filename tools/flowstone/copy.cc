@@ -108,10 +108,10 @@ Exit run(const Invocation& invocation, const CopyArguments& arguments) {
     if (auto from = parse_copy_from(arguments.from); !from) { return complain(from.error()); }
     if (auto to = parse_from(arguments.to); !to) { return complain(to.error()); }
     using Kind = Endpoint::Kind;
-    if (source->kind == Kind::hosts && target->kind == Kind::dir) {
+    if (source->kind == Kind::hosts && target->names_directory()) {
         return between(invocation, Access::create, target->path, source->path, arguments, copy_home);
     }
-    if (source->kind == Kind::dir && target->kind == Kind::hosts) {
+    if (source->names_directory() && target->kind == Kind::hosts) {
         return between(
             invocation, Access::read, source->path, target->path, arguments,
             [](Client& client, Log& log, const CopyArguments& given) { return copy_away(log, client, given); });

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <flowstone/client.h>
+
 #include "tools/flowstone/output.h"
 
 namespace flowstone::tool {
@@ -42,7 +44,7 @@ Result<Endpoint> parse_endpoint(std::string_view text, const std::function<bool(
         return Endpoint{kind, std::string(path)};
     }
     if (text.find('/') != std::string_view::npos || is_directory(std::string(text))) {
-        return Endpoint{Endpoint::Kind::dir, std::string(text)};
+        return Endpoint{Endpoint::Kind::path, std::string(text)};
     }
     if (are_hosts(text)) { return Endpoint{Endpoint::Kind::hosts, std::string(text)}; }
     return fail(Code::invalid, "endpoint",
@@ -56,8 +58,19 @@ Result<Endpoint> find_endpoint(std::string_view text) {
     });
 }
 
+Result<Endpoint> choose_endpoint(std::string_view text) {
+    auto endpoint = find_endpoint(text);
+    if (endpoint && endpoint->kind == Endpoint::Kind::path) {
+        endpoint->kind = is_served(endpoint->path) ? Endpoint::Kind::shm : Endpoint::Kind::dir;
+    }
+    return endpoint;
+}
+
+bool is_served(const std::string& directory) { return Client::open("shm:" + directory).has_value(); }
+
 std::string for_client(const Endpoint& endpoint) {
     switch (endpoint.kind) {
+        case Endpoint::Kind::path:
         case Endpoint::Kind::dir: return "dir:" + endpoint.path;
         case Endpoint::Kind::shm: return "shm:" + endpoint.path;
         case Endpoint::Kind::hosts: break;
@@ -68,10 +81,9 @@ std::string for_client(const Endpoint& endpoint) {
 Result<std::string> log_directory(std::string_view text) {
     auto endpoint = find_endpoint(text);
     if (!endpoint) { return std::unexpected(endpoint.error()); }
-    if (endpoint->kind != Endpoint::Kind::dir) {
-        return fail(
-            Code::unsupported, "endpoint",
-            fmt::format("'{}': this is not served by another process yet; use dir:PATH", for_client(*endpoint)));
+    if (!endpoint->names_directory()) {
+        return fail(Code::unsupported, "endpoint",
+                    fmt::format("'{}': this works on a directory itself; use dir:PATH", for_client(*endpoint)));
     }
     return std::move(endpoint->path);
 }

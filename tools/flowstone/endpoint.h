@@ -12,9 +12,11 @@ namespace flowstone::tool {
 constexpr std::string_view endpoint_default = "dir:./flowstone-data";
 
 struct Endpoint {
-    enum class Kind : uint8_t { dir, shm, hosts };
+    // `path`: of nobody's choice; through the process that holds it and serves it if there is one, else as `dir`.
+    enum class Kind : uint8_t { dir, shm, hosts, path };
     Kind kind = Kind::dir;
-    std::string path;  // of dir and shm; the hosts as given
+    std::string path;  // the hosts as given
+    bool names_directory() const { return kind == Kind::dir || kind == Kind::path; }
     friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
@@ -25,10 +27,17 @@ Result<Endpoint> parse_endpoint(std::string_view text, const std::function<bool(
 // As parse_endpoint(), with the file system's answer. Errors: invalid.
 Result<Endpoint> find_endpoint(std::string_view text);
 
+// As find_endpoint(), for a command that goes through a holder as well: what was a path is `shm` if it is served now, else
+// `dir`. Errors: invalid.
+Result<Endpoint> choose_endpoint(std::string_view text);
+
+// A live process holds the log in that directory and listens there for others of this machine.
+bool is_served(const std::string& directory);
+
 std::string for_client(const Endpoint& endpoint);  // as Client::open takes it
 
-// The directory of the log that -L names, for a command that works on one. Errors: as find_endpoint(); unsupported for
-// shm and hosts.
+// The directory of the log that -L names, for a command that works on it and on nothing else. Errors: as
+// find_endpoint(); unsupported for shm and hosts.
 Result<std::string> log_directory(std::string_view endpoint);
 
 }  // namespace flowstone::tool

@@ -6,6 +6,7 @@
 
 #include "storage/limits.h"
 #include "storage/try.h"
+#include "tools/flowstone/endpoint.h"
 #include "tools/flowstone/perf.h"
 #include "tools/flowstone/session.h"
 #include "tools/flowstone/standard_streams.h"
@@ -138,13 +139,18 @@ void add_perf_commands(CLI::App& app, Invocation& invocation) {
                                  {"flowstone -L /tmp/perf perf append --records 1000000 --batch 100",
                                   "flowstone -L /tmp/perf perf read", "flowstone -L 127.0.0.1:9092 perf roundtrip"});
     perf.require_subcommand(1);
-    const auto leaf = [&](const char* name, const char* summary, const std::vector<std::string>& examples,
-                          Access access, Exit (*work)(Log&, const PerfArguments&)) {
+    const auto leaf = [&](const char* name, const char* of_brokers, const char* summary,
+                          const std::vector<std::string>& examples, Access access,
+                          Exit (*work)(Log&, const PerfArguments&)) {
         auto arguments = std::make_shared<PerfArguments>();  // owner: the callback
         CLI::App& command = add_command(perf, name, summary, examples);
         add_perf_options(command, *arguments);
-        command.callback([&invocation, arguments, access, work] {
-            invocation.run = [&invocation, arguments, access, work] {
+        command.callback([&invocation, arguments, access, work, of_brokers] {
+            invocation.run = [&invocation, arguments, access, work, of_brokers] {
+                const auto endpoint = find_endpoint(invocation.endpoint);
+                if (endpoint && !endpoint->names_directory()) {
+                    return complain(fmt::format("this is of a directory; of brokers: {}", of_brokers));
+                }
                 catch_interrupts();
                 return with_log(invocation, access, [&](Log& log) { return work(log, *arguments); });
             };
@@ -152,7 +158,7 @@ void add_perf_commands(CLI::App& app, Invocation& invocation) {
         return std::pair(&command, arguments);
     };
     const auto [append_command, append_arguments] =
-        leaf("append", "Append records and wait for each batch; the topic stays for perf read",
+        leaf("append", "perf produce", "Append records and wait for each batch; the topic stays for perf read",
              {"flowstone perf append --records 1000000 --size 100 --batch 100 --threads 2",
               "flowstone perf append --rate 10000 --durability written --topic perf.written --json"},
              Access::create, append);
@@ -163,8 +169,8 @@ void add_perf_commands(CLI::App& app, Invocation& invocation) {
         ->type_name("N");
 
     const auto [read_command, read_arguments] =
-        leaf("read", "Read a topic from the beginning", {"flowstone perf read --topic payments --threads 2 --json"},
-             Access::read, read);
+        leaf("read", "perf consume", "Read a topic from the beginning",
+             {"flowstone perf read --topic payments --threads 2 --json"}, Access::read, read);
     read_arguments->records = UINT64_MAX;
     read_command->add_option("--records", read_arguments->records, "Stop after so many (default: all)")
         ->check(check_count)

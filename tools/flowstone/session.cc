@@ -11,6 +11,16 @@
 #include "tools/flowstone/standard_streams.h"
 
 namespace flowstone::tool {
+namespace {
+
+// What to do about a log that another process holds.
+std::string way_out(const Invocation& invocation, const std::string& directory) {
+    if (!is_served(directory)) { return "it serves nobody: end it, or wait for its end"; }
+    if (!invocation.through_holder) { return "this works on a directory itself: end that process first"; }
+    return fmt::format("shm:{} goes through it", directory);
+}
+
+}  // namespace
 
 Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threads) {
     TRY(const std::string directory, log_directory(invocation.endpoint));
@@ -26,7 +36,7 @@ Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threa
     auto log = Log::open(directory, std::move(options));
     if (!log && log.error().code == Code::locked) {
         return std::unexpected(
-            log.error().with_detail(fmt::format("{}; shm:{} goes through it", log.error().detail, directory)));
+            log.error().with_detail(fmt::format("{}; {}", log.error().detail, way_out(invocation, directory))));
     }
     return log;
 }
@@ -43,9 +53,13 @@ Exit with_log(const Invocation& invocation, Access access, const std::function<E
 
 Exit with_endpoint(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& local,
                    const std::function<Exit(Client&)>& remote) {
-    const auto endpoint = find_endpoint(invocation.endpoint);
+    const auto endpoint = choose_endpoint(invocation.endpoint);
     if (!endpoint) { return complain(endpoint.error()); }
-    if (endpoint->kind == Endpoint::Kind::dir) { return with_log(invocation, access, local); }
+    if (endpoint->kind == Endpoint::Kind::dir) {
+        Invocation here = invocation;
+        here.through_holder = true;
+        return with_log(here, access, local);
+    }
     auto client = Client::open(for_client(*endpoint), {.client_id = "flowstone-tool"});
     if (!client) { return complain(client.error()); }
     const Exit exit = remote(*client);

@@ -22,7 +22,7 @@ enum class Access : uint8_t {
     adopt,   // as write, and what Kafka wrote becomes ours
 };
 
-// Errors: those of Log::open, where `locked` says how to go through the holder; invalid and unsupported for the endpoint.
+// Errors: those of Log::open, where `locked` says what to do about the holder; invalid and unsupported for the endpoint.
 Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threads = 0);
 
 // Opens the log, does the work, closes the log. Complains itself when the log cannot be opened or closed.
