@@ -125,6 +125,8 @@ TEST(CommandLine, TakesWhatTheHelpShows) {
           "perf produce --no-idempotence --partitions 3 --threads 2 --durability memory",
           "perf consume --topic payments --records 10 --threads 2 -q",
           "perf roundtrip --records 10 --size 5 --rate 7 --acks 0 --compression none",
+          "-L a:1 -X linger.ms=0 -X acks=1 produce payments",
+          "-L a:1 consume payments -X isolation.level=read_committed",
           "-L dir:x -v topic list"}) {
         const CommandLine right = parse(line);
         EXPECT_TRUE(right.run) << line << ": " << right.text;
@@ -169,6 +171,9 @@ TEST(CommandLine, RefusesWhatCanNeverBeRight) {
                              "perf produce --batch-bytes 1",
                              "perf consume --rate 1",
                              "perf roundtrip --threads 2",
+                             "-X linger.ms=soon topic list",
+                             "-X no.such.thing=1 topic list",
+                             "topic list -X linger.ms",
                              "perf"}) {
         const CommandLine wrong = parse(line);
         EXPECT_EQ(wrong.exit, Exit::usage) << line;
@@ -191,6 +196,11 @@ TEST(CommandLine, WhatIsFoundWrongWhenItRunsIsWrongUsageToo) {
         EXPECT_THAT(complaint, testing::StartsWith("flowstone: ")) << line;
         EXPECT_EQ(std::count(complaint.begin(), complaint.end(), '\n'), 1) << complaint;
     }
+}
+
+TEST(CommandLine, ASettingThatNoClientHasIsRefusedWithTheNearest) {
+    EXPECT_EQ(parse("-X liger.ms=0 topic list").text,
+              "-X: clients have no setting 'liger.ms'; is it linger.ms?; see flowstone topic list --help");
 }
 
 TEST(CommandLine, WhatWorksOnADirectoryAloneSaysSoOfOtherEndpoints) {

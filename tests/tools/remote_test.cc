@@ -137,6 +137,25 @@ TEST_F(RemoteTest, APathGoesThroughWhoServesItAndElseToTheDirectory) {
     EXPECT_THAT(out({"topic", "describe", "payments", "--json"}), HasSubstr(R"("log_end_offset":2)"));
 }
 
+TEST_F(RemoteTest, SettingsOfTheClientAreUnderKafkasNames) {
+    const std::string value(1000, 'a');  // worth compressing
+    out({"topic", "create", "payments", "--partitions", "1"});
+    out({"produce", "payments", "-X", "compression.type=gzip", "--compression", "zstd"}, value + '\n');
+    EXPECT_EQ(out({"consume", "payments", "-X", "isolation.level=read_committed"}), value + '\n');
+    EXPECT_THAT(out({"perf", "produce", "--records", "10", "--json", "-X", "linger.ms=7", "-X", "acks=1", "-X",
+                     "batch.size=500", "-X", "compression.type=lz4", "--quiet"}),
+                AllOf(HasSubstr(R"("acks":"1")"),
+                      HasSubstr(R"("batch_bytes":500,"linger_ms":7,"compression":"lz4","idempotent":false)")));
+    EXPECT_THAT(out({"perf", "consume", "--json", "--quiet", "-X", "isolation.level=read_committed"}),
+                AllOf(HasSubstr(R"("isolation":"read_committed")"), HasSubstr(R"("records":10)")));
+    const Answer contradiction = run({"produce", "payments", "-X", "acks=0", "-X", "enable.idempotence=true"}, "c\n");
+    EXPECT_EQ(contradiction.exit, 2);
+    EXPECT_THAT(contradiction.complaint, HasSubstr("idempotent needs acks of all"));
+    broker_->signal(SIGTERM);
+    EXPECT_EQ(broker_->wait(), 0);
+    EXPECT_THAT(local({"segment", "dump", "--json", path_ + "/log/payments-0"}), HasSubstr(R"("codec":"gzip")"));
+}
+
 TEST_F(RemoteTest, WhatNeedsTheDirectoryItselfIsNotSentThroughItsHolder) {
     for (const std::string scheme : {"", "dir:"}) {
         endpoint_ = scheme + path_ + "/log";

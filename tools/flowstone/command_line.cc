@@ -9,6 +9,7 @@
 
 #include <flowstone/log.h>
 
+#include "tools/flowstone/client_settings.h"
 #include "tools/flowstone/output.h"
 #include "tools/flowstone/segment.h"
 
@@ -64,6 +65,12 @@ void add_commands(CLI::App& app, Invocation& invocation) {
                    "HOST:PORT[,HOST:PORT]... are brokers")
         ->envname("FLOWSTONE_LOG")
         ->type_name("ENDPOINT");
+    app.add_option(
+           "-X", invocation.settings,
+           "A setting of the client under Kafka's name, where brokers are asked, e.g. linger.ms=0; may be repeated")
+        ->allow_extra_args(false)
+        ->check(check_client_setting)
+        ->type_name("NAME=VALUE");
     app.add_flag("-v,--verbose", invocation.verbose, "Say on standard error what the log has to tell");
     app.set_version_flag("--version", std::string("flowstone ") + version(), "Print the version and exit");
     app.require_subcommand(1);
@@ -83,7 +90,8 @@ void add_commands(CLI::App& app, Invocation& invocation) {
         "Examples:\n"
         "  flowstone -L ./data topic create payments --partitions 8\n"
         "  flowstone -L ./data produce payments --key-field /card < payments.jsonl\n"
-        "  flowstone -L ./data consume payments --from end --follow");
+        "  flowstone -L ./data consume payments --from end --follow\n"
+        "  flowstone -L 127.0.0.1:9092 -X isolation.level=read_committed consume payments");
 }
 
 CommandLine parse_command_line(std::vector<std::string> arguments) {

@@ -23,10 +23,11 @@ enum class Exit : int {
 
 // What the commands share while the command line is parsed.
 struct Invocation {
-    std::string endpoint;         // -L, or FLOWSTONE_LOG
-    bool verbose = false;         // what the library has to say is shown on standard error
-    bool through_holder = false;  // the command that runs could go through who holds the log, too
-    std::function<Exit()> run;    // set by the command that was chosen
+    std::string endpoint;               // -L, or FLOWSTONE_LOG
+    std::vector<std::string> settings;  // -X, each checked: client_settings.h
+    bool verbose = false;               // what the library has to say is shown on standard error
+    bool through_holder = false;        // the command that runs could go through who holds the log, too
+    std::function<Exit()> run;          // set by the command that was chosen
 };
 
 struct CommandLine {

@@ -46,7 +46,7 @@ std::string bash_completion(const CLI::App& app) {
            "    for ((at = 1; at < COMP_CWORD; at++)); do\n"
            "        word=\"${COMP_WORDS[at]}\"\n"
            "        case \"$word\" in\n"
-           "            -L|--log) at=$((at + 1)); continue ;;\n"
+           "            -L|--log|-X) at=$((at + 1)); continue ;;\n"
            "            -*) continue ;;\n"
            "        esac\n"
            "        _flowstone_words \"$path\"\n"

@@ -11,6 +11,7 @@
 #include <flowstone/admin.h>
 
 #include "storage/try.h"
+#include "tools/flowstone/client_settings.h"
 #include "tools/flowstone/command_line.h"
 #include "tools/flowstone/output.h"
 #include "tools/flowstone/progress.h"
@@ -38,6 +39,7 @@ struct ConsumeArguments {
     std::string format = "%v";
     bool json = false;
     bool quiet = false;
+    std::vector<std::string> settings{};  // -X
 };
 
 // Where records go to, and how many went.
@@ -265,6 +267,10 @@ Exit consume(Log& log, const Invocation& invocation, const ConsumeArguments& arg
     return consumed ? Exit::done : complain(consumed.error().message());
 }
 
+ConsumerOptions consumer_options(const ConsumeArguments& arguments) {
+    return with_settings(arguments.settings, ConsumerOptions{.group = arguments.group});
+}
+
 // From brokers: a partition after the other up to where it ended when its turn came, or all of them for ever.
 class RemoteConsumption {
 public:
@@ -273,6 +279,7 @@ public:
         : admin_(client.admin()),
           consumer_(consumer),
           arguments_(arguments),
+          committed_(consumer_options(arguments).read_committed),
           printer_(arguments, std::move(format), clock) {}
 
     Result<void> run(const From& from) {
@@ -297,7 +304,7 @@ private:
 
     Result<void> read_to_end(const From& from) {
         for (const TopicPartition& place : places_) {
-            TRY(const PartitionOffsets ends, admin_.ends(place, broker_patience));
+            TRY(const PartitionOffsets ends, visible_ends(admin_, {place}, committed_).front());
             TRY_VOID(consumer_.assign({place}, from));
             if (ends.log_start == ends.high_watermark) { continue; }
             while (!printer_.done()) {
@@ -328,6 +335,7 @@ private:
     Admin admin_;
     Consumer& consumer_;
     const ConsumeArguments& arguments_;
+    const bool committed_;  // only that is read
     Printer printer_;
     std::vector<TopicPartition> places_;
     uint64_t total_ = 0;
@@ -342,6 +350,7 @@ public:
         : admin_(client.admin()),
           consumer_(consumer),
           arguments_(arguments),
+          committed_(consumer_options(arguments).read_committed),
           clock_(clock),
           printer_(arguments, std::move(format), clock),
           from_(from),
@@ -418,7 +427,7 @@ private:
                 if (const auto sought = consumer_.seek(places[i], from_); !sought) { return note(sought.error()); }
             }
             if (arguments_.follow) { continue; }
-            const auto ends = admin_.ends(places[i], broker_patience);
+            const auto ends = visible_ends(admin_, {places[i]}, committed_).front();
             if (!ends) { return note(ends.error()); }
             place.end = ends->high_watermark;
         }
@@ -460,6 +469,7 @@ private:
     Admin admin_;
     Consumer& consumer_;
     const ConsumeArguments& arguments_;
+    const bool committed_;  // only that is read
     Clock& clock_;
     Printer printer_;
     const From from_;
@@ -477,7 +487,7 @@ Exit consume_remotely(Client& client, const ConsumeArguments& arguments, const F
             "over the network it is the group that says which partitions: --group goes without --partition");
     }
     catch_interrupts();  // the client is closed in order
-    auto consumer = client.consumer({.group = arguments.group});
+    auto consumer = client.consumer(consumer_options(arguments));
     if (!consumer) { return complain(consumer.error()); }
     auto consumed = member ? GroupConsumption(client, *consumer, arguments, format, system_clock(), from).run()
                            : RemoteConsumption(client, *consumer, arguments, format, system_clock()).run(from);
@@ -526,7 +536,10 @@ void add_consume_command(CLI::App& app, Invocation& invocation) {
     command.add_flag("--json", arguments->json, "One JSON object a record")->excludes(format);
     command.add_flag("-q,--quiet", arguments->quiet, "No progress");
     command.callback([&invocation, arguments] {
-        invocation.run = [&invocation, arguments] { return run(invocation, *arguments); };
+        invocation.run = [&invocation, arguments] {
+            arguments->settings = invocation.settings;
+            return run(invocation, *arguments);
+        };
     });
 }
 

@@ -83,7 +83,7 @@ Exit between(const Invocation& invocation, Access access, const std::string& dir
     catch_interrupts();  // log and client are closed in order
     Invocation local = invocation;
     local.endpoint = "dir:" + directory;
-    auto client = Client::open(hosts, {.client_id = "flowstone-tool"});
+    auto client = open_client(hosts, invocation.settings);
     if (!client) { return complain(client.error()); }
     const int64_t began_ns = system_clock().monotonic_ns();
     std::optional<Copied> copied;
@@ -148,7 +148,10 @@ void add_copy_command(CLI::App& app, Invocation& invocation) {
     command.add_flag("--json", arguments->json, "One JSON object a partition, and one for all");
     command.add_flag("-q,--quiet", arguments->quiet, "No progress");
     command.callback([&invocation, arguments] {
-        invocation.run = [&invocation, arguments] { return run(invocation, *arguments); };
+        invocation.run = [&invocation, arguments] {
+            arguments->settings = invocation.settings;
+            return run(invocation, *arguments);
+        };
     });
 }
 

@@ -20,6 +20,7 @@ struct CopyArguments {
     std::optional<int32_t> partition;
     std::string from;  // empty: where an earlier run of this command stopped, else the beginning
     std::string to = "end";
+    std::vector<std::string> settings;  // -X
     bool json = false;
     bool quiet = false;
 };

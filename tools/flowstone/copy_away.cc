@@ -15,6 +15,7 @@
 #include "storage/batch.h"
 #include "storage/clock.h"
 #include "storage/try.h"
+#include "tools/flowstone/client_settings.h"
 #include "tools/flowstone/copy.h"
 #include "tools/flowstone/session.h"
 #include "tools/flowstone/standard_streams.h"
@@ -93,7 +94,7 @@ public:
         TRY(const Topic topic, log_.topic(arguments_.topic));
         TRY_VOID(make_target());
         TRY(const auto partitions, partitions_of(topic.name(), topic.partitions(), arguments_.partition));
-        TRY(Producer producer, client_.producer());
+        TRY(Producer producer, client_.producer(with_settings(arguments_.settings, ProducerOptions{})));
         TRY(ProducerTopic target, producer.topic(topic.name()));
         Result<void> sent;
         for (const int32_t partition : partitions) {

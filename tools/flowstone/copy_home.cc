@@ -13,6 +13,7 @@
 #include "storage/batch.h"
 #include "storage/clock.h"
 #include "storage/try.h"
+#include "tools/flowstone/client_settings.h"
 #include "tools/flowstone/copy.h"
 #include "tools/flowstone/session.h"
 #include "tools/flowstone/standard_streams.h"
@@ -157,11 +158,12 @@ private:
 
     Result<void> begin_at(const TopicPartition& place, Offset offset) {
         if (!consumer_) {
-            TRY(Consumer consumer, client_.consumer({.read_committed = true,
-                                                     .fetch_bytes_max = 32u << 20,
-                                                     .partition_bytes_max = 4u << 20,
-                                                     .check_crcs = false,  // the log does
-                                                     .whole_batches = true}));
+            const ConsumerOptions usual{
+                .fetch_bytes_max = 32u << 20, .partition_bytes_max = 4u << 20, .check_crcs = false};  // the log does
+            ConsumerOptions options = with_settings(arguments_.settings, usual);
+            options.read_committed = true;
+            options.whole_batches = true;
+            TRY(Consumer consumer, client_.consumer(std::move(options)));
             consumer_.emplace(std::move(consumer));
         }
         places_.push_back(place);

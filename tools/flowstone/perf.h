@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -40,6 +41,7 @@ struct PerfArguments {
     std::string compression = "none";
     std::string acks = "all";
     bool idempotent = true;
+    std::vector<std::string> settings;  // -X
 };
 
 // What one thread saw.

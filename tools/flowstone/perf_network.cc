@@ -13,6 +13,7 @@
 
 #include "storage/limits.h"
 #include "storage/try.h"
+#include "tools/flowstone/client_settings.h"
 #include "tools/flowstone/perf.h"
 #include "tools/flowstone/session.h"
 #include "tools/flowstone/standard_streams.h"
@@ -37,7 +38,11 @@ ProducerOptions producer_options(const PerfArguments& arguments) {
     options.batch_bytes_max = arguments.batch_bytes;
     options.delivery_timeout = 30s;
     options.buffer_bytes_max = std::max<size_t>(options.buffer_bytes_max, 2 * size_t{arguments.batch_bytes});
-    return options;
+    return with_settings(arguments.settings, options);
+}
+
+ConsumerOptions consumer_options(const PerfArguments& arguments) {
+    return with_settings(arguments.settings, ConsumerOptions{});
 }
 
 // The topic, made if it is not there; one with other partitions is not measured under a wrong name.
@@ -60,18 +65,21 @@ Result<void> make_topic(Client& client, const PerfArguments& arguments) {
 }
 
 PerfReport report_of(const char* workload, const char* timed, const PerfArguments& arguments) {
-    const auto settings = [&arguments](JsonLine& line) {
+    const ProducerOptions options = producer_options(arguments);
+    const auto settings = [&arguments, options](JsonLine& line) {
         line.number("record_bytes", uint64_t{arguments.record_bytes})
-            .number("batch_bytes", uint64_t{arguments.batch_bytes})
-            .number("linger_ms", uint64_t{arguments.linger_ms})
-            .text("compression", arguments.compression)
-            .flag("idempotent", producer_options(arguments).idempotent)
+            .number("batch_bytes", uint64_t{options.batch_bytes_max})
+            .number("linger_ms", int64_t{options.linger.count()})
+            .text("compression", compressions[static_cast<size_t>(options.compression)])
+            .flag("idempotent", options.idempotent)
             .number("intended_records_per_s", arguments.rate);
     };
     return {.workload = workload,
             .timed = timed,
             .promise_kind = "acks",
-            .promise = arguments.acks == "all" ? "all" : arguments.acks,
+            .promise = options.acks == Acks::all      ? "all"
+                       : options.acks == Acks::leader ? "1"
+                                                      : "0",
             .settings = settings,
             .partitions = arguments.partitions};
 }
@@ -146,7 +154,7 @@ Exit produce(Client& client, const PerfArguments& arguments) {
 
 Result<void> consume_part(Course& course, Client& client, const std::vector<TopicPartition>& places,
                           const std::vector<PartitionOffsets>& ends, Measured& measured) {
-    TRY(Consumer consumer, client.consumer());
+    TRY(Consumer consumer, client.consumer(consumer_options(course.arguments)));
     TRY_VOID(consumer.assign(places));
     const auto at_end = [&] {
         for (size_t i = 0; i < places.size(); ++i) {
@@ -177,7 +185,7 @@ Result<Exit> consume_all(Client& client, const PerfArguments& arguments) {
     TRY(const RemoteTopic topic, admin.topic(arguments.topic, broker_patience));
     std::vector<TopicPartition> all;
     for (size_t i = 0; i < topic.partitions.size(); ++i) { all.push_back({topic.name, static_cast<int32_t>(i)}); }
-    const auto told = admin.ends(all, broker_patience);
+    const auto told = visible_ends(admin, all, consumer_options(arguments).read_committed);
     std::vector<std::vector<TopicPartition>> places(arguments.threads);
     std::vector<std::vector<PartitionOffsets>> ends(arguments.threads);
     for (size_t i = 0; i < all.size(); ++i) {
@@ -196,7 +204,7 @@ Result<Exit> consume_all(Client& client, const PerfArguments& arguments) {
                   {.workload = "consume",
                    .timed = "a batch",
                    .promise_kind = "isolation",
-                   .promise = "read_uncommitted",
+                   .promise = consumer_options(arguments).read_committed ? "read_committed" : "read_uncommitted",
                    .partitions = static_cast<int32_t>(all.size())},
                   measured);
 }
@@ -265,7 +273,7 @@ Result<Exit> round_trips(Client& client, const PerfArguments& arguments) {
     TRY_VOID(make_topic(client, arguments));
     TRY(Producer producer, client.producer(producer_options(arguments)));
     TRY(const ProducerTopic topic, producer.topic(arguments.topic, broker_patience));
-    TRY(Consumer consumer, client.consumer());
+    TRY(Consumer consumer, client.consumer(consumer_options(arguments)));
     std::vector<TopicPartition> places;
     for (int32_t i = 0; i < arguments.partitions; ++i) { places.push_back({arguments.topic, i}); }
     // Where they end before anything is sent.
@@ -329,6 +337,7 @@ void add_network_perf_commands(CLI::App& perf, Invocation& invocation) {
         command.callback([&invocation, arguments, work] {
             invocation.run = [&invocation, arguments, work] {
                 catch_interrupts();
+                arguments->settings = invocation.settings;
                 return with_endpoint(
                     invocation, Access::read,
                     [](Log&) { return complain("this is of brokers; of a directory: perf append, perf read"); },

@@ -9,6 +9,7 @@
 
 #include "storage/try.h"
 #include "tools/flowstone/appender.h"
+#include "tools/flowstone/client_settings.h"
 #include "tools/flowstone/command_line.h"
 #include "tools/flowstone/events.h"
 #include "tools/flowstone/output.h"
@@ -28,6 +29,7 @@ struct ProduceArguments {
     std::optional<int32_t> partition;
     bool resume = false;
     std::string progress_file;
+    std::vector<std::string> settings;  // -X
     bool quiet = false;
 };
 
@@ -195,7 +197,8 @@ Exit produce(Log& log, const ProduceArguments& arguments) {
 Exit produce_remotely(Client& client, const ProduceArguments& arguments) {
     if (arguments.resume) { return complain("--resume is not served over the network yet; use dir:PATH"); }
     const auto codec = parse_codec(arguments.compression).value_or(Codec::none);
-    auto producer = client.producer({.compression = static_cast<Compression>(codec)});
+    const ProducerOptions options{.compression = static_cast<Compression>(codec)};
+    auto producer = client.producer(with_settings(arguments.settings, options));
     if (!producer) { return complain(producer.error()); }
     auto topic = producer->topic(arguments.topic, broker_patience);
     if (!topic) { return complain(topic.error()); }
@@ -247,6 +250,7 @@ void add_produce_command(CLI::App& app, Invocation& invocation) {
         invocation.run = [&invocation, arguments] {
             if (auto right = check(*arguments); !right) { return complain(right.error()); }
             catch_interrupts();
+            arguments->settings = invocation.settings;
             return with_endpoint(
                 invocation, Access::write, [&](Log& log) { return produce(log, *arguments); },
                 [&](Client& client) { return produce_remotely(client, *arguments); });

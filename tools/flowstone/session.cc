@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "storage/try.h"
+#include "tools/flowstone/client_settings.h"
 #include "tools/flowstone/endpoint.h"
 #include "tools/flowstone/output.h"
 #include "tools/flowstone/standard_streams.h"
@@ -51,6 +52,10 @@ Exit with_log(const Invocation& invocation, Access access, const std::function<E
     return exit;
 }
 
+Result<Client> open_client(const std::string& endpoint, const std::vector<std::string>& settings) {
+    return Client::open(endpoint, with_settings(settings, ClientOptions{.client_id = "flowstone-tool"}));
+}
+
 Exit with_endpoint(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& local,
                    const std::function<Exit(Client&)>& remote) {
     const auto endpoint = choose_endpoint(invocation.endpoint);
@@ -60,11 +65,27 @@ Exit with_endpoint(const Invocation& invocation, Access access, const std::funct
         here.through_holder = true;
         return with_log(here, access, local);
     }
-    auto client = Client::open(for_client(*endpoint), {.client_id = "flowstone-tool"});
+    auto client = open_client(for_client(*endpoint), invocation.settings);
     if (!client) { return complain(client.error()); }
     const Exit exit = remote(*client);
     if (auto closed = client->close(); !closed && exit == Exit::done) { return complain(closed.error()); }
     return exit;
+}
+
+std::vector<Result<PartitionOffsets>> visible_ends(Admin& admin, const std::vector<TopicPartition>& places,
+                                                   bool committed) {
+    auto ends = admin.ends(places, broker_patience);
+    if (!committed) { return ends; }
+    const auto stable = admin.offsets_at(places, From::end(), broker_patience, true);
+    for (size_t i = 0; i < ends.size(); ++i) {
+        if (!ends[i]) { continue; }
+        if (stable[i]) {
+            ends[i]->high_watermark = *stable[i];
+        } else {
+            ends[i] = std::unexpected(stable[i].error());
+        }
+    }
+    return ends;
 }
 
 Result<From> parse_from(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <flowstone/admin.h>
 #include <flowstone/client.h>
 #include <flowstone/log.h>
 
@@ -31,9 +32,16 @@ Exit with_log(const Invocation& invocation, Access access, const std::function<E
 // That brokers have to answer one question.
 constexpr std::chrono::milliseconds broker_patience{5'000};
 
+// A client of the tool's. Errors: as Client::open.
+Result<Client> open_client(const std::string& endpoint, const std::vector<std::string>& settings);
+
 // The same for what works on all endpoints: `remote` where -L names brokers, or a log that another process holds.
 Exit with_endpoint(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& local,
                    const std::function<Exit(Client&)>& remote);
+
+// Where each begins and ends; for who reads only what is `committed`, an open transaction ends it.
+std::vector<Result<PartitionOffsets>> visible_ends(Admin& admin, const std::vector<TopicPartition>& places,
+                                                   bool committed);
 
 // "beginning", "end", an offset, or a time as RFC 3339 has it. Errors: invalid.
 Result<From> parse_from(std::string_view text);
