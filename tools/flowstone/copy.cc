@@ -19,14 +19,16 @@ namespace flowstone::tool {
 
 void CopyProgress::show(const std::vector<CopiedPart>& parts) {
     ProgressState state;
+    uint64_t records = 0;
     uint64_t total = 0;
     for (const CopiedPart& part : parts) {
-        state.records += part.records;
+        records += part.records;
         state.bytes += part.bytes;
         const auto whole = static_cast<uint64_t>(std::max<int64_t>(0, part.end - part.begin));
         total += whole;
         state.work_done += std::min(whole, static_cast<uint64_t>(std::max<int64_t>(0, part.next - part.begin)));
     }
+    state.records = records;
     state.work_total = total;
     progress_.show(state);
 }

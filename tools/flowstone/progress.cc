@@ -29,9 +29,12 @@ std::string bar(uint64_t done, uint64_t total, size_t columns) {
 }  // namespace
 
 std::string progress_line(const ProgressState& state, size_t columns) {
-    std::string text = fmt::format("{} records, {}, {} records/s, {}/s", format_count(state.records),
-                                   format_bytes(state.bytes), format_count(per_second(state.records, state.elapsed_ns)),
-                                   format_bytes(per_second(state.bytes, state.elapsed_ns)));
+    std::string text = format_bytes(state.bytes);
+    if (state.records) {
+        text = fmt::format("{} records, {}, {} records/s", format_count(*state.records), text,
+                           format_count(per_second(*state.records, state.elapsed_ns)));
+    }
+    text += fmt::format(", {}/s", format_bytes(per_second(state.bytes, state.elapsed_ns)));
     if (state.work_total && *state.work_total > 0) {
         const uint64_t total = *state.work_total;
         const uint64_t done = std::min(state.work_done, total);

@@ -11,7 +11,7 @@
 namespace flowstone::tool {
 
 struct ProgressState {
-    uint64_t records = 0;
+    std::optional<uint64_t> records{};  // nothing: the job does not count them
     uint64_t bytes = 0;
     // How much of the whole is done, in any unit. No total: it is not known how much there will be.
     uint64_t work_done = 0;
@@ -30,6 +30,7 @@ public:
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
+    bool shown() const { return shown_; }  // else nothing ever appears
     // Repaints at most ten times a second. `state.elapsed_ns` is filled in here.
     void show(ProgressState state);
     void clear();  // before something else is printed

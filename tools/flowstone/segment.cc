@@ -10,9 +10,9 @@
 #include "storage/segment_verify.h"
 #include "storage/try.h"
 #include "tools/flowstone/output.h"
-#include "tools/flowstone/progress.h"
 #include "tools/flowstone/segment_journal.h"
 #include "tools/flowstone/segment_output.h"
+#include "tools/flowstone/segment_progress.h"
 
 namespace flowstone::tool {
 namespace {
@@ -125,14 +125,17 @@ Exit run_segment_stat(Disk& disk, const SegmentArguments& arguments) {
                      {"state"}});
     JournalStat journal;
     bool any_segment = false;
+    SegmentProgress progress(disk, arguments, arguments.json && output_is_terminal());
     const auto visit = [&](const SegmentTarget& target) -> Result<void> {
         if (target.journal) {
             TRY_VOID(journal.add(disk, arguments, target, out.buffer()));
+            progress.read(bytes_of(disk, target).value_or(0));
             return out.wrote();
         }
         TRY(const auto files, log_files(disk, target));
         for (const LogFile& file : files) {
             TRY(const SegmentSummary summary, summarize_log(disk, file.path, file.base));
+            progress.read(summary.bytes, summary.records);
             const std::string state = state_of(disk, target, file, summary);
             if (arguments.json) {
                 append_stat_json(out.buffer(), target, file, summary, state);
@@ -146,7 +149,9 @@ Exit run_segment_stat(Disk& disk, const SegmentArguments& arguments) {
         }
         return {};
     };
-    if (const auto done = for_each_target(disk, arguments, out, visit); !done) { return complain(done.error()); }
+    const auto done = for_each_target(disk, arguments, out, visit);
+    progress.clear();
+    if (!done) { return complain(done.error()); }
     if (!arguments.json) {
         if (any_segment) { columns.append_to(out.buffer()); }
         journal.append_to(out.buffer(), !any_segment);

@@ -14,6 +14,7 @@
 #include "tools/flowstone/record_output.h"
 #include "tools/flowstone/segment_journal.h"
 #include "tools/flowstone/segment_output.h"
+#include "tools/flowstone/segment_progress.h"
 
 namespace flowstone::tool {
 namespace {
@@ -26,7 +27,7 @@ RecordPlace place_of(const SegmentTarget& target) {
 }
 
 // Walks the whole batches of one .log file. `take` returns false to stop. True when nothing was damaged.
-Result<bool> walk_batches(Disk& disk, const LogFile& file,
+Result<bool> walk_batches(Disk& disk, const LogFile& file, SegmentProgress& progress,
                           const std::function<Result<bool>(const ScannedBatch&)>& take) {
     TRY(const auto opened, disk.open(file.path, {}));
     SegmentSalvager salvager(
@@ -34,9 +35,11 @@ Result<bool> walk_batches(Disk& disk, const LogFile& file,
     while (true) {
         TRY(const auto scanned, salvager.next());
         if (!scanned) { break; }
+        progress.read(scanned->batch.size(), static_cast<uint64_t>(scanned->batch.record_count()));
         TRY(const bool more, take(*scanned));
         if (!more) { return true; }
     }
+    progress.clear();
     for (const DamagedRange& range : salvager.damage()) {
         note(fmt::format("{}: {} at {}", file.path, name(range.fault),
                          range_text(range.begin, range.end, range.offset_begin, range.offset_end)));
@@ -181,7 +184,7 @@ Result<bool> dump_side_file(Disk& disk, const std::string& path, bool json, Stan
 }
 
 Result<void> dump_log(Disk& disk, const SegmentArguments& arguments, const SegmentTarget& target, const LogFile& file,
-                      StandardOutput& out, bool& clean) {
+                      StandardOutput& out, SegmentProgress& progress, bool& clean) {
     TRY(const RecordFormat format, RecordFormat::parse("  %o\t%T\t%k\t%v\t%h"));
     std::vector<std::byte> scratch;
     const RecordPlace place = place_of(target);
@@ -200,13 +203,14 @@ Result<void> dump_log(Disk& disk, const SegmentArguments& arguments, const Segme
             });
             if (!walked) {
                 clean = false;
+                progress.clear();
                 note(fmt::format("{}: the batch at {}: {}", file.path, scanned.at.value, walked.error().message()));
             }
         }
         TRY_VOID(out.wrote());
         return !out.closed() && !interrupted();
     };
-    TRY(const bool good, walk_batches(disk, file, take));
+    TRY(const bool good, walk_batches(disk, file, progress, take));
     clean = clean && good;
     return {};
 }
@@ -217,7 +221,7 @@ Result<void> dump_log(Disk& disk, const SegmentArguments& arguments, const Segme
 class Grep {
 public:
     Grep(Disk& disk, const SegmentArguments& arguments, StandardOutput& out)
-        : disk_(disk), arguments_(arguments), out_(out) {}
+        : disk_(disk), arguments_(arguments), out_(out), progress_(disk, arguments, false) {}
 
     Result<void> prepare() {
         TRY(format_, RecordFormat::parse("%t-%p %o\t%T\t%k\t%v"));
@@ -232,16 +236,17 @@ public:
             const auto take = [&](const ScannedBatch& scanned) -> Result<bool> {
                 search_batch(file.path, scanned.at, place, scanned.batch);
                 if (target.partition) { end_[*target.partition] = scanned.batch.next_offset(); }
-                TRY_VOID(out_.wrote());
+                TRY_VOID(progress_.emit(out_));
                 return !enough();
             };
-            TRY(const bool good, walk_batches(disk_, file, take));
+            TRY(const bool good, walk_batches(disk_, file, progress_, take));
             damaged_ = damaged_ || !good;
         }
         return {};
     }
     uint64_t found() const { return found_; }
     bool damaged() const { return damaged_; }
+    void end_progress() { progress_.clear(); }
 
 private:
     bool enough() const {
@@ -259,11 +264,13 @@ private:
             const auto end = end_.find(partition);
             if (end != end_.end() && journaled.batch.base_offset() < end->second) { return !enough(); }
             search_batch(journaled.path, journaled.at, journaled.place, journaled.batch);
-            TRY_VOID(out_.wrote());
+            TRY_VOID(progress_.emit(out_));
             return !enough();
         };
         if (enough()) { return {}; }
         TRY_VOID(walk_journaled_batches(disk_, target, take));
+        progress_.read(bytes_of(disk_, target).value_or(0));
+        progress_.clear();
         if (const uint64_t found = found_ - found_before; found > 0) {
             note(fmt::format("{} of these {} in the journal and not yet in a segment", format_count(found),
                              found == 1 ? "is" : "are"));
@@ -285,12 +292,14 @@ private:
         });
         if (walked) { return; }
         damaged_ = true;
+        progress_.clear();
         note(fmt::format("{}: the batch at {}: {}", path, at.value, walked.error().message()));
     }
 
     Disk& disk_;
     const SegmentArguments& arguments_;
     StandardOutput& out_;
+    SegmentProgress progress_;
     RecordFormat format_;
     std::vector<std::byte> scratch_;
     std::map<TopicPartition, Offset> end_;  // of what was found in segments
@@ -303,8 +312,14 @@ private:
 Exit run_segment_dump(Disk& disk, const SegmentArguments& arguments) {
     StandardOutput out;
     bool clean = true;
+    // Where it is on a terminal itself, output leaves no room for anything else.
+    SegmentProgress progress(disk, arguments, output_is_terminal());
     const auto visit = [&](const SegmentTarget& target) -> Result<void> {
-        if (target.journal) { return dump_journal(disk, arguments, target, out, clean); }
+        if (target.journal) {
+            TRY_VOID(dump_journal(disk, arguments, target, out, clean));
+            progress.read(bytes_of(disk, target).value_or(0));
+            return {};
+        }
         if (!target.file.empty()) {
             TRY(const bool shown, dump_side_file(disk, target.file, arguments.json, out));
             if (shown) { return {}; }
@@ -312,11 +327,13 @@ Exit run_segment_dump(Disk& disk, const SegmentArguments& arguments) {
         TRY(const auto files, log_files(disk, target));
         for (const LogFile& file : files) {
             if (!arguments.json && files.size() > 1) { out.buffer() += file.path + '\n'; }
-            TRY_VOID(dump_log(disk, arguments, target, file, out, clean));
+            TRY_VOID(dump_log(disk, arguments, target, file, out, progress, clean));
         }
         return {};
     };
-    if (const auto done = for_each_target(disk, arguments, out, visit); !done) { return complain(done.error()); }
+    const auto done = for_each_target(disk, arguments, out, visit);
+    progress.clear();
+    if (!done) { return complain(done.error()); }
     if (const auto flushed = out.flush(); !flushed) { return complain(flushed.error()); }
     return clean ? Exit::done : Exit::no;
 }
@@ -326,7 +343,9 @@ Exit run_segment_grep(Disk& disk, const SegmentArguments& arguments) {
     Grep grep(disk, arguments, out);
     if (const auto prepared = grep.prepare(); !prepared) { return complain(prepared.error()); }
     const auto visit = [&](const SegmentTarget& target) { return grep.search(target); };
-    if (const auto done = for_each_target(disk, arguments, out, visit); !done) { return complain(done.error()); }
+    const auto done = for_each_target(disk, arguments, out, visit);
+    grep.end_progress();
+    if (!done) { return complain(done.error()); }
     if (arguments.count && arguments.json) {
         JsonLine(out.buffer()).number("records", grep.found());
     } else if (arguments.count) {

@@ -10,6 +10,7 @@
 #include "storage/try.h"
 #include "tools/flowstone/output.h"
 #include "tools/flowstone/segment_output.h"
+#include "tools/flowstone/segment_progress.h"
 
 namespace flowstone::tool {
 namespace {
@@ -154,7 +155,7 @@ Result<std::string> objection(Disk& disk, const LogFile& file, Offset& end) {
 }
 
 Result<Resealed> reseal(Disk& disk, const SegmentTarget& target, const SealPlace& partition,
-                        const std::vector<LogFile>& files, size_t at, bool force) {
+                        const std::vector<LogFile>& files, size_t at, bool force, SegmentProgress& progress) {
     const LogFile& file = files[at];
     TRY(const auto log, disk.open(file.path, {}));
     const auto old = read_seal(disk, target.directory, file.base);
@@ -167,6 +168,7 @@ Result<Resealed> reseal(Disk& disk, const SegmentTarget& target, const SealPlace
         place.base = file.base;
         if (verdict.good() && old->place == place) { return Resealed::kept; }
         if (!force) {
+            progress.clear();
             note(fmt::format("{}: its seal can be read and the bytes do not match it; --force seals what is there",
                              file.path));
             return Resealed::refused;
@@ -175,6 +177,7 @@ Result<Resealed> reseal(Disk& disk, const SegmentTarget& target, const SealPlace
     Offset end;
     TRY(const std::string why_not, objection(disk, file, end));
     if (!why_not.empty()) {
+        progress.clear();
         note(fmt::format("{}: not sealed: {}", file.path, why_not));
         return Resealed::refused;
     }
@@ -196,15 +199,18 @@ Result<SealPlace> place_of(Disk& disk, const SegmentTarget& target) {
 }
 
 Result<void> reseal_target(Disk& disk, const SegmentArguments& arguments, const SegmentTarget& target,
-                           StandardOutput& out, bool& refused) {
+                           StandardOutput& out, SegmentProgress& progress, bool& refused) {
     TRY(const SealPlace place, place_of(disk, target));
     TRY(const auto lock, lock_root(disk, target));
     SegmentTarget whole = target;  // the neighbours' seals are wanted, too
     whole.only.reset();
     TRY(const auto files, log_files(disk, whole));
-    for (size_t i = 0; i + 1 < files.size(); ++i) {  // the last one is not rolled
+    for (size_t i = 0; i < files.size(); ++i) {
         if (target.only && files[i].base != *target.only) { continue; }
-        TRY(const Resealed result, reseal(disk, target, place, files, i, arguments.force));
+        const auto info = disk.info(files[i].path);
+        progress.read(info ? info->bytes : 0);
+        if (i + 1 == files.size()) { break; }  // it is not rolled
+        TRY(const Resealed result, reseal(disk, target, place, files, i, arguments.force, progress));
         refused = refused || result == Resealed::refused;
         const char* word = result == Resealed::made ? "resealed" : result == Resealed::kept ? "kept" : "refused";
         if (arguments.json) {
@@ -212,7 +218,7 @@ Result<void> reseal_target(Disk& disk, const SegmentArguments& arguments, const 
         } else {
             out.buffer() += fmt::format("{}: {}\n", files[i].path, word);
         }
-        TRY_VOID(out.wrote());
+        TRY_VOID(progress.emit(out));
     }
     return {};
 }
@@ -240,6 +246,7 @@ Exit run_segment_salvage(Disk& disk, const SegmentArguments& arguments) {
 
 Exit run_segment_reseal(Disk& disk, const SegmentArguments& arguments) {
     StandardOutput out;
+    SegmentProgress progress(disk, arguments, false);
     bool refused = false;
     const auto visit = [&](const SegmentTarget& target) -> Result<void> {
         if (target.journal && target.file.empty()) { return {}; }  // of a data directory: it has no seals
@@ -247,9 +254,10 @@ Exit run_segment_reseal(Disk& disk, const SegmentArguments& arguments) {
             return fail(Code::invalid, "segment.reseal",
                         target.file + " is of the journal, which has no seals; its commits carry their own sums");
         }
-        return reseal_target(disk, arguments, target, out, refused);
+        return reseal_target(disk, arguments, target, out, progress, refused);
     };
     const auto done = for_each_target(disk, arguments, out, visit);
+    progress.clear();
     if (!done) { return complain(done.error()); }
     if (const auto flushed = out.flush(); !flushed) { return complain(flushed.error()); }
     return refused ? Exit::no : Exit::done;

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include "storage/clock.h"
-#include "storage/journal.h"
 #include "storage/try.h"
 #include "tools/flowstone/output.h"
 #include "tools/flowstone/progress.h"
 #include "tools/flowstone/segment_journal.h"
 #include "tools/flowstone/segment_output.h"
+#include "tools/flowstone/segment_progress.h"
 
 namespace flowstone::tool {
 namespace {
@@ -39,27 +39,15 @@ struct Survey {
     uint64_t bytes = 0;
     bool seals = false;
 };
-Result<uint64_t> journal_bytes(Disk& disk, const std::string& root, uint64_t bytes) {
-    TRY(const auto entries, disk.list(root));
-    for (const DirectoryEntry& entry : entries) {
-        if (!Journal::is_journal_file(entry.name)) { continue; }
-        const auto info = disk.info(join_path(root, entry.name));
-        bytes += info ? info->bytes : 0;
-    }
-    return bytes;
-}
 Result<Survey> survey(Disk& disk, const SegmentArguments& arguments) {
     Survey found;
     for (const std::string& path : arguments.paths) {
         TRY(auto targets, resolve_segment_path(disk, path));
         for (SegmentTarget& target : targets) {
-            if (target.journal) { TRY(found.bytes, journal_bytes(disk, target.directory, found.bytes)); }
+            TRY(const uint64_t bytes, bytes_of(disk, target));
+            found.bytes += bytes;
             TRY(const auto files, log_files(disk, target));
-            for (const LogFile& file : files) {
-                const auto info = disk.info(file.path);
-                found.bytes += info ? info->bytes : 0;
-                found.seals = found.seals || file.parts.seal;
-            }
+            for (const LogFile& file : files) { found.seals = found.seals || file.parts.seal; }
             found.targets.push_back(std::move(target));
         }
     }
