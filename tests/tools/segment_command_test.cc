@@ -225,7 +225,40 @@ TEST_F(SegmentCommandTest, SalvageCopiesEveryWholeBatchAndListsWhatIsLost) {
     const Ran again = run("salvage " + log(6) + ' ' + out);
     EXPECT_EQ(again.exit, 3);
     EXPECT_THAT(again.error, HasSubstr("already exists"));
-    EXPECT_EQ(run("salvage " + root_ + ' ' + out + "2").exit, 2);
+    EXPECT_EQ(run("salvage " + log(6)).exit, 2);  // to where?
+}
+
+TEST_F(SegmentCommandTest, SalvageOfSeveralFilesAndDirectoriesMakesADirectory) {
+    ASSERT_TRUE(disk_->make_directory(root_ + "/clicks-0"));
+    const std::string clicks = root_ + "/clicks-0/00000000000000000000.log";
+    std::filesystem::copy(log(0), clicks);
+    const auto begin = static_cast<size_t>(batch_at(6, 1));
+    const auto end = static_cast<size_t>(batch_at(6, 2));
+    const std::string lost = "bytes [" + std::to_string(begin) + ", " + std::to_string(end) + "), offsets [8, 10)";
+    const std::string whole = content(log(6));
+    flip(log(6), batch_at(6, 1) + 70);
+    for (const std::string& paths : {root_, partition() + ' ' + clicks, clicks + ' ' + log(0) + ' ' + log(6)}) {
+        const std::string out = parent_path(root_) + "/saved";
+        const Ran ran = run("salvage " + paths + ' ' + out);
+        EXPECT_EQ(ran.exit, 0) << ran.error;
+        EXPECT_THAT(ran.out, HasSubstr("lost of " + log(6) + ": " + lost + " (bad_crc)\n" + out +
+                                       "/payments-3/00000000000000000006.log: 4 records in 2 batches"));
+        EXPECT_EQ(content(out + "/payments-3/00000000000000000000.log"), content(log(0)));
+        EXPECT_EQ(content(out + "/payments-3/00000000000000000006.log"), whole.substr(0, begin) + whole.substr(end));
+        EXPECT_EQ(content(out + "/clicks-0/00000000000000000000.log"), content(clicks));
+        EXPECT_THAT(run("grep --count 'Corner Shop' " + out).out, "16\n");
+        const Ran again = run("salvage " + paths + ' ' + out);
+        EXPECT_EQ(again.exit, 3);
+        EXPECT_THAT(again.error, HasSubstr("already exists"));
+        std::filesystem::remove_all(out);
+    }
+    const std::string one = parent_path(root_) + "/one";
+    EXPECT_EQ(run("salvage --json " + log(6) + ' ' + one).out,
+              R"({"lost":"bad_crc","begin_byte":)" + std::to_string(begin) + R"(,"end_byte":)" + std::to_string(end) +
+                  R"(,"begin_offset":8,"end_offset":10,"source":")" + log(6) + "\"}\n" + R"({"path":")" + one +
+                  R"(","batches":2,"records":4,"bytes":)" + std::to_string(whole.size() - (end - begin)) +
+                  R"(,"lost_ranges":1,"lost_bytes":)" + std::to_string(end - begin) + R"(,"source":")" + log(6) +
+                  "\"}\n");
 }
 
 TEST_F(SegmentCommandTest, ResealMakesAMissingSealAndSaysSoInIt) {

@@ -196,6 +196,10 @@ TEST_F(SegmentJournalTest, TheJournalIsNeitherSalvagedNorResealed) {
     const Ran salvage = run("salvage " + ring() + ' ' + top_ + "/out");
     EXPECT_EQ(salvage.exit, 2);
     EXPECT_THAT(salvage.error, HasSubstr("salvage works on segments"));
+    const Ran all = run("salvage " + crashed() + ' ' + top_ + "/all");
+    EXPECT_EQ(all.exit, 0) << all.error;
+    EXPECT_THAT(all.error, HasSubstr(crashed() + ": the journal stays"));
+    EXPECT_TRUE(std::filesystem::exists(top_ + "/all/payments-1/00000000000000000000.log"));
     const Ran reseal = run("reseal " + ring());
     EXPECT_EQ(reseal.exit, 2);
     EXPECT_THAT(reseal.error, HasSubstr("the journal, which has no seals"));

@@ -210,12 +210,17 @@ void add_segment_commands(CLI::App& app, Invocation& invocation) {
     grep.app.add_option("--max", grep.arguments->records_max, "Stop after so many records")->type_name("N");
 
     const auto salvage = add_segment_command(
-        segment, invocation, "salvage", "Copy every whole batch of a damaged file to a new one and list what is lost",
-        {"flowstone segment salvage flowstone-data/payments-0/00000000000000000000.log saved.log"},
+        segment, invocation, "salvage", "Copy every whole batch of damaged files to new ones and list what is lost",
+        {"flowstone segment salvage flowstone-data/payments-0/00000000000000000000.log saved.log",
+         "flowstone segment salvage flowstone-data/payments-0 flowstone-data/payments-1 saved"},
         run_segment_salvage);
-    salvage.arguments->paths.resize(1);
-    salvage.app.add_option("file", salvage.arguments->paths[0], "A .log file")->required()->type_name("FILE");
-    salvage.app.add_option("out", salvage.arguments->out, "The new file; must not exist")->required()->type_name("OUT");
+    salvage.app
+        .add_option("path", salvage.arguments->paths,
+                    "What is damaged, .log files or directories, and last what is made anew and must not exist: of one "
+                    ".log file a file, of everything else a directory with a folder for each partition")
+        ->required()
+        ->expected(-2)  // or more
+        ->type_name("PATH... OUT");
     add_json(salvage);
 
     const auto reseal =

@@ -18,14 +18,13 @@ namespace flowstone::tool {
 void add_segment_commands(CLI::App& app, Invocation& invocation);
 
 struct SegmentArguments {
-    std::vector<std::string> paths;
+    std::vector<std::string> paths;  // of salvage the last one is what is made
     bool json = false;
     bool records = false;                 // dump
     std::string chain_head;               // verify: 64 hexadecimal digits; empty for none
     std::string text;                     // grep
     bool count = false;                   // grep: only how many
     std::optional<uint64_t> records_max;  // grep
-    std::string out;                      // salvage
     bool force = false;                   // reseal
 };
 

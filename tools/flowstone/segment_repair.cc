@@ -1,5 +1,7 @@
 // `flowstone segment salvage` and `reseal`: the two that write.
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -48,7 +50,59 @@ private:
     std::vector<std::byte> pending_;
 };
 
-Result<Salvaged> salvage(Disk& disk, const LogFile& from, const std::string& to) {
+// One .log file and the new one that its whole batches go to.
+struct SalvageStep {
+    LogFile from;
+    std::string to;
+};
+
+std::string last_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// Makes `directory` with a folder for each partition, and says which file goes where. Nothing there is written over.
+Result<std::vector<SalvageStep>> plan_into_directory(Disk& disk, const std::vector<SegmentTarget>& targets,
+                                                     const std::string& directory) {
+    TRY_VOID(disk.make_directory(directory));
+    TRY_VOID(disk.sync_directory(parent_path(directory)));
+    std::vector<SalvageStep> steps;
+    std::set<std::string> folders;
+    for (const SegmentTarget& target : targets) {
+        if (target.journal) {
+            note(fmt::format("{}: the journal stays; opening the log replays every commit of it that holds",
+                             target.directory));
+            continue;
+        }
+        const std::string folder = join_path(directory, last_part(target.directory));
+        if (folders.insert(folder).second) { TRY_VOID(disk.make_directory(folder)); }
+        TRY(const auto files, log_files(disk, target));
+        for (const LogFile& file : files) { steps.push_back({file, join_path(folder, last_part(file.path))}); }
+    }
+    TRY_VOID(disk.sync_directory(directory));
+    return steps;
+}
+
+// One .log file goes into a new file, everything else into a new directory.
+Result<std::vector<SalvageStep>> plan_salvage(Disk& disk, const std::vector<std::string>& paths,
+                                              const std::string& out) {
+    std::vector<SegmentTarget> targets;
+    for (const std::string& path : paths) {
+        TRY(auto found, resolve_segment_path(disk, path));
+        for (SegmentTarget& target : found) {
+            if (target.journal && !target.file.empty()) {
+                return fail(
+                    Code::invalid, "segment.salvage",
+                    target.file + " is of the journal, which opening the log replays; salvage works on segments");
+            }
+            targets.push_back(std::move(target));
+        }
+    }
+    if (targets.size() != 1 || targets.front().file.empty()) { return plan_into_directory(disk, targets, out); }
+    TRY(const auto files, log_files(disk, targets.front()));
+    return std::vector<SalvageStep>{{files.front(), out}};
+}
+
+Result<Salvaged> salvage(Disk& disk, const SalvageStep& step, SegmentProgress& progress) {
+    const LogFile& from = step.from;
+    const std::string& to = step.to;
     TRY(const auto source, disk.open(from.path, {}));
     TRY(const auto target, disk.open(to, {.write = true, .create = true, .exclusive = true}));
     SegmentSalvager salvager(
@@ -59,6 +113,7 @@ Result<Salvaged> salvage(Disk& disk, const LogFile& from, const std::string& to)
         TRY(const auto scanned, salvager.next());
         if (!scanned) { break; }
         TRY_VOID(copier.add(scanned->batch.bytes()));
+        progress.read(scanned->batch.size(), static_cast<uint64_t>(scanned->batch.record_count()));
         ++result.batches;
         result.records += static_cast<uint64_t>(scanned->batch.record_count());
         result.bytes += scanned->batch.size();
@@ -73,7 +128,8 @@ Result<Salvaged> salvage(Disk& disk, const LogFile& from, const std::string& to)
     return result;
 }
 
-void append_salvaged(std::string& out, const Salvaged& result, const std::string& to, bool json) {
+// `of_several`: each line of text says of which file.
+void append_salvaged(std::string& out, const Salvaged& result, const SalvageStep& step, bool of_several, bool json) {
     for (const DamagedRange& range : result.damage) {
         if (json) {
             JsonLine line(out);
@@ -82,24 +138,27 @@ void append_salvaged(std::string& out, const Salvaged& result, const std::string
                 .number("end_byte", range.end.value);
             line.number("begin_offset", range.offset_begin.value);
             if (range.offset_end.value >= 0) { line.number("end_offset", range.offset_end.value); }
+            line.text("source", step.from.path);
         } else {
-            out +=
-                fmt::format("lost: {} ({})\n", range_text(range.begin, range.end, range.offset_begin, range.offset_end),
-                            name(range.fault));
+            out += fmt::format("lost{}: {} ({})\n", of_several ? " of " + step.from.path : "",
+                               range_text(range.begin, range.end, range.offset_begin, range.offset_end),
+                               name(range.fault));
         }
     }
     if (json) {
         JsonLine(out)
-            .text("path", to)
+            .text("path", step.to)
             .number("batches", result.batches)
             .number("records", result.records)
             .number("bytes", result.bytes)
             .number("lost_ranges", static_cast<uint64_t>(result.damage.size()))
-            .number("lost_bytes", result.lost_bytes);
+            .number("lost_bytes", result.lost_bytes)
+            .text("source", step.from.path);
     } else {
-        out += fmt::format("{}: {} records in {} batches, {}; lost {} in {} {}\n", to, format_count(result.records),
-                           format_count(result.batches), format_bytes(result.bytes), format_bytes(result.lost_bytes),
-                           result.damage.size(), result.damage.size() == 1 ? "range" : "ranges");
+        out +=
+            fmt::format("{}: {} records in {} batches, {}; lost {} in {} {}\n", step.to, format_count(result.records),
+                        format_count(result.batches), format_bytes(result.bytes), format_bytes(result.lost_bytes),
+                        result.damage.size(), result.damage.size() == 1 ? "range" : "ranges");
     }
 }
 
@@ -226,22 +285,22 @@ Result<void> reseal_target(Disk& disk, const SegmentArguments& arguments, const 
 }  // namespace
 
 Exit run_segment_salvage(Disk& disk, const SegmentArguments& arguments) {
-    const auto targets = resolve_segment_path(disk, arguments.paths.front());
-    if (!targets) { return complain(targets.error()); }
-    if (targets->front().journal) {
-        return complain("salvage works on segments; opening the log replays every commit of the journal that holds",
-                        Exit::usage);
+    SegmentArguments sources = arguments;
+    const std::string made = std::move(sources.paths.back());  // there are two at least
+    sources.paths.pop_back();
+    auto plan = plan_salvage(disk, sources.paths, made);
+    if (!plan) { return complain(plan.error()); }
+    StandardOutput out;
+    SegmentProgress progress(disk, sources, false);
+    for (const SalvageStep& step : *plan) {
+        if (interrupted()) { return complain("interrupted: not all was copied"); }
+        const auto result = salvage(disk, step, progress);
+        if (!result) { return complain(result.error()); }
+        append_salvaged(out.buffer(), *result, step, plan->size() > 1, arguments.json);
+        if (const auto emitted = progress.emit(out); !emitted) { return complain(emitted.error()); }
     }
-    if (targets->size() != 1 || targets->front().file.empty()) {
-        return complain("salvage takes one .log file", Exit::usage);
-    }
-    const auto files = log_files(disk, targets->front());
-    if (!files) { return complain(files.error()); }
-    const auto result = salvage(disk, files->front(), arguments.out);
-    if (!result) { return complain(result.error()); }
-    std::string text;
-    append_salvaged(text, *result, arguments.out, arguments.json);
-    return print(text);
+    const auto flushed = out.flush();
+    return flushed ? Exit::done : complain(flushed.error());
 }
 
 Exit run_segment_reseal(Disk& disk, const SegmentArguments& arguments) {
