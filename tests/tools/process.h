@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -23,13 +24,19 @@ constexpr int answer_ms_max = 60'000;  // a test that waits longer has failed
 
 class Process {
 public:
-    Process(const std::string& program, const std::vector<std::string>& arguments) {
+    enum class Complaints : uint8_t { pipe, terminal };
+
+    Process(const std::string& program, const std::vector<std::string>& arguments, Complaints to = Complaints::pipe) {
         int input[2];
         int output[2];
         int complaints[2];
         EXPECT_EQ(::pipe2(input, O_CLOEXEC), 0);
         EXPECT_EQ(::pipe2(output, O_CLOEXEC), 0);
-        EXPECT_EQ(::pipe2(complaints, O_CLOEXEC), 0);
+        if (to == Complaints::pipe) {
+            EXPECT_EQ(::pipe2(complaints, O_CLOEXEC), 0);
+        } else {
+            open_terminal(complaints);
+        }
         posix_spawn_file_actions_t actions;
         ::posix_spawn_file_actions_init(&actions);
         ::posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO);
@@ -102,6 +109,15 @@ public:
     const std::string& complaint() const { return complaint_; }
 
 private:
+    // What is written to the second is read from the first.
+    static void open_terminal(int (&ends)[2]) {
+        ends[0] = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        EXPECT_EQ(::grantpt(ends[0]), 0);
+        EXPECT_EQ(::unlockpt(ends[0]), 0);
+        const char* const name = ::ptsname(ends[0]);
+        ends[1] = ::open(name == nullptr ? "" : name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        EXPECT_GE(ends[1], 0);
+    }
     static void close_once(int& descriptor) {
         if (descriptor >= 0) { ::close(descriptor); }
         descriptor = -1;

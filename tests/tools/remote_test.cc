@@ -18,6 +18,7 @@
 #include "tests/net/blocking_client.h"
 #include "tests/paths.h"
 #include "tests/storage/value_of.h"
+#include "tests/tools/masked.h"
 #include "tests/tools/process.h"
 
 namespace flowstone::tool {
@@ -245,12 +246,15 @@ TEST_F(RemoteTest, PerfMeasuresBrokers) {
     const std::string produced =
         out({"perf", "produce", "--records", "5000", "--size", "50", "--partitions", "2", "--threads", "2",
              "--batch-bytes", "1000", "--compression", "lz4", "--durability", "memory", "--json", "-q"});
-    EXPECT_THAT(
-        produced,
-        HasSubstr(R"({"workload":"produce","topic":"flowstone.perf","acks":"all","records":5000,"bytes":250000,)"));
-    EXPECT_THAT(produced, HasSubstr(R"("compression":"lz4","idempotent":true)"));
-    const std::string consumed = out({"perf", "consume", "--threads", "3", "--json", "-q"});
-    EXPECT_THAT(consumed, HasSubstr(R"("records":5000,"bytes":250000,"partition_count":2)"));
+    EXPECT_EQ(perf_tail_masked(produced),
+              std::string(R"({"workload":"produce","topic":"flowstone.perf","acks":"all","records":5000,)"
+                          R"("bytes":250000,"record_bytes":50,"batch_bytes":1000,"linger_ms":5,"compression":"lz4",)"
+                          R"("idempotent":true,"intended_records_per_s":0,"partition_count":2,"thread_count":2,)") +
+                  perf_tail);
+    EXPECT_EQ(perf_tail_masked(out({"perf", "consume", "--threads", "3", "--json", "-q"})),
+              std::string(R"({"workload":"consume","topic":"flowstone.perf","isolation":"read_uncommitted",)"
+                          R"("records":5000,"bytes":250000,"partition_count":2,"thread_count":3,)") +
+                  perf_tail);
     EXPECT_THAT(out({"topic", "describe", "flowstone.perf"}), HasSubstr("durability  memory"));
     out({"perf", "produce", "--records", "10", "--partitions", "2", "--acks", "0", "-q"});
     const std::string there =
