@@ -36,7 +36,7 @@ constexpr size_t array_elements_max = 1'000'000;        // of one array in a mes
 constexpr size_t tagged_fields_max = 10'000;            // of one struct in a message
 constexpr size_t gather_copy_bytes_max = 512;           // shorter pieces are copied: an iovec costs more
 constexpr size_t printed_message_bytes_max = 4 * 1024;  // of a message as text, for people
-// What decoding a message may allocate. Whoever reserves a frame's memory reserves this with it.
+// What decoding a message may allocate. A broker decodes one at a time: what outlives that is bounded by who keeps it.
 constexpr uint64_t decode_bytes_max(uint64_t received) { return 2 * received + (1u << 20); }
 
 constexpr uint64_t decompressed_batch_bytes_max = 64ull << 20;

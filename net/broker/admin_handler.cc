@@ -93,9 +93,8 @@ void add_size(const ServedLog& served, const ServedTopic& topic, int32_t number,
 }  // namespace
 
 // Sizes may need a look into directories.
-void AdminHandler::on(Request request, const kafka::DescribeLogDirsRequest& asked) {
-    request.frame = nullptr;
-    context_.worker.submit([this, request = std::move(request), asked]() mutable -> std::function<void()> {
+void AdminHandler::on(Request request, const kafka::DescribeLogDirsRequest& /*asked*/) {
+    context_.answer_by_worker<kafka::DescribeLogDirsRequest>(std::move(request), [this](const auto& asked) {
         kafka::DescribeLogDirsResponse response;
         for (const LogDirectory& directory : context_.served.directories()) {
             auto& out = response.results.emplace_back();
@@ -108,18 +107,16 @@ void AdminHandler::on(Request request, const kafka::DescribeLogDirsRequest& aske
                     add_size(context_.served, topic, i, response.results);
                 }
             }
-        } else {
-            for (const auto& wanted : *asked.topics) {
-                const auto topic = context_.served.topic(wanted.topic);
-                if (!topic) { continue; }
-                for (const int32_t number : wanted.partitions) {
-                    add_size(context_.served, *topic, number, response.results);
-                }
+            return response;
+        }
+        for (const auto& wanted : *asked.topics) {
+            const auto topic = context_.served.topic(wanted.topic);
+            if (!topic) { continue; }
+            for (const int32_t number : wanted.partitions) {
+                add_size(context_.served, *topic, number, response.results);
             }
         }
-        return [this, request = std::move(request), response = std::move(response)] {
-            context_.answer(request, response);
-        };
+        return response;
     });
 }
 

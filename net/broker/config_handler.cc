@@ -87,9 +87,8 @@ std::string in_force(const TopicConfig& config, std::string_view name) {
 
 // Each resource of the request, by the worker; then the answer.
 template <class Response, class Asked, class Change>
-void change_all(BrokerContext& context, Request request, const Asked& asked, Change change) {
-    request.frame = nullptr;
-    context.worker.submit([&context, request = std::move(request), asked, change]() mutable -> std::function<void()> {
+void change_all(BrokerContext& context, Request request, Change change) {
+    context.answer_by_worker<Asked>(std::move(request), [change](const Asked& asked) {
         Response response;
         for (const auto& resource : asked.resources) {
             const auto refusal = change(resource, asked.validate_only);
@@ -97,9 +96,7 @@ void change_all(BrokerContext& context, Request request, const Asked& asked, Cha
             response.responses.push_back({refusal.error, done ? std::nullopt : std::optional(refusal.message),
                                           resource.resource_type, resource.resource_name});
         }
-        return [&context, request = std::move(request), response = std::move(response)] {
-            context.answer(request, response);
-        };
+        return response;
     });
 }
 
@@ -308,15 +305,15 @@ std::optional<ConfigHandler::Refusal> ConfigHandler::adjust(
     return change(asked.resource_name, wanted, validate);
 }
 
-void ConfigHandler::on(Request request, const AlterConfigsRequest& asked) {
-    change_all<AlterConfigsResponse>(context_, std::move(request), asked, [this](const auto& resource, bool validate) {
-        return replace(resource, validate).value_or(Refusal{});
-    });
+void ConfigHandler::on(Request request, const AlterConfigsRequest& /*asked*/) {
+    change_all<AlterConfigsResponse, AlterConfigsRequest>(
+        context_, std::move(request),
+        [this](const auto& resource, bool validate) { return replace(resource, validate).value_or(Refusal{}); });
 }
 
-void ConfigHandler::on(Request request, const IncrementalAlterConfigsRequest& asked) {
-    change_all<IncrementalAlterConfigsResponse>(
-        context_, std::move(request), asked,
+void ConfigHandler::on(Request request, const IncrementalAlterConfigsRequest& /*asked*/) {
+    change_all<IncrementalAlterConfigsResponse, IncrementalAlterConfigsRequest>(
+        context_, std::move(request),
         [this](const auto& resource, bool validate) { return adjust(resource, validate).value_or(Refusal{}); });
 }
 

@@ -1,5 +1,6 @@
 #include "net/broker/offsets_handler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "net/broker/epochs.h"
@@ -57,15 +58,11 @@ OffsetsHandler::Place OffsetsHandler::find(const std::string& name, int32_t numb
     return place;
 }
 
-void OffsetsHandler::on(Request request, const ListOffsetsRequest& asked) {
+// What a look into the log's ends does not tell: that takes a look into its files.
+bool OffsetsHandler::by_search(int64_t timestamp) { return timestamp >= 0 || timestamp == time_largest; }
+
+ListOffsetsResponse OffsetsHandler::list(const ListOffsetsRequest& asked) const {
     ListOffsetsResponse response;
-    struct Search {
-        size_t topic;
-        size_t partition;
-        ServedPartition place;
-        int64_t timestamp;
-    };
-    std::vector<Search> searches;
     for (const auto& topic : asked.topics) {
         auto& out_topic = response.topics.emplace_back();
         out_topic.name = topic.name;
@@ -74,52 +71,48 @@ void OffsetsHandler::on(Request request, const ListOffsetsRequest& asked) {
             out.partition_index = partition.partition_index;
             const Place place = find(topic.name, partition.partition_index, partition.current_leader_epoch);
             out.error_code = place.error;
-            if (place.error != ErrorCode::none) { continue; }
-            const PartitionEnds ends = context_.served.ends(place.partition);
-            const auto at = [&](Offset offset) {
-                out.offset = offset.value;
-                out.leader_epoch = epoch_at(context_.served.epochs(place.partition), offset);
-            };
-            switch (partition.timestamp) {
-                case time_latest:
-                    out.offset = ends.high_watermark.value;
-                    out.leader_epoch = static_cast<int32_t>(place.leader_epoch.value);
-                    break;
-                case time_earliest:
-                case time_earliest_local: at(ends.log_start); break;
-                case time_latest_tiered:
-                case time_earliest_pending_upload: break;  // nothing is tiered: -1
-                default:
-                    if (partition.timestamp < 0 && partition.timestamp != time_largest) {
-                        out.error_code = ErrorCode::unsupported_version;
-                        break;
-                    }
-                    searches.push_back({response.topics.size() - 1, out_topic.partitions.size() - 1, place.partition,
-                                        partition.timestamp});
-            }
+            if (place.error == ErrorCode::none) { list(place, partition.timestamp, out); }
         }
     }
-    request.frame = nullptr;
-    if (searches.empty()) { return context_.answer(request, response); }
-    context_.worker.submit([this, request = std::move(request), response = std::move(response),
-                            searches = std::move(searches)]() mutable -> std::function<void()> {
-        for (const Search& search : searches) {
-            auto& out = response.topics[search.topic].partitions[search.partition];
-            const auto found = search.timestamp == time_largest
-                                   ? context_.served.find_largest_time(search.place)
-                                   : context_.served.find_time(search.place, search.timestamp);
-            if (!found) {
-                out.error_code = read_error(found.error());
-                continue;
-            }
-            out.offset = found->offset.value;
-            out.timestamp = found->timestamp_ms;
-            if (out.offset >= 0) { out.leader_epoch = epoch_at(context_.served.epochs(search.place), found->offset); }
+    return response;
+}
+
+void OffsetsHandler::list(const Place& place, int64_t timestamp, ListedOffset& out) const {
+    const PartitionEnds ends = context_.served.ends(place.partition);
+    const auto at = [&](Offset offset) {
+        out.offset = offset.value;
+        out.leader_epoch = epoch_at(context_.served.epochs(place.partition), offset);
+    };
+    if (by_search(timestamp)) {
+        const auto found = timestamp == time_largest ? context_.served.find_largest_time(place.partition)
+                                                     : context_.served.find_time(place.partition, timestamp);
+        if (!found) {
+            out.error_code = read_error(found.error());
+            return;
         }
-        return [this, request = std::move(request), response = std::move(response)] {
-            context_.answer(request, response);
-        };
+        out.timestamp = found->timestamp_ms;
+        if (found->offset.value >= 0) { at(found->offset); }
+        return;
+    }
+    switch (timestamp) {
+        case time_latest:
+            out.offset = ends.high_watermark.value;
+            out.leader_epoch = static_cast<int32_t>(place.leader_epoch.value);
+            return;
+        case time_earliest:
+        case time_earliest_local: return at(ends.log_start);
+        case time_latest_tiered:
+        case time_earliest_pending_upload: return;  // nothing is tiered: -1
+        default: out.error_code = ErrorCode::unsupported_version;
+    }
+}
+
+void OffsetsHandler::on(Request request, const ListOffsetsRequest& asked) {
+    const bool searches = std::ranges::any_of(asked.topics, [](const auto& topic) {
+        return std::ranges::any_of(topic.partitions, [](const auto& one) { return by_search(one.timestamp); });
     });
+    if (!searches) { return context_.answer(request, list(asked)); }
+    context_.answer_by_worker<ListOffsetsRequest>(std::move(request), [this](const auto& all) { return list(all); });
 }
 
 void OffsetsHandler::on(const Request& request, const OffsetForLeaderEpochRequest& asked) {
@@ -144,9 +137,8 @@ void OffsetsHandler::on(const Request& request, const OffsetForLeaderEpochReques
     context_.answer(request, response);
 }
 
-void OffsetsHandler::on(Request request, const DeleteRecordsRequest& asked) {
-    request.frame = nullptr;
-    context_.worker.submit([this, request = std::move(request), asked]() mutable -> std::function<void()> {
+void OffsetsHandler::on(Request request, const DeleteRecordsRequest& /*asked*/) {
+    context_.answer_by_worker<DeleteRecordsRequest>(std::move(request), [this](const DeleteRecordsRequest& asked) {
         DeleteRecordsResponse response;
         for (const auto& topic : asked.topics) {
             auto& out_topic = response.topics.emplace_back();
@@ -172,9 +164,7 @@ void OffsetsHandler::on(Request request, const DeleteRecordsRequest& asked) {
                 }
             }
         }
-        return [this, request = std::move(request), response = std::move(response)] {
-            context_.answer(request, response);
-        };
+        return response;
     });
 }
 

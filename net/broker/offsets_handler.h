@@ -25,7 +25,11 @@ private:
         ServedPartition partition{};
         Epoch leader_epoch{};
     };
+    using ListedOffset = kafka::ListOffsetsResponse::ListOffsetsPartitionResponse;
     Place find(const std::string& topic, int32_t partition, int32_t current_leader_epoch) const;
+    static bool by_search(int64_t timestamp);
+    kafka::ListOffsetsResponse list(const kafka::ListOffsetsRequest& asked) const;
+    void list(const Place& place, int64_t timestamp, ListedOffset& out) const;
 
     BrokerContext& context_;
 };

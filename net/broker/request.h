@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "log/served_log.h"
@@ -14,6 +16,7 @@
 #include "net/kafka/frame.h"
 #include "net/kafka/message.h"
 #include "net/transport/server.h"
+#include "storage/check.h"
 #include "storage/clock.h"
 #include "storage/random.h"
 
@@ -52,6 +55,23 @@ struct BrokerContext {
         kafka::frame_response(request.header.correlation_id, response, request.version(), answer.frame);
         answer.pins = std::move(pins);
         send(request, std::move(answer));
+    }
+    // Has the worker make the answer: `make` takes what was asked, which is read anew there, and returns the response, in
+    // the worker's thread. Until that stands among the answers, whose bytes are bounded, nothing further of the connection
+    // is taken. The frame is kept, so that whoever waits for the worker counts against the memory of all requests.
+    template <class Asked, class Make>
+    void answer_by_worker(Request request, Make make) {
+        server.pause(request.peer.connection);
+        worker.submit([this, request = std::move(request), make = std::move(make)]() mutable -> std::function<void()> {
+            const auto asked = kafka::decode<Asked>(request.body, request.version());
+            CHECK(asked.has_value());  // it could be read before it came here
+            Answer answer;
+            kafka::frame_response(request.header.correlation_id, make(*asked), request.version(), answer.frame);
+            return [this, request = std::move(request), answer = std::move(answer)]() mutable {
+                server.resume(request.peer.connection);
+                send(request, std::move(answer));
+            };
+        });
     }
     void send(const Request& request, Answer answer);
 };

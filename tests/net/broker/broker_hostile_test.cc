@@ -228,6 +228,92 @@ TEST_F(BrokerHostileTest, WhatIsReadFromFilesForWhoFetchesNoAnswerIsBounded) {
     for (int i = 0; i < requests; ++i) { EXPECT_TRUE(deaf.receive()); }
 }
 
+// Of what the worker answers: each connection has one at a time.
+TEST_F(BrokerHostileTest, WhatTheWorkerAnswersToWhoFetchesNoAnswerIsBounded) {
+    BrokerConfig config;
+    config.connection_output_bytes_max = 64 << 10;
+    start(config);
+    Client other(*this);
+    make(other, "t");
+    kafka::DescribeLogDirsRequest sizes;  // each answer is five times as long
+    sizes.topics.emplace().emplace_back().topic = "t";
+    sizes.topics->back().partitions.assign(10'000, 0);
+    kafka::IncrementalAlterConfigsRequest alter;
+    alter.resources.assign(3'000, {.resource_type = 64, .resource_name = "nothing", .configs = {}});
+    kafka::AlterConfigsRequest replace;
+    replace.resources.assign(3'000, {.resource_type = 64, .resource_name = "nothing", .configs = {}});
+    kafka::DeleteRecordsRequest trim;
+    trim.topics.emplace_back().name = "t";
+    trim.topics[0].partitions.assign(10'000, {.partition_index = 1, .offset = 0});
+    kafka::ListOffsetsRequest search;
+    search.topics.emplace_back().name = "t";
+    search.topics[0].partitions.assign(10'000, {.partition_index = 1, .timestamp = 0});
+    const auto expect_bounded = [&](const auto& request, int16_t version) {
+        SCOPED_TRACE(std::remove_cvref_t<decltype(request)>::message_name);
+        const auto frames = [&] { return broker_->server().counts().frames; };
+        Client deaf(*this);
+        deaf.send(request, version);
+        const auto answer = deaf.receive();
+        ASSERT_TRUE(answer);
+        const size_t answer_bytes = answer->size();
+        ASSERT_GT(answer_bytes, 100'000u);
+        const uint64_t before = frames();
+        // What the network holds, what the output may hold, and the answer that went beyond it.
+        const uint64_t bound = (network_bytes + config.connection_output_bytes_max) / answer_bytes + 2;
+        const uint64_t requests = bound * 3 / 2;
+        for (uint64_t i = 0; i < requests; ++i) { deaf.send(request, version); }
+        for (int i = 0; i < 10; ++i) { settle(); }
+        EXPECT_LE(frames() - before, bound);
+        EXPECT_EQ(put(other, batch({})), ErrorCode::none);
+        for (uint64_t i = 0; i < requests; ++i) { EXPECT_TRUE(deaf.receive()) << "whoever fetches them gets them all"; }
+        deaf.hang_up();
+    };
+    expect_bounded(sizes, 4);
+    expect_bounded(alter, 1);
+    expect_bounded(replace, 2);
+    expect_bounded(trim, 2);
+    expect_bounded(search, 7);
+    other.hang_up();
+    settle();
+    expect_nothing_left();
+}
+
+TEST_F(BrokerHostileTest, FramesThatWaitForTheWorkerCountAgainstTheMemoryOfAll) {
+    constexpr size_t clients_count = 20;
+    BrokerConfig config;
+    config.request_memory_bytes_max = 256 << 10;
+    start(config);
+    Client other(*this);
+    make(other, "t");
+    kafka::ListOffsetsRequest search;
+    search.topics.emplace_back().name = "t";
+    search.topics[0].partitions.assign(2'500, {.partition_index = 0, .timestamp = 0});
+    kafka::Gather frame;
+    kafka::frame_request({.api_version = 7, .correlation_id = 1, .client_id = "test"}, search, frame);
+    const size_t frame_bytes = frame.size();
+    ASSERT_GT(frame_bytes * clients_count, 2 * config.request_memory_bytes_max);
+    std::vector<std::unique_ptr<Client>> clients;
+    for (size_t i = 0; i < clients_count; ++i) { clients.push_back(std::make_unique<Client>(*this)); }
+    settle();
+    for (auto& client : clients) { client->send(search, 7); }
+    // In one turn of the loop, which comes to the worker's results at its end.
+    const uint64_t before = broker_->server().counts().frames;
+    uint64_t taken = 0;
+    for (int i = 0; i < 100 && taken == 0; ++i) {
+        ASSERT_TRUE(broker_->run(0));
+        taken = broker_->server().counts().frames - before;
+    }
+    EXPECT_GT(taken, 0u);
+    EXPECT_LE(taken, config.request_memory_bytes_max / frame_bytes);
+    for (auto& client : clients) {
+        EXPECT_EQ(client->answer<kafka::ListOffsetsResponse>(7).topics.at(0).partitions.size(), 2'500u);
+        client->hang_up();
+    }
+    other.hang_up();
+    for (size_t i = 0; i < clients_count; ++i) { settle(); }
+    expect_nothing_left();
+}
+
 TEST_F(BrokerHostileTest, ClaimsOf100MiBKeepNobodyWaiting) {
     start();
     Client other(*this);

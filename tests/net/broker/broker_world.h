@@ -23,8 +23,10 @@ namespace flowstone {
 
 class BrokerWorld : public testing::Test {
 protected:
+    static constexpr size_t network_bytes = 4u << 20;  // on their way to a peer that fetches nothing
+
     explicit BrokerWorld(const SimDisk::Options& disk = {})
-        : disk_(disk), network_(clock_, {.buffer_bytes = 4u << 20}) {}
+        : disk_(disk), network_(clock_, {.buffer_bytes = network_bytes}) {}
 
     void start(BrokerConfig config = {}, Options options = {}) {
         start_on(faulty_, std::move(config), std::move(options));
