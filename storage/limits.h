@@ -61,8 +61,10 @@ constexpr int64_t http_request_ms_max = 10'000;     // until that is whole
 constexpr int64_t http_answer_ms_max = 60'000;      // until it is fetched
 constexpr int64_t http_idle_ms_max = 60'000;        // between two requests of a connection
 constexpr size_t http_connections_max = 100;
-constexpr size_t metrics_series_max = 10'000;   // a metric with one set of labels
-constexpr size_t metric_label_bytes_max = 256;  // of a value, which may be a stranger's
+constexpr size_t metrics_series_max = 10'000;           // a metric with one set of labels; without the two below
+constexpr size_t metric_partitions_max = 10'000;        // of each metric of partitions
+constexpr size_t metric_group_partitions_max = 10'000;  // of each metric of what groups committed
+constexpr size_t metric_label_bytes_max = 256;          // of a value, which may be a stranger's
 
 constexpr uint32_t meta_file_bytes_max = 1u << 20;  // meta.properties, partition.metadata, epoch checkpoints
 constexpr uint32_t leader_epochs_max = 100'000;     // per partition

@@ -128,18 +128,17 @@ void BrokerMetrics::watch_partitions(const BrokerContext& context) {
         }
         return samples;
     };
-    metrics_.sampled("flowstone_partition_log_start_offset", "The first offset that can be read.", [each, &context] {
-        return each([&](ServedPartition place) { return number(context.served.ends(place).log_start.value); });
-    });
-    metrics_.sampled("flowstone_partition_high_watermark_offset", "Where what readers see ends.", [each, &context] {
-        return each([&](ServedPartition place) { return number(context.served.ends(place).high_watermark.value); });
-    });
-    metrics_.sampled("flowstone_partition_log_end_offset", "Where the next record goes.", [each, &context] {
-        return each([&](ServedPartition place) { return number(context.served.ends(place).log_end.value); });
-    });
-    metrics_.sampled("flowstone_partition_size_bytes", "In segments and memory.", [each, &context] {
-        return each([&](ServedPartition place) { return number(context.served.bytes(place).value_or(0)); });
-    });
+    const auto sampled = [&](std::string_view name, std::string_view help, auto value) {
+        metrics_.sampled(name, help, [each, value] { return each(value); }, metric_partitions_max);
+    };
+    sampled("flowstone_partition_log_start_offset", "The first offset that can be read.",
+            [&context](ServedPartition place) { return number(context.served.ends(place).log_start.value); });
+    sampled("flowstone_partition_high_watermark_offset", "Where what readers see ends.",
+            [&context](ServedPartition place) { return number(context.served.ends(place).high_watermark.value); });
+    sampled("flowstone_partition_log_end_offset", "Where the next record goes.",
+            [&context](ServedPartition place) { return number(context.served.ends(place).log_end.value); });
+    sampled("flowstone_partition_size_bytes", "In segments and memory.",
+            [&context](ServedPartition place) { return number(context.served.bytes(place).value_or(0)); });
 }
 
 void BrokerMetrics::watch_log(const BrokerContext& context) {
@@ -174,22 +173,27 @@ void BrokerMetrics::watch_groups(const BrokerContext& context, const GroupsHandl
         });
         return samples;
     };
-    metrics_.sampled("flowstone_group_lag_records", "Records between what a group committed and the end.", [each] {
-        return each([](const TopicPartition& /*at*/, Offset end, Offset committed) {
-            return number(std::max<int64_t>(end - committed, 0));
-        });
-    });
-    metrics_.sampled("flowstone_group_lag_seconds",
-                     "How long ago the first record that a group has not committed was first seen by a scrape.",
-                     [this, each, &context] {
-                         const int64_t now_ms = context.now_ms();
-                         auto samples = each([&](const TopicPartition& at, Offset end, Offset committed) {
-                             lag_times_.saw(at, end, now_ms);
-                             return number(lag_times_.waiting_ms(at, committed, now_ms)) / 1e3;
-                         });
-                         lag_times_.forget_older(now_ms);
-                         return samples;
-                     });
+    metrics_.sampled(
+        "flowstone_group_lag_records", "Records between what a group committed and the end.",
+        [each] {
+            return each([](const TopicPartition& /*at*/, Offset end, Offset committed) {
+                return number(std::max<int64_t>(end - committed, 0));
+            });
+        },
+        metric_group_partitions_max);
+    metrics_.sampled(
+        "flowstone_group_lag_seconds",
+        "How long ago the first record that a group has not committed was first seen by a scrape.",
+        [this, each, &context] {
+            const int64_t now_ms = context.now_ms();
+            auto samples = each([&](const TopicPartition& at, Offset end, Offset committed) {
+                lag_times_.saw(at, end, now_ms);
+                return number(lag_times_.waiting_ms(at, committed, now_ms)) / 1e3;
+            });
+            lag_times_.forget_older(now_ms);
+            return samples;
+        },
+        metric_group_partitions_max);
 }
 
 }  // namespace flowstone

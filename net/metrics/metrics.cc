@@ -122,6 +122,7 @@ struct Metrics::Impl {
         std::string name;
         std::string help;
         Sampler sample;
+        std::optional<size_t> series_max;
     };
 
     // Call with the lock held. Null when there is no room.
@@ -197,20 +198,20 @@ MetricHistogram& Metrics::histogram(std::string_view name, std::string_view help
     return found != nullptr ? *found : impl_->no_histogram;
 }
 
-void Metrics::sampled(std::string_view name, std::string_view help, Sampler sample) {
+void Metrics::sampled(std::string_view name, std::string_view help, Sampler sample, std::optional<size_t> series_max) {
     check_name(name, name.ends_with("_total"));
     const std::lock_guard guard(impl_->lock);
     CHECK(impl_->names.insert(std::string(name)).second);
-    impl_->sampled.push_back({std::string(name), std::string(help), std::move(sample)});
+    impl_->sampled.push_back({std::string(name), std::string(help), std::move(sample), series_max});
 }
 
 std::string Metrics::text() const {
     std::vector<Impl::Sampled> samplers;
-    size_t room = 0;
+    size_t shared_room = 0;
     {
         const std::lock_guard guard(impl_->lock);
         samplers = impl_->sampled;
-        room = impl_->series_max - impl_->series_count;
+        shared_room = impl_->series_max - impl_->series_count;
     }
     std::vector<prometheus::MetricFamily> families;
     uint64_t dropped = 0;
@@ -220,6 +221,8 @@ std::string Metrics::text() const {
         family.help = one.help;
         const bool is_counter = one.name.ends_with("_total");
         family.type = is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+        size_t own_room = one.series_max.value_or(0);
+        size_t& room = one.series_max ? own_room : shared_room;
         std::set<prometheus::Labels> seen;  // one that is there twice would spoil the page
         for (const MetricSample& sample : one.sample()) {
             const prometheus::Labels labels = checked(sample.labels);

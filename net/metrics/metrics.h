@@ -9,8 +9,9 @@
 // like all that the code decides. Label values may come from anywhere: they are cut at metric_label_bytes_max, and what is
 // no UTF-8 in them becomes a question mark, since Prometheus would refuse the whole page.
 //
-// Bounded: metrics_series_max series in all. One above it counts into the void, and flowstone_metrics_series_dropped says
-// how many there were: a label that takes too many values costs its own metric, not the process.
+// Bounded: metrics_series_max series in all, but for sampled metrics that have room of their own. One above it counts into
+// the void, and flowstone_metrics_series_dropped says how many there were: a label that takes too many values costs its
+// own metric, not the process.
 //
 // Threads: safe from any. What is returned lives as long as the Metrics. Look series up once and keep them: looking one up
 // takes a lock and compares labels, counting does neither (a histogram takes a lock of its own).
@@ -19,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -71,9 +73,10 @@ public:
 
     // Gauges (or counters, if the name ends in _total) that are looked at when somebody asks: for what comes and goes,
     // such as topics. `sample` is called by text(), in its thread, under no lock; what it
-    // looks at must outlive the Metrics.
+    // looks at must outlive the Metrics. With `series_max` it has room for so many series of its own, the first of the
+    // sampler's, and takes none of what all share: for labels of which there may be many.
     using Sampler = std::function<std::vector<MetricSample>()>;
-    void sampled(std::string_view name, std::string_view help, Sampler sample);
+    void sampled(std::string_view name, std::string_view help, Sampler sample, std::optional<size_t> series_max = {});
 
     // All of it, by name.
     std::string text() const;

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -197,6 +198,39 @@ TEST_F(BrokerTest, PagesTellWhatWasProducedHowFarGroupsAreAndWhetherTheBrokerIsR
     EXPECT_EQ(value(get_page(pages, "/metrics"), lag), 0);
     EXPECT_THAT(get_page(pages, "/readyz"), testing::StartsWith("HTTP/1.1 200"));
     EXPECT_THAT(get_page(pages, "/nowhere"), testing::StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(BrokerTest, PagesTellOfTenThousandPartitionsAndOfEverythingElse) {
+    constexpr auto partitions = static_cast<int32_t>(metric_partitions_max);
+    start();
+    const HostPort pages = value_of(broker_->listen_http({"127.0.0.1", 9644}));
+    Client client(*this);
+    make(client, "many", partitions);
+    kafka::FindCoordinatorRequest find;
+    find.key = "g";
+    client.ask<kafka::FindCoordinatorResponse>(find, 3);  // makes __consumer_offsets, whose 50 stand before them
+    kafka::OffsetCommitRequest commit;
+    commit.group_id = "g";
+    commit.topics.push_back({"many", {}, {{.partition_index = partitions - 1, .committed_offset = 0}}});
+    client.ask<kafka::OffsetCommitResponse>(commit, 8);
+    const std::string page = get_page(pages, "/metrics");
+    const auto count = [&](std::string_view start) {
+        size_t found = 0;
+        for (size_t at = page.find(start); at != std::string::npos; at = page.find(start, at + 1)) { ++found; }
+        return found;
+    };
+    for (const std::string_view name :
+         {"flowstone_partition_log_start_offset", "flowstone_partition_high_watermark_offset",
+          "flowstone_partition_log_end_offset", "flowstone_partition_size_bytes"}) {
+        EXPECT_EQ(count(fmt::format("\n{}{{", name)), metric_partitions_max) << name;
+    }
+    for (const std::string_view series :
+         {"flowstone_log_unwritten_bytes ", "flowstone_journal_queued_bytes ", "flowstone_log_memory_bytes ",
+          "flowstone_requests_waiting{for=\"records\"} 0", "flowstone_groups 1",
+          "flowstone_request_seconds_count{api=\"CreateTopics\"} 1", "flowstone_metrics_series_dropped 200\n"}) {
+        EXPECT_EQ(count(fmt::format("\n{}", series)), 1u) << series;
+    }
+    EXPECT_EQ(count(fmt::format("\nflowstone_group_lag_records{{group=\"g\",partition=\"{}\"", partitions - 1)), 1u);
 }
 
 TEST_F(BrokerTest, EveryMetricIsInTheDocumentation) {

@@ -86,6 +86,25 @@ TEST(Metrics, SeriesAreBounded) {
     EXPECT_THAT(text, HasSubstr("flowstone_metrics_series_dropped 5\n"));
 }
 
+TEST(Metrics, RoomOfItsOwnIsNobodyElses) {
+    Metrics metrics(2);
+    const auto many = [] {
+        std::vector<MetricSample> samples;
+        for (int i = 0; i < 5; ++i) { samples.push_back({{{"partition", std::to_string(i)}}, 1}); }
+        return samples;
+    };
+    metrics.sampled("flowstone_own", "Own.", many, 4);
+    metrics.sampled("flowstone_shared", "Shared.", many);
+    metrics.gauge("flowstone_one", "One.").set(1);
+    const std::string text = metrics.text();
+    EXPECT_THAT(text, HasSubstr("flowstone_own{partition=\"3\"} 1\n"));
+    EXPECT_THAT(text, Not(HasSubstr("flowstone_own{partition=\"4\"}")));
+    EXPECT_THAT(text, HasSubstr("flowstone_shared{partition=\"0\"} 1\n"));
+    EXPECT_THAT(text, Not(HasSubstr("flowstone_shared{partition=\"1\"}")));
+    EXPECT_THAT(text, HasSubstr("flowstone_one 1\n"));
+    EXPECT_THAT(text, HasSubstr("flowstone_metrics_series_dropped 5\n")) << "one of its own, four of the others";
+}
+
 TEST(Metrics, LabelsOfStrangersDoNotSpoilThePage) {
     Metrics metrics;
     const auto label = [&](std::string value) {
