@@ -78,10 +78,17 @@ struct AppendedBatch {
     bool duplicate = false;  // was there already; these are its first places
 };
 
+// A record for which its batch is not taken.
+struct RefusedRecord {
+    int32_t index = 0;  // in the batch
+    Error error;        // invalid: it has no key; out_of_range: its timestamp
+};
+
 // What appending a batch may cost whoever asks for it.
 struct AppendEffort {
-    bool may_wait = true;         // for room
-    bool may_unpack_much = true;  // more than a MiB, to look at its records
+    bool may_wait = true;                           // for room
+    bool may_unpack_much = true;                    // more than a MiB, to look at its records
+    std::vector<RefusedRecord>* refused = nullptr;  // where the first refused_records_told_max of them are told
 };
 
 struct PartitionEnds {

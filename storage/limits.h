@@ -20,6 +20,7 @@ constexpr size_t kafka_string_bytes_max = 32 * 1024 - 1;
 constexpr size_t group_name_bytes_max = kafka_string_bytes_max;
 constexpr int32_t partitions_per_topic_max = 100'000;
 constexpr uint32_t headers_per_record_max = 10'000;
+constexpr size_t refused_records_told_max = 1'000;      // of one batch: its producer is told each
 constexpr uint32_t records_per_batch_max = 10'000'000;  // and never more than the bytes could hold
 
 constexpr size_t frame_bytes_max_before_authentication = 64 * 1024;

@@ -106,27 +106,40 @@ Result<void> check_batch_header(BatchView batch) {
     return {};
 }
 
+Result<void> check_record_of_batch(const Partition& partition, const RecordView& record, int64_t now_ms) {
+    if (partition.config().cleanup_policy.compact && !record.key) {
+        return fail(Code::invalid, "topic.append_batch",
+                    fmt::format("a record without a key for the compacted topic {}", partition.identity().topic));
+    }
+    return check_timestamp(partition, record.timestamp_ms, now_ms);
+}
+
 // Walks every record once: a batch that lies about them would only be found by its readers. Their largest timestamp.
-Result<int64_t> check_batch_records(const Partition& partition, BatchView unpacked, int64_t now_ms) {
+Result<int64_t> check_batch_records(const Partition& partition, BatchView unpacked, int64_t now_ms,
+                                    std::vector<RefusedRecord>* refused) {
     int64_t largest_ms = -1;
+    std::optional<Error> worst;
     std::vector<std::byte> scratch;
     TRY(auto records, RecordCursor::open(unpacked, scratch));
-    for (;;) {
+    for (int32_t index = 0;; ++index) {
         TRY(const auto record, records.next());
-        if (!record) { return largest_ms; }
-        if (partition.config().cleanup_policy.compact && !record->key) {
-            return fail(Code::invalid, "topic.append_batch",
-                        fmt::format("a record without a key for the compacted topic {}", partition.identity().topic));
-        }
-        TRY_VOID(check_timestamp(partition, record->timestamp_ms, now_ms));
+        if (!record) { break; }
         largest_ms = std::max(largest_ms, record->timestamp_ms);
+        const auto good = check_record_of_batch(partition, *record, now_ms);
+        if (good) { continue; }
+        const bool worse = !worst || (worst->code == Code::invalid && good.error().code == Code::out_of_range);
+        if (worse) { worst = good.error(); }
+        if (refused == nullptr) { break; }
+        if (refused->size() < refused_records_told_max) { refused->push_back({index, good.error()}); }
     }
+    if (worst) { return std::unexpected(*worst); }
+    return largest_ms;
 }
 
 }  // namespace
 
 Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, size_t unpacked_bytes_max,
-                              std::vector<std::byte>& space) {
+                              std::vector<std::byte>& space, std::vector<RefusedRecord>* refused) {
     auto parsed = BatchView::parse(bytes);
     if (!parsed && parsed.error().code == Code::out_of_range) {  // nothing follows that could complete it
         return fail(Code::corrupt, "topic.append_batch", parsed.error().detail);
@@ -137,7 +150,7 @@ Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t n
     TRY_VOID(check_batch_header(batch));
     std::vector<std::byte> unpacked_space;
     TRY(const BatchView unpacked, unpack(batch, unpacked_bytes_max, unpacked_space));
-    TRY(const int64_t largest_ms, check_batch_records(partition, unpacked, now_ms));
+    TRY(const int64_t largest_ms, check_batch_records(partition, unpacked, now_ms, refused));
 
     const TopicConfig& config = partition.config();
     if (config.compression && static_cast<uint8_t>(*config.compression) != batch.codec_id()) {
@@ -172,7 +185,7 @@ Result<PutBatch> append_ready_batch(Store& store, TopicTable& table, int32_t num
     const int64_t now = store.now_ms();
     std::vector<std::byte> space;
     const size_t unpacked_bytes_max = effort.may_unpack_much ? decompressed_batch_bytes_max : unpacked_bytes_little;
-    auto batch = check_batch(partition, bytes, now, unpacked_bytes_max, space);
+    auto batch = check_batch(partition, bytes, now, unpacked_bytes_max, space, effort.refused);
     if (!batch) { return refuse(batch.error()); }
     const bool ours = batch->timestamp_type() == TimestampType::log_append_time;
     Guard guard(shard.lock());

@@ -41,10 +41,11 @@ Result<void> check_timestamp(const Partition& partition, int64_t timestamp_ms, i
 // The records of a producer are one batch, which is recognised when it comes again. Errors: too_large.
 Result<void> check_producer_batch(const Partition& partition, std::span<const Record> records);
 // A ready-made batch as it is to be stored: in the topic's codec, with the log's time where the topic wants that, with
-// the largest of its records' times as its own. In `space` when it is not stored as it came.
+// the largest of its records' times as its own. In `space` when it is not stored as it came. If records are the reason why
+// it is not taken, each is added to `refused`, and the error is that of the first, or of the first with a bad timestamp.
 // Errors: corrupt, invalid, out_of_range (a timestamp), unsupported, too_large (also above `unpacked_bytes_max`).
 Result<BatchView> check_batch(const Partition& partition, Bytes bytes, int64_t now_ms, size_t unpacked_bytes_max,
-                              std::vector<std::byte>& space);
+                              std::vector<std::byte>& space, std::vector<RefusedRecord>* refused = nullptr);
 // What the record will say: its producer's time, or that of this append.
 inline int64_t time_of(const Partition& partition, const Record& record, int64_t now_ms) {
     const bool ours = partition.config().timestamp_type == TimestampType::log_append_time;

@@ -127,21 +127,22 @@ void ProduceHandler::append_elsewhere(Parked parked) {
     const WaitId id = next_id_++;
     Worker::Job job = [this, id, topic = *topic, number = data.index,
                        batch = *data.records]() -> std::function<void()> {
-        const auto appended = context_.served.append(topic, number, batch);
-        return [this, id, appended] { appended_elsewhere(id, appended); };
+        std::vector<RefusedRecord> refused;
+        auto appended = context_.served.append(topic, number, batch, {.refused = &refused});
+        return [this, id, append = Append{std::move(appended), std::move(refused)}] { appended_elsewhere(id, append); };
     };
     unpacking_.emplace(id, std::move(parked));
     context_.unpacker.submit(std::move(job));
 }
 
-void ProduceHandler::appended_elsewhere(WaitId id, const Result<AppendedBatch>& appended) {
+void ProduceHandler::appended_elsewhere(WaitId id, const Append& append) {
     Parked parked = std::move(unpacking_.extract(id).mapped());
     const auto& data = parked.produce.topic_data[parked.topic].partition_data[parked.partition];
     const size_t opened = parked.waiting.open.size();
     const auto topic = topic_of(parked);
     const auto place = topic ? context_.served.partition(*topic, data.index) : fail(Code::not_found, "broker.produce");
     if (place) {
-        note(parked, answered(data, *place, appended, parked.waiting.open), opened);
+        note(parked, answered(data, *place, append, parked.waiting.open), opened);
     } else {  // deleted meanwhile
         note(parked, refusal(data.index, ErrorCode::unknown_topic_or_partition, "the topic was deleted"), opened);
     }
@@ -192,17 +193,26 @@ std::expected<ProduceHandler::Answered, ProduceHandler::Taken> ProduceHandler::a
     const auto place = context_.served.partition(*topic, data.index);
     if (!place) { return refused(partition_error(place.error()), place.error().message()); }
     const bool may_wait = context_.now_ms() - parked.since_ms >= patience_ms;
-    const auto appended =
-        context_.served.append(*topic, data.index, *data.records, {.may_wait = may_wait, .may_unpack_much = false});
+    std::vector<RefusedRecord> refused_records;
+    auto appended =
+        context_.served.append(*topic, data.index, *data.records,
+                               {.may_wait = may_wait, .may_unpack_much = false, .refused = &refused_records});
     if (!appended && appended.error().code == Code::busy && !may_wait) { return std::unexpected(Taken::no_room); }
     if (!appended && appended.error().code == Code::too_large) { return std::unexpected(Taken::large); }
-    return answered(data, *place, appended, open);
+    return answered(data, *place, {std::move(appended), std::move(refused_records)}, open);
 }
 
 ProduceHandler::Answered ProduceHandler::answered(const ProduceRequest::PartitionProduceData& data,
-                                                  ServedPartition place, const Result<AppendedBatch>& appended,
+                                                  ServedPartition place, const Append& append,
                                                   std::vector<Open>& open) {
-    if (!appended) { return refusal(data.index, append_error(appended.error()), appended.error().message()); }
+    const auto& appended = append.appended;
+    if (!appended) {
+        auto refused = refusal(data.index, append_error(appended.error()), appended.error().message());
+        for (const RefusedRecord& record : append.refused) {
+            refused.record_errors.push_back({record.index, record.error.message()});
+        }
+        return refused;
+    }
     if (!appended->duplicate) { context_.metrics.produced(data.records->size()); }
     open.push_back({0, 0, place, appended->next_offset});
     return {.index = data.index,

@@ -60,6 +60,12 @@ private:
         int64_t since_ms = 0;
     };
 
+    // Of one batch.
+    struct Append {
+        Result<AppendedBatch> appended;
+        std::vector<RefusedRecord> refused{};  // records that are why it was not taken
+    };
+
     enum class Taken : uint8_t {
         whole,
         no_room,  // for the next batch
@@ -75,10 +81,10 @@ private:
                                           const kafka::ProduceRequest::PartitionProduceData& data,
                                           std::vector<Open>& open);
     Answered answered(const kafka::ProduceRequest::PartitionProduceData& data, ServedPartition place,
-                      const Result<AppendedBatch>& appended, std::vector<Open>& open);
+                      const Append& append, std::vector<Open>& open);
     static void note(Parked& parked, Answered answered, size_t opened);
     void append_elsewhere(Parked parked);
-    void appended_elsewhere(WaitId id, const Result<AppendedBatch>& appended);
+    void appended_elsewhere(WaitId id, const Append& append);
     bool settle(Waiting& waiting);
     void finish(std::map<WaitId, Waiting>::iterator waiting);
 

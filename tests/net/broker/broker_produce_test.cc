@@ -210,6 +210,56 @@ TEST_F(BrokerTest, Rule43TimestampsOutOfBoundsAreInvalidAndLogAppendTimeIsTold) 
     EXPECT_GE(put(client, "ours", {.timestamp_ms = 1}).log_append_time_ms, before);
 }
 
+// Others of the batch are good: clients say of these that they were in bad company.
+TEST_F(BrokerTest, Rule43EachRecordForWhichABatchIsRefusedIsTold) {
+    start();
+    Client client(*this);
+    make(client, "t", 1, {{"cleanup.policy", "compact"}});
+    const auto put_records = [&](std::span<const Record> records, Codec codec, int16_t version) {
+        size_t bytes = batch_header_bytes;
+        for (const Record& record : records) { bytes += BatchBuilder::record_bytes_max(record); }
+        std::vector<std::byte> space(bytes);
+        BatchBuilder builder(space, {});
+        for (const Record& record : records) { EXPECT_TRUE(builder.append(record, *record.timestamp_ms)); }
+        std::vector<std::byte> packed;
+        const Bytes sent = value_of(recompress(builder.close(), codec, packed)).bytes();
+        return client.ask<kafka::ProduceResponse>(produce("t", sent), version)
+            .responses.at(0)
+            .partition_responses.at(0);
+    };
+    const auto indexes = [](const Produced& produced) {
+        std::vector<int32_t> out;
+        for (const auto& error : produced.record_errors) {
+            EXPECT_FALSE(error.batch_index_error_message.value_or("").empty());
+            out.push_back(error.batch_index);
+        }
+        return out;
+    };
+    const int64_t now = clock_.wall_ms();
+    const Record good{.key = "k", .value = "v", .timestamp_ms = now};
+    const Record without_key{.key = std::nullopt, .value = "v", .timestamp_ms = now};
+    const Record of_tomorrow{.key = "k", .value = "v", .timestamp_ms = now + 86'400'000};
+    for (const Codec codec : {Codec::none, Codec::lz4}) {
+        const auto keyless = put_records(std::vector{good, without_key, good, without_key}, codec, 8);
+        EXPECT_EQ(keyless.error_code, ErrorCode::invalid_record);
+        EXPECT_THAT(indexes(keyless), ElementsAre(1, 3));
+        const auto both = put_records(std::vector{without_key, good, of_tomorrow}, codec, produce_version);
+        EXPECT_EQ(both.error_code, ErrorCode::invalid_timestamp);
+        EXPECT_THAT(indexes(both), ElementsAre(0, 2));
+    }
+    EXPECT_THAT(put_records(std::vector{without_key}, Codec::none, 7).record_errors, testing::IsEmpty());
+    EXPECT_THAT(put_records(std::vector{good}, Codec::none, 8).record_errors, testing::IsEmpty());
+    const auto many = put_records(std::vector(refused_records_told_max + 10, without_key), Codec::none, 8);
+    EXPECT_EQ(many.record_errors.size(), refused_records_told_max);
+    // What is more than a little when unpacked is looked at elsewhere.
+    const std::string value(600, 'x');
+    std::vector large(2'000, Record{.key = "k", .value = value, .timestamp_ms = now});
+    large[1'999].key = std::nullopt;
+    const auto elsewhere = put_records(large, Codec::lz4, 8);
+    EXPECT_EQ(elsewhere.error_code, ErrorCode::invalid_record);
+    EXPECT_THAT(indexes(elsewhere), ElementsAre(1'999));
+}
+
 TEST_F(BrokerTest, Rule37ARecordWithoutAKeyIsRefusedByACompactedTopic) {
     start();
     Client client(*this);
