@@ -18,6 +18,7 @@ namespace {
 constexpr int16_t ids_since = 13;
 constexpr int8_t read_committed = 1;
 constexpr int16_t sessions_since = 7;
+constexpr int16_t zstd_since = 10;  // SERVE.md rule 40
 
 FetchSessionRequest session_request(const FetchRequest& fetch, int16_t version) {
     FetchSessionRequest out;
@@ -172,6 +173,11 @@ void FetchHandler::look_at(const Waiting& waiting, Found& found, const ReadLimit
     const Epoch led = context_.served.leader_epoch(*topic, asked.partition);
     data.error_code = check_leader_epoch(asked.current_leader_epoch, led);
     if (data.error_code != ErrorCode::none) { return; }
+    // As Kafka: by what the topic says, not by what its batches are.
+    if (waiting.request.version() < zstd_since && context_.served.config(*topic)->compression == Codec::zstd) {
+        data.error_code = ErrorCode::unsupported_compression_type;
+        return;
+    }
     found.place = *place;
     found.limits = limits;
     found.ends = context_.served.ends(*place);

@@ -243,5 +243,21 @@ TEST_F(BrokerTest, NoAnswerCarriesRecordsAboveItsWatermarkWhateverIsAppendedMean
     EXPECT_EQ(above, 0) << "of " << answers_with_records << " answers";
 }
 
+// By what the topic says: what a producer packed on its own reaches old consumers, who then know no better than Kafka's.
+TEST_F(BrokerTest, Rule40ZstdNeedsVersion10OfFetch) {
+    start();
+    Client client(*this);
+    make(client, "theirs", 1, {{"compression.type", "zstd"}});
+    make(client, "ours");
+    put(client, "theirs", {.records = 50, .value_bytes = 100});
+    put(client, "ours", {.records = 50, .codec = Codec::zstd, .value_bytes = 100});
+    const auto refused = get(client, fetch("theirs", 0, 60'000), 9);
+    EXPECT_EQ(refused.error_code, ErrorCode::unsupported_compression_type);
+    EXPECT_EQ(refused.high_watermark, -1);
+    EXPECT_THAT(bases(refused), IsEmpty());
+    EXPECT_THAT(bases(get(client, fetch("theirs", 0), 10)), ElementsAre(0));
+    EXPECT_THAT(bases(get(client, fetch("ours", 0), 9)), ElementsAre(0));
+}
+
 }  // namespace
 }  // namespace flowstone
