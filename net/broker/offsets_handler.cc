@@ -137,6 +137,11 @@ void OffsetsHandler::on(const Request& request, const OffsetForLeaderEpochReques
     context_.answer(request, response);
 }
 
+// Who compacts a topic wants to keep the last of every key.
+bool OffsetsHandler::may_delete(const ServedTopic& topic) const {
+    return context_.served.config(topic)->cleanup_policy.delete_old;
+}
+
 void OffsetsHandler::on(Request request, const DeleteRecordsRequest& /*asked*/) {
     context_.answer_by_worker<DeleteRecordsRequest>(std::move(request), [this](const DeleteRecordsRequest& asked) {
         DeleteRecordsResponse response;
@@ -151,6 +156,8 @@ void OffsetsHandler::on(Request request, const DeleteRecordsRequest& /*asked*/) 
                 out.error_code = place.error;
                 if (place.error == ErrorCode::none && place.topic->internal()) {
                     out.error_code = ErrorCode::invalid_topic_exception;
+                } else if (place.error == ErrorCode::none && !may_delete(*place.topic)) {
+                    out.error_code = ErrorCode::policy_violation;
                 }
                 if (out.error_code != ErrorCode::none) { continue; }
                 const Offset before = partition.offset == to_high_watermark

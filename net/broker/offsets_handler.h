@@ -28,6 +28,7 @@ private:
     using ListedOffset = kafka::ListOffsetsResponse::ListOffsetsPartitionResponse;
     Place find(const std::string& topic, int32_t partition, int32_t current_leader_epoch) const;
     static bool by_search(int64_t timestamp);
+    bool may_delete(const ServedTopic& topic) const;
     kafka::ListOffsetsResponse list(const kafka::ListOffsetsRequest& asked) const;
     void list(const Place& place, int64_t timestamp, ListedOffset& out) const;
 

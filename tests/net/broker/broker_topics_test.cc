@@ -131,6 +131,24 @@ TEST_F(BrokerTest, Rule38DeletingRecordsMovesTheLogStart) {
     EXPECT_EQ(remove(-1).low_watermark, 4) << "-1 is the high watermark";
 }
 
+TEST_F(BrokerTest, Rule38RecordsOfATopicThatIsOnlyCompactedAreNotDeleted) {
+    start();
+    Client client(*this);
+    make(client, "compacted", 1, {{"cleanup.policy", "compact"}});
+    make(client, "both", 1, {{"cleanup.policy", "compact,delete"}});
+    const auto remove = [&](const std::string& topic) {
+        put(client, topic, {});
+        kafka::DeleteRecordsRequest request;
+        request.topics.push_back({topic, {{0, 1}}});
+        return client.ask<kafka::DeleteRecordsResponse>(request, 2).topics.at(0).partitions.at(0);
+    };
+    EXPECT_EQ(remove("compacted").error_code, ErrorCode::policy_violation);
+    EXPECT_EQ(remove("compacted").low_watermark, -1);
+    EXPECT_EQ(get(client, fetch("compacted", 0)).log_start_offset, 0);
+    EXPECT_EQ(remove("both").error_code, ErrorCode::none);
+    EXPECT_EQ(get(client, fetch("both", 1)).log_start_offset, 1);
+}
+
 TEST_F(BrokerTest, Rule45ConfigsAreDescribedChangedAndReset) {
     start();
     Client client(*this);
