@@ -173,6 +173,9 @@ public:
                                  const AppendEffort& effort = {});
     // As Topic's.
     Result<Offset> delete_records(const ServedTopic& topic, int32_t number, Offset before);
+    // Whether what is old by the wall clock may go: not for an hour after that jumped (log/retention.h).
+    bool time_believed() const;
+
     // With `threads = 0` somebody must do the work: commits what is due. Else does nothing. Where one directory fails the
     // others go on.
     Result<void> poll();

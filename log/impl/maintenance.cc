@@ -74,9 +74,18 @@ bool Store::give_up_reserve() {
     return true;
 }
 
+ClockGuard::Reading Store::guarded_time() {
+    ClockGuard::Reading time;
+    {
+        const std::lock_guard one(clock_lock_);
+        time = clock_guard_->read(clock().wall_ms(), clock().monotonic_ns());
+    }
+    if (!time.notice.empty()) { log(time.notice); }
+    return time;
+}
+
 Result<void> Maintenance::run() {
-    const ClockGuard::Reading time = store_.clock_guard_->read(store_.clock().wall_ms(), store_.clock().monotonic_ns());
-    if (!time.notice.empty()) { store_.log(time.notice); }
+    const ClockGuard::Reading time = store_.guarded_time();
     now_ms_ = time.now_ms;
     time_believed_ = time.believed;
 

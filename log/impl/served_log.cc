@@ -190,6 +190,8 @@ Result<Offset> ServedLog::delete_records(const ServedTopic& topic, int32_t numbe
     });
 }
 
+bool ServedLog::time_believed() const { return store_.guarded_time().believed; }
+
 Result<void> ServedLog::poll() {
     Result<void> done;
     for (Store* const store : stores_) {

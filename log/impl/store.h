@@ -77,6 +77,8 @@ public:
     // usable(), and open for writing.
     bool appendable() const { return owned_here() && !closed_.load(std::memory_order_relaxed) && !read_only(); }
     int64_t now_ms() { return engine_.clock.wall_ms(); }
+    // What may be deleted by time may be deleted by this one. What it notices goes to the log's lines.
+    ClockGuard::Reading guarded_time();
     void log(std::string_view line) const;
 
     // --- topics ---
@@ -302,6 +304,7 @@ private:
     std::mutex reserve_lock_;  // guards whether the reserve is held
     bool reserve_held_ = false;
     std::timed_mutex maintain_lock_;  // one maintenance at a time; taken before every other lock
+    std::mutex clock_lock_;           // guards the next
     std::optional<ClockGuard> clock_guard_;
     std::atomic<uint32_t> fill_work_{0};
     std::atomic<bool> fill_asleep_{false};

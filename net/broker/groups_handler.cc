@@ -61,6 +61,10 @@ RequestToken GroupsHandler::expect(F answer) {
     return token;
 }
 
+Tick GroupsHandler::time() const {
+    return {context_.now_ms(), context_.clock.wall_ms(), context_.served.time_believed()};
+}
+
 // Effects may bring inputs of their own, such as an append that failed at once: one after the other.
 void GroupsHandler::step(GroupInput input) {
     inputs_.push_back(std::move(input));
@@ -70,7 +74,7 @@ void GroupsHandler::step(GroupInput input) {
         GroupInput next = std::move(inputs_.front());
         inputs_.pop_front();
         GroupEffects effects;
-        coordinator_.step(Tick{context_.now_ms(), context_.clock.wall_ms(), true}, effects);
+        coordinator_.step(time(), effects);
         coordinator_.step(std::move(next), effects);
         perform(effects);
     }
@@ -78,7 +82,7 @@ void GroupsHandler::step(GroupInput input) {
 }
 
 void GroupsHandler::tick(int64_t now_ms) {
-    if (now_ms >= coordinator_.next_deadline_ms()) { step(Tick{now_ms, context_.clock.wall_ms(), true}); }
+    if (now_ms >= coordinator_.next_deadline_ms()) { step(time()); }
 }
 
 void GroupsHandler::perform(GroupEffects& effects) {

@@ -73,6 +73,7 @@ private:
 
     template <class Answer, class F>
     RequestToken expect(F answer);
+    Tick time() const;
     void step(GroupInput input);
     void perform(GroupEffects& effects);
     void perform(AppendRecords& append);

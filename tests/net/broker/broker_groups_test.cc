@@ -112,6 +112,40 @@ TEST_F(BrokerTest, Rule35EveryKeyHasThisBrokerAsItsCoordinator) {
     }
 }
 
+// Whoever sets the clock forward by mistake has an hour to notice: no group loses its place by it.
+TEST_F(BrokerTest, Rule33OffsetsDoNotExpireByAJumpOfTheClock) {
+    constexpr int64_t hour_ms = 3'600'000;
+    std::vector<std::string> log_lines;
+    start({}, {.on_log = [&](std::string_view line) { log_lines.emplace_back(line); }});
+    Client client(*this);  // idle for too long later on
+    make(client, "t");
+    kafka::FindCoordinatorRequest find;
+    find.key = "g";
+    client.ask<kafka::FindCoordinatorResponse>(find, 3);
+    kafka::OffsetCommitRequest commit;
+    commit.group_id = "g";
+    commit.topics.push_back({"t", {}, {{.partition_index = 0, .committed_offset = 42}}});
+    client.ask<kafka::OffsetCommitResponse>(commit, 8);
+    const auto committed = [&] {
+        Client asks(*this);
+        kafka::OffsetFetchRequest fetching;
+        fetching.groups.push_back({.group_id = "g"});
+        fetching.groups[0].topics->push_back({"t", {}, {0}});
+        return asks.ask<kafka::OffsetFetchResponse>(fetching, 8)
+            .groups.at(0)
+            .topics.at(0)
+            .partitions.at(0)
+            .committed_offset;
+    };
+    clock_.jump_wall_ms(30 * 24 * hour_ms);
+    pass(hour_ms / 2);
+    EXPECT_EQ(committed(), 42);
+    EXPECT_THAT(log_lines, testing::Contains(testing::HasSubstr("waits for an hour")));
+    pass(hour_ms);
+    EXPECT_EQ(committed(), -1) << "nobody set it back";
+    kill();  // before the lines go
+}
+
 TEST_F(BrokerTest, Rule28And30MembersJoinSyncAndGetWhatTheirLeaderSays) {
     BrokerConfig config;
     config.groups.initial_rebalance_delay_ms = 0;
