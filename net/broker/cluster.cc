@@ -15,9 +15,4 @@ std::vector<BrokerEndpoint> Cluster::brokers(ListenerId listener, const HostPort
     return {{node_id_, told == advertised_.end() ? reached_at : told->second}};
 }
 
-BrokerEndpoint Cluster::coordinator(const std::string& /*group*/, ListenerId listener,
-                                    const HostPort& reached_at) const {
-    return brokers(listener, reached_at).front();
-}
-
 }  // namespace flowstone

@@ -34,7 +34,6 @@ public:
     std::vector<int32_t> replicas_of(const std::string& topic, int32_t partition) const;
     std::vector<int32_t> in_sync_of(const std::string& topic, int32_t partition) const;
     std::vector<BrokerEndpoint> brokers(ListenerId listener, const HostPort& reached_at) const;
-    BrokerEndpoint coordinator(const std::string& group, ListenerId listener, const HostPort& reached_at) const;
 
 private:
     int32_t node_id_;

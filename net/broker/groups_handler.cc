@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "log/consumer_offsets.h"
+#include "net/broker/find_coordinator.h"
 #include "storage/batch.h"
 #include "storage/check.h"
 
@@ -14,8 +15,6 @@ using kafka::ErrorCode;
 
 namespace {
 
-constexpr int8_t key_of_group = 0;
-constexpr int8_t key_of_transaction = 1;
 constexpr int16_t batched_find_since = 4;
 constexpr int16_t member_id_required_since = 4;
 constexpr int16_t skip_assignment_since = 9;
@@ -252,35 +251,35 @@ void GroupsHandler::end_reading(int32_t number, Offset next, const std::optional
 
 // --- members -----------------------------------------------------------------------------------------------------------
 
-void GroupsHandler::on(Request request, const kafka::FindCoordinatorRequest& asked) {
-    kafka::FindCoordinatorResponse response;
-    struct Found {
-        ErrorCode error = ErrorCode::none;
-        std::optional<std::string> message;
-        BrokerEndpoint broker{-1, {"", 0}};
-    };
-    const auto find = [&](const std::string& key) -> Found {
-        if (asked.key_type == key_of_transaction) {
-            return {ErrorCode::transactional_id_authorization_failed, "transactions are not served yet"};
+void GroupsHandler::on(const Request& request, const kafka::FindCoordinatorRequest& asked) {
+    const auto type = static_cast<CoordinatorType>(asked.key_type);
+    std::vector<int32_t> leaders;
+    if (type == CoordinatorType::group && ready()) {
+        for (int32_t i = 0; i < topic_->partitions(); ++i) {
+            leaders.push_back(context_.cluster.leader_of(topic_->name(), i));
         }
-        if (asked.key_type != key_of_group) { return {ErrorCode::invalid_request, "no such kind of coordinator here"}; }
-        if (!ready()) { return {ErrorCode::coordinator_not_available, "the offsets topic could not be made"}; }
-        return {ErrorCode::none, std::nullopt,
-                context_.cluster.coordinator(key, request.peer.listener, request.peer.local)};
-    };
-    if (request.version() < batched_find_since) {
-        const Found found = find(asked.key);
-        response.error_code = found.error;
-        response.error_message = found.message;
-        response.node_id = found.broker.id;
-        response.host = found.broker.address.host;
-        response.port = found.broker.id < 0 ? -1 : found.broker.address.port;
     }
-    for (const std::string& key : asked.coordinator_keys) {
-        const Found found = find(key);
-        response.coordinators.push_back({key, found.broker.id, found.broker.address.host,
-                                         found.broker.id < 0 ? -1 : int32_t{found.broker.address.port}, found.error,
-                                         found.message});
+    const auto brokers = context_.cluster.brokers(request.peer.listener, request.peer.local);
+    const auto fill = [&](const FoundCoordinator& found, auto& out) {
+        out.error_code = found.error;
+        out.error_message = std::nullopt;
+        if (found.error != ErrorCode::none) { out.error_message = found.error_message; }
+        out.node_id = found.broker;
+        out.port = -1;
+        const auto broker = std::ranges::find(brokers, found.broker, &BrokerEndpoint::id);
+        if (broker == brokers.end()) { return; }
+        out.host = broker->address.host;
+        out.port = broker->address.port;
+    };
+    kafka::FindCoordinatorResponse response;
+    if (request.version() < batched_find_since) {
+        fill(find_coordinators(type, {&asked.key, 1}, leaders).front(), response);
+    } else {
+        for (const FoundCoordinator& found : find_coordinators(type, asked.coordinator_keys, leaders)) {
+            auto& out = response.coordinators.emplace_back();
+            out.key = found.key;
+            fill(found, out);
+        }
     }
     context_.answer(request, response);
 }

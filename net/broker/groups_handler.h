@@ -37,7 +37,7 @@ public:
     // Reads the groups back, if there are any yet.
     void start();
 
-    void on(Request request, const kafka::FindCoordinatorRequest& asked);
+    void on(const Request& request, const kafka::FindCoordinatorRequest& asked);
     void on(Request request, const kafka::JoinGroupRequest& asked);
     void on(Request request, const kafka::SyncGroupRequest& asked);
     void on(Request request, const kafka::HeartbeatRequest& asked);

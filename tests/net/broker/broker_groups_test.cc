@@ -112,6 +112,30 @@ TEST_F(BrokerTest, Rule35EveryKeyHasThisBrokerAsItsCoordinator) {
     }
 }
 
+// The answers themselves are in groups/rule_35_finding.txt: it is the same code.
+TEST_F(BrokerTest, Rule35WhoHasNoCoordinatorIsToldWhyWithoutAnOffsetsTopic) {
+    start();
+    Client client(*this);
+    kafka::FindCoordinatorRequest find;
+    for (const int8_t type : {int8_t{1}, int8_t{2}, int8_t{9}}) {
+        const auto error = type == 1 ? ErrorCode::transactional_id_authorization_failed : ErrorCode::invalid_request;
+        find.key_type = type;
+        find.key = "x";
+        const auto one = client.ask<kafka::FindCoordinatorResponse>(find, 3);
+        EXPECT_EQ(one.error_code, error);
+        EXPECT_EQ(one.node_id, -1);
+        EXPECT_EQ(one.port, -1);
+        EXPECT_FALSE(one.error_message.value_or("").empty());
+        find.coordinator_keys = {"x", "y"};
+        const auto both = client.ask<kafka::FindCoordinatorResponse>(find, 6).coordinators;
+        ASSERT_THAT(both, SizeIs(2));
+        EXPECT_EQ(both[1].key, "y");
+        EXPECT_EQ(both[1].error_code, error);
+        EXPECT_EQ(both[1].node_id, -1);
+    }
+    EXPECT_THAT(client.ask<kafka::MetadataResponse>(all_topics(), 12).topics, testing::IsEmpty());
+}
+
 // Whoever sets the clock forward by mistake has an hour to notice: no group loses its place by it.
 TEST_F(BrokerTest, Rule33OffsetsDoNotExpireByAJumpOfTheClock) {
     constexpr int64_t hour_ms = 3'600'000;
