@@ -45,6 +45,65 @@ TEST_F(BrokerTest, Rule34OffsetsAreCommittedFetchedAndThereAfterAKill) {
     EXPECT_THAT(client->ask<kafka::OffsetFetchResponse>(fetching, 8).groups.at(0).topics, SizeIs(1)) << "null is all";
 }
 
+// From version 10 on topics have ids and no names.
+TEST_F(BrokerTest, Rule20OffsetsAreCommittedAndFetchedByTheIdOfTheirTopic) {
+    start();
+    Client client(*this);
+    make(client, "t");
+    const auto id_of = [&](const std::string& topic) {
+        kafka::MetadataRequest request;
+        request.topics->push_back({{}, topic});
+        return client.ask<kafka::MetadataResponse>(request, 12).topics.at(0).topic_id;
+    };
+    const Uuid first = id_of("t");
+    const Uuid nobodys = random_.uuid();
+    kafka::FindCoordinatorRequest find;
+    find.key = "g";
+    client.ask<kafka::FindCoordinatorResponse>(find, 3);
+    settle();
+    kafka::OffsetCommitRequest commit;
+    commit.group_id = "g";
+    commit.topics.push_back({"", first, {{.partition_index = 0, .committed_offset = 42}}});
+    commit.topics.push_back({"", nobodys, {{.partition_index = 0, .committed_offset = 1}}});
+    const auto committed = client.ask<kafka::OffsetCommitResponse>(commit, 10);
+    ASSERT_THAT(committed.topics, SizeIs(2));
+    EXPECT_EQ(committed.topics[0].topic_id, first);
+    EXPECT_EQ(committed.topics[0].partitions.at(0).error_code, ErrorCode::none);
+    EXPECT_EQ(committed.topics[1].topic_id, nobodys);
+    EXPECT_EQ(committed.topics[1].partitions.at(0).error_code, ErrorCode::unknown_topic_id);
+    kafka::OffsetFetchRequest fetching;
+    fetching.groups.push_back({.group_id = "g"});
+    fetching.groups[0].topics->push_back({"", nobodys, {0}});
+    fetching.groups[0].topics->push_back({"", first, {0}});
+    const auto fetched = client.ask<kafka::OffsetFetchResponse>(fetching, 10).groups.at(0);
+    ASSERT_THAT(fetched.topics, SizeIs(2));
+    for (const auto& topic : fetched.topics) {
+        const bool known = topic.topic_id == first;
+        EXPECT_EQ(topic.partitions.at(0).error_code, known ? ErrorCode::none : ErrorCode::unknown_topic_id);
+        EXPECT_EQ(topic.partitions.at(0).committed_offset, known ? 42 : -1);
+    }
+    fetching.groups[0].topics = std::nullopt;
+    const auto all = client.ask<kafka::OffsetFetchResponse>(fetching, 10).groups.at(0);
+    ASSERT_THAT(all.topics, SizeIs(1));
+    EXPECT_EQ(all.topics[0].topic_id, first);
+    // Another topic of that name is another topic: what was committed for the first is not told of it.
+    kafka::DeleteTopicsRequest remove;
+    remove.topics.push_back({std::nullopt, first});
+    client.ask<kafka::DeleteTopicsResponse>(remove, 6);
+    settle();
+    make(client, "t");
+    const Uuid second = id_of("t");
+    fetching.groups[0].topics.emplace().push_back({"", first, {0}});
+    fetching.groups[0].topics->push_back({"", second, {0}});
+    for (const auto& topic : client.ask<kafka::OffsetFetchResponse>(fetching, 10).groups.at(0).topics) {
+        EXPECT_EQ(topic.partitions.at(0).error_code,
+                  topic.topic_id == second ? ErrorCode::none : ErrorCode::unknown_topic_id);
+        EXPECT_EQ(topic.partitions.at(0).committed_offset, -1);
+    }
+    EXPECT_EQ(client.ask<kafka::OffsetCommitResponse>(commit, 10).topics.at(0).partitions.at(0).error_code,
+              ErrorCode::unknown_topic_id);
+}
+
 // A program that holds the log and the broker on it commits with what it appends, past the broker.
 TEST_F(BrokerTest, OffsetsThatTheLogCommitsAreServedAndThoseOfBothAreInTheirOrder) {
     start();

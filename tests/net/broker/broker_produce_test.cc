@@ -181,6 +181,39 @@ TEST_F(BrokerTest, ProducerIdsAreNeverGivenTwiceNotEvenAfterAKill) {
     }
 }
 
+// What was told is on the disk before it is told: at no moment may the power fail and an id come back.
+TEST_F(BrokerTest, ProducerIdsAreNeverGivenTwiceNotEvenAfterAPowerLoss) {
+    SimDisk first({.record = true});
+    std::vector<std::pair<uint64_t, int64_t>> told;  // operations of the disk that were done by then, the id
+    const auto ask = [&] {
+        Client client(*this);
+        const auto id = client.ask<kafka::InitProducerIdResponse>(
+            kafka::InitProducerIdRequest{.transactional_id = std::nullopt}, 5);
+        EXPECT_EQ(id.error_code, ErrorCode::none);
+        return id.producer_id;
+    };
+    start_on(first, {}, {});
+    for (int i = 0; i < 3; ++i) {
+        const int64_t id = ask();
+        told.emplace_back(first.operations(), id);
+    }
+    kill();
+    size_t looked = 0;
+    for (const CrashPoint& point : first.sample_crashes(200, /*seed=*/7)) {
+        if (point.operation < told.front().first) { continue; }
+        SCOPED_TRACE(point.to_string());
+        const auto disk = first.crash_state(point);
+        start_on(*disk, {}, {});
+        const int64_t fresh = ask();
+        for (const auto& [operations, id] : told) {
+            if (point.operation >= operations) { EXPECT_NE(fresh, id); }
+        }
+        ++looked;
+        kill();
+    }
+    EXPECT_GT(looked, 0u);
+}
+
 TEST_F(BrokerTest, Rule40ZstdNeedsVersion7OfProduce) {
     start();
     Client client(*this);

@@ -1,6 +1,7 @@
 // Topics and their configs. Tests of a rule of SERVE.md, section 2, name its number.
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -180,6 +181,67 @@ TEST_F(BrokerTest, Rule45ConfigsAreDescribedChangedAndReset) {
     EXPECT_EQ(client.ask<kafka::AlterConfigsResponse>(replace, 2).responses.at(0).error_code, ErrorCode::none);
     EXPECT_EQ(value_of_config("cleanup.policy"), std::pair(std::string("delete"), 5)) << "all keys are replaced";
     EXPECT_EQ(value_of_config("segment.ms"), std::pair(std::string("5000"), 1));
+}
+
+TEST_F(BrokerTest, Rule45SynonymsSayWhereAValueComesFromAndABrokersOwnAreReadOnly) {
+    BrokerConfigInput input;
+    input.flags = {{"log.retention.hours", "2"}};
+    const BrokerConfig config = value_of(parse_broker_config(input));
+    start(config);
+    Client client(*this);
+    make(client, "t", 1, {{"retention.ms", "1000"}});
+    const auto describe = [&](int8_t type, const std::string& resource, const std::string& name, bool synonyms) {
+        kafka::DescribeConfigsRequest request;
+        request.resources.push_back({type, resource, std::vector<std::string>{name}});
+        request.include_synonyms = synonyms;
+        return client.ask<kafka::DescribeConfigsResponse>(request, 4).results.at(0);
+    };
+    const auto synonyms = [&](const std::string& name) {
+        std::vector<std::string> out;
+        for (const auto& one : describe(2, "t", name, true).configs.at(0).synonyms) {
+            out.push_back(fmt::format("{}={} {}", one.name, one.value.value_or("(null)"), one.source));
+        }
+        return out;
+    };
+    EXPECT_THAT(synonyms("retention.ms"),
+                ElementsAre("retention.ms=1000 1", "log.retention.ms=7200000 4", "log.retention.ms=604800000 5"));
+    EXPECT_THAT(describe(2, "t", "retention.ms", false).configs.at(0).synonyms, IsEmpty()) << "when asked for";
+    EXPECT_FALSE(describe(2, "t", "retention.ms", true).configs.at(0).read_only);
+    const auto partitions = describe(4, std::to_string(config.node_id), "num.partitions", true).configs.at(0);
+    EXPECT_EQ(partitions.value, "1");
+    EXPECT_TRUE(partitions.read_only);
+    EXPECT_EQ(partitions.config_source, 5);
+    EXPECT_FALSE(partitions.synonyms.empty());
+    EXPECT_EQ(describe(4, "77", "num.partitions", true).error_code, ErrorCode::invalid_request) << "another broker";
+    EXPECT_EQ(describe(2, "nowhere", "retention.ms", true).error_code, ErrorCode::unknown_topic_or_partition);
+    kafka::IncrementalAlterConfigsRequest alter;
+    alter.resources.push_back({4, std::to_string(config.node_id), {{"num.partitions", 0, "2"}}});
+    EXPECT_EQ(client.ask<kafka::IncrementalAlterConfigsResponse>(alter, 1).responses.at(0).error_code,
+              ErrorCode::invalid_request);
+}
+
+TEST_F(BrokerTest, Rule45AConfigThatIsNamedTwiceIsRefusedAndNothingIsChanged) {
+    start();
+    Client client(*this);
+    make(client, "t", 1, {{"retention.ms", "1000"}});
+    make(client, "u");
+    kafka::IncrementalAlterConfigsRequest alter;
+    alter.resources.push_back({2, "t", {{"retention.ms", 0, "5"}, {"segment.ms", 0, "6"}, {"retention.ms", 0, "7"}}});
+    alter.resources.push_back({2, "u", {{"retention.ms", 0, "5"}}});
+    const auto altered = client.ask<kafka::IncrementalAlterConfigsResponse>(alter, 1).responses;
+    EXPECT_EQ(altered.at(0).error_code, ErrorCode::invalid_request);
+    EXPECT_EQ(altered.at(1).error_code, ErrorCode::none) << "each resource by itself";
+    kafka::AlterConfigsRequest replace;
+    replace.resources.push_back({2, "t", {{"retention.ms", "5"}, {"retention.ms", "5"}}});
+    EXPECT_EQ(client.ask<kafka::AlterConfigsResponse>(replace, 2).responses.at(0).error_code,
+              ErrorCode::invalid_request);
+    kafka::DescribeConfigsRequest describe;
+    describe.resources.push_back({2, "t", std::vector<std::string>{"retention.ms", "segment.ms"}});
+    const auto configs = client.ask<kafka::DescribeConfigsResponse>(describe, 4).results.at(0).configs;
+    ASSERT_THAT(configs, SizeIs(2));
+    for (const auto& one : configs) {
+        EXPECT_EQ(one.value, one.name == "retention.ms" ? "1000" : "604800000") << one.name;
+    }
 }
 
 }  // namespace
