@@ -327,7 +327,9 @@ public:
     // Moves everything appended so far into segment files, exact to the byte, and writes a checkpoint.
     Result<void> checkpoint();
     Result<void> maintain();  // retention and compaction, now
-    // Flushes, checkpoints and ends every thread. On timed_out or another error the next open recovers.
+    // Flushes, checkpoints and ends every thread. What is durable and did not get into segment files in time stays in the
+    // journal, whence the next open brings it there; a line of `on_log` says so. Errors: timed_out: something is not
+    // durable yet, or a call of another thread has not ended. After an error the next open recovers.
     Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
     const std::string& path() const;

@@ -44,7 +44,7 @@ public:
     ~LogDirectories();
 
     std::span<Log> logs() { return logs_; }  // that are open, the home first
-    // All of them, also when one fails; the first error.
+    // All of them within one time, each in a fair part of what is left of it; also when one fails. The first error.
     Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
 private:

@@ -327,7 +327,9 @@ int64_t Store::time_left() const {
 }
 
 Result<void> Store::in_time() const {
-    if (time_left() == 0) { return fail(Code::timed_out, "log.close", path()); }
+    // Whoever closes waits for the others to end what they are at.
+    const bool in_the_way = stopping_ && !alone_;
+    if (in_the_way || time_left() == 0) { return fail(Code::timed_out, "log.close", path()); }
     return {};
 }
 
@@ -488,6 +490,50 @@ Result<void> Store::cut_file(Partition& partition) {
     return cut;
 }
 
+// What was told at the level `memory` and no journal holds.
+Result<void> Store::fill_unjournaled(std::span<Partition* const> partitions) {
+    std::vector<Partition*> unjournaled;
+    for (Partition* partition : partitions) {
+        Guard guard(partition->shard().lock());
+        if (partition->hooks.deleted || partition->durability() != Durability::memory) { continue; }
+        partition->close_batch(engine_.pool);
+        if (partition->closed().at > 0) { unjournaled.push_back(partition); }
+    }
+    for (size_t i = 0; i < unjournaled.size(); ++i) {
+        if (i % partitions_at_once == 0) {
+            TRY_VOID(make_directories(
+                std::span(unjournaled).subspan(i).first(std::min(partitions_at_once, unjournaled.size() - i))));
+        }
+        Guard guard(unjournaled[i]->shard().lock());
+        TRY_VOID(unjournaled[i]->shard().fill_partition(guard, *unjournaled[i], /*exact=*/true));
+    }
+    return {};
+}
+
+// Everything into files that Kafka can read, and both slots to say so.
+Result<void> Store::close_files(std::span<Partition* const> partitions) {
+    for (Partition* partition : partitions) { TRY_VOID(end_swap(*partition)); }
+    TRY_VOID(checkpoint({.exact = true}));
+    for (Partition* partition : partitions) {
+        TRY_VOID(in_time());
+        if (partition->hooks.deleted) { continue; }
+        if (partition->hooks.needs_epoch && !partition->hooks.epochs_unwritten) { continue; }
+        if (partition->closed().offset == Offset{0}) { continue; }  // nothing was appended: it has no directory
+        TRY_VOID(write_kafka_partition_files(*partition));
+        partition->hooks.epochs_unwritten = false;
+    }
+    TRY_VOID(write_kafka_root_files());
+    // Both slots say the same then: neither needs the ring.
+    TRY_VOID(checkpoint({.exact = true, .clean = true}));
+    // A growth that is still at it leaves a file that the next opening takes up.
+    std::unique_lock growth(growth_lock_, std::defer_lock);
+    const bool alone = growth.try_lock_for(std::chrono::nanoseconds(time_left()));
+    for (auto& shard : shards_) {
+        if (alone) { TRY_VOID(shard->journal().abandon_growth()); }
+    }
+    return {};
+}
+
 Result<void> Store::close(int64_t timeout_ms) {
     if (closed_.exchange(true)) { return {}; }
     const int64_t now = clock().monotonic_ns();
@@ -513,34 +559,27 @@ Result<void> Store::close(int64_t timeout_ms) {
     }
     const bool ended = threads_running_.load() == 0;
     if (result && !ended) { result = fail(Code::timed_out, "log.close", path()); }
-    alone_ = ended;
     // Another thread's maintenance ends soon: it looks at stopping_.
     std::unique_lock maintenance(maintain_lock_, std::defer_lock);
     if (result && !maintenance.try_lock_for(std::chrono::nanoseconds(time_left()))) {
         result = fail(Code::timed_out, "log.close", path());
     }
-    for (Partition* partition : partitions) {
-        if (result) { result = end_swap(*partition); }
+    {
+        std::unique_lock checkpoint(checkpoint_lock_, std::defer_lock);
+        if (result && !checkpoint.try_lock_for(std::chrono::nanoseconds(time_left()))) {
+            result = fail(Code::timed_out, "log.close", path());
+        }
     }
-    if (result) { result = checkpoint({.exact = true}); }
-    for (Partition* partition : partitions) {
-        if (result) { result = in_time(); }
-        if (!result || partition->hooks.deleted) { continue; }
-        if (partition->hooks.needs_epoch && !partition->hooks.epochs_unwritten) { continue; }
-        if (partition->closed().offset == Offset{0}) { continue; }  // nothing was appended: it has no directory
-        result = write_kafka_partition_files(*partition);
-        partition->hooks.epochs_unwritten = false;
+    alone_ = ended;
+    if (result) { result = fill_unjournaled(partitions); }
+    if (result) {
+        result = close_files(partitions);
+        if (!result && result.error().code == Code::timed_out) {
+            log("closed in time, with records in the journal that the next opening brings to their segments");
+            result = {};
+        }
     }
-    if (result) { result = write_kafka_root_files(); }
-    // Both slots say the same then: neither needs the ring.
-    if (result) { result = checkpoint({.exact = true, .clean = true}); }
-    // A growth that is still at it leaves a file that the next opening takes up.
-    std::unique_lock growth(growth_lock_, std::defer_lock);
-    const bool alone = growth.try_lock_for(std::chrono::nanoseconds(time_left()));
-    for (auto& shard : shards_) {
-        if (result && alone) { result = shard->journal().abandon_growth(); }
-    }
-    // After an error a call to the disk may still be under way: the directory stays ours until the destructor.
+    // After another error a call to the disk may still be under way: the directory stays ours until the destructor.
     if (result) { directory_lock_.reset(); }
     return result;
 }

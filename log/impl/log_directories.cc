@@ -1,5 +1,7 @@
 #include "log/log_directories.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "log/impl/directories.h"
@@ -65,9 +67,14 @@ Result<void> LogDirectories::join(std::vector<LogDirectory> missing) {
 }
 
 Result<void> LogDirectories::close(std::chrono::milliseconds timeout) {
+    if (logs_.empty()) { return {}; }
+    Clock& clock = LogAccess::store(logs_.front()).clock();
+    const auto now = [&] { return std::chrono::nanoseconds(clock.monotonic_ns()); };
+    const auto end = now() + std::min<std::chrono::nanoseconds>(timeout, std::chrono::hours(24));
     Result<void> done;
-    for (Log& log : logs_) {
-        auto closed = log.close(timeout);
+    for (size_t i = 0; i < logs_.size(); ++i) {
+        const auto share = std::max(end - now(), std::chrono::nanoseconds(0)) / (logs_.size() - i);
+        auto closed = logs_[i].close(std::chrono::duration_cast<std::chrono::milliseconds>(share));
         if (done) { done = std::move(closed); }
     }
     return done;

@@ -746,7 +746,7 @@ void Store::run_filler() {
             worked = true;
         }
         if (maintain_due_.exchange(false) || clock().monotonic_ns() >= maintain_next_ns) {
-            if (auto done = maintain(); !done) { log(done.error().message()); }
+            if (auto done = maintain(); !done && !stopping_) { log(done.error().message()); }
             maintain_next_ns = clock().monotonic_ns() + maintain_every_ns;
             worked = true;
         }

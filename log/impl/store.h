@@ -200,6 +200,8 @@ private:
     Result<int64_t> largest_timestamp(Partition& partition, const ClosedSegment& segment);
     Result<void> replay_swap(Partition& partition, Bytes text);
     Result<void> end_swap(Partition& partition);
+    Result<void> fill_unjournaled(std::span<Partition* const> partitions);
+    Result<void> close_files(std::span<Partition* const> partitions);
     Result<std::vector<std::string>> set_aside(const TopicTable& topic);
     Result<std::vector<std::string>> set_not_aside();
     Result<std::string> rename_aside(const TopicPartition& partition);
@@ -313,7 +315,7 @@ private:
     std::atomic<bool> maintain_due_{false};
     std::atomic<bool> closed_{false};
     std::atomic<uint32_t> threads_running_{0};
-    bool alone_ = true;  // being opened or closed: nobody appends
+    std::atomic<bool> alone_{true};  // being opened or closed: nobody appends
 
     // Read-only: what was read when, and what was read since (beside.cc).
     struct Beside {

@@ -1,5 +1,6 @@
 // flowstoned: a broker that Kafka's own clients cannot tell from Kafka.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -23,7 +24,9 @@ namespace {
 
 using namespace flowstone;
 
-constexpr int64_t drain_ms = 3'000;
+// From the signal to the end stay under 5 s: who would wait longer kills.
+constexpr int64_t drain_ms_max = 2'500;
+constexpr int64_t end_ms = 4'500;
 constexpr uint64_t segment_files_max = 100'000;  // that are kept open for writing
 constexpr int wrong_usage = 2;
 constexpr int could_not = 3;
@@ -71,6 +74,7 @@ Result<void> serve(const BrokerConfig& config, bool adopt) {
     options.on_log = &line;
     TRY(auto directories, LogDirectories::open(config.data, options));
     for (const Log& log : directories.logs()) { say_losses(log); }
+    int64_t asked_ms = 0;
     {
         TRY(const auto network, open_epoll_network());
         Broker broker(directories, *network, system_clock(), system_random(), config, true, &line);
@@ -98,9 +102,11 @@ Result<void> serve(const BrokerConfig& config, bool adopt) {
             fmt::format("try: echo hello | kcat -b {0} -P -t demo && kcat -b {0} -C -t demo -o beginning -e", address));
         if (pages) { line(fmt::format("metrics are at http://{}/metrics", pages->to_string())); }
         while (!signals.asked()) { TRY_VOID(broker.run()); }
-        broker.stop(drain_ms);
+        asked_ms = system_clock().monotonic_ns() / 1'000'000;
+        broker.stop(drain_ms_max);
     }
-    return directories.close();
+    const int64_t left_ms = asked_ms + end_ms - system_clock().monotonic_ns() / 1'000'000;
+    return directories.close(std::chrono::milliseconds(std::max<int64_t>(left_ms, 0)));
 }
 
 }  // namespace
