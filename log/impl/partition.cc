@@ -265,13 +265,20 @@ Partition::EpochSpan Partition::epoch_at(Offset offset) const {
 bool Partition::epoch_can_be(BatchView batch) const {
     const auto begun = epochs_until(epochs_, batch.base_offset());
     if (begun.empty() || batch.epoch() == begun.back().epoch) { return true; }
-    const bool last = begun.size() == epochs_.size();
-    return last && batch.base_offset() >= epochs_proven_end_ && batch.epoch() > begun.back().epoch;
+    if (batch.base_offset() < epochs_proven_end_ || batch.epoch() < begun.back().epoch) { return false; }
+    return begun.size() == epochs_.size() || batch.epoch() <= epochs_[begun.size()].epoch;
 }
 
 void Partition::note_epoch(BatchView batch) {
-    if (!epochs_.empty() && batch.epoch() <= epochs_.back().epoch) { return; }
-    epochs_.push_back({batch.epoch(), batch.base_offset()});
+    const auto begun = epochs_until(epochs_, batch.base_offset());
+    if (!epochs_.empty() && (begun.empty() || batch.epoch() <= begun.back().epoch)) { return; }
+    const auto next = epochs_.begin() + static_cast<ptrdiff_t>(begun.size());
+    if (next != epochs_.end() && batch.epoch() > next->epoch) { return; }
+    if (next != epochs_.end() && batch.epoch() == next->epoch) {
+        next->start = batch.base_offset();
+    } else {
+        epochs_.insert(next, {batch.epoch(), batch.base_offset()});
+    }
     hooks.epochs_unwritten = true;
 }
 

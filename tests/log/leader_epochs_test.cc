@@ -1,4 +1,5 @@
 // A batch's checksum leaves its leader epoch open, so a bit that flips there is found by what is on record of epochs.
+#include "log/served_log.h"
 #include "storage/batch.h"
 #include "storage/checkpoint.h"
 #include "storage/segment_files.h"
@@ -141,43 +142,118 @@ TEST_F(LeaderEpochsTest, AFlippedBitInTheEpochOfAForeignBatchIsNamedToo) {
     }
 }
 
-// What lies between the last batch boundary that the checkpoint knows and what it proved is looked at when the log is opened.
-TEST_F(LeaderEpochsTest, AFlippedBitBelowTheCheckpointOfACrashedLogIsNamedByTheOpening) {
-    const std::string value(30'000, 'v');
-    {
+// A crash, after checkpoints that the ring asked for: what lies between the last batch boundary that they know and what they
+// proved is looked at when the log is opened. The second opening's epoch is in the journal only.
+class CrashedEpochsTest : public LeaderEpochsTest {
+protected:
+    CrashedEpochsTest() {
+        const std::string value(30'000, 'v');
+        {
+            Log log = open({.journal_bytes_max = 16u << 20});
+            Topic topic = make(log, "events");
+            for (int i = 0; i < 700; ++i) { EXPECT_TRUE(topic.append(record(value))); }
+            topic_id_ = value_of(log.describe("events")).id;
+        }
         Log log = open({.journal_bytes_max = 16u << 20});
-        Topic topic = make(log, "events");
-        for (int i = 0; i < 700; ++i) { ASSERT_TRUE(topic.append(record(value))); }
+        Topic topic = value_of(log.topic("events"));
+        for (int i = 0; i < 3; ++i) { EXPECT_TRUE(topic.append(record(value))); }
+        crashed_ = copy(disk_);
     }
-    const auto crashed = copy(disk_);
-    const auto slots = value_of(read_checkpoint(*crashed, "data"));
-    ASSERT_TRUE(slots.newest);
-    const auto topic_id = [&] {
-        auto log = try_open(*copy(*crashed), {.read_only = true});
-        return value_of(log->describe("events")).id;
-    }();
-    const auto said = std::ranges::find(slots.newest->partitions, topic_id,
-                                        [](const PartitionCheckpoint& one) { return one.topic_id; });
-    ASSERT_NE(said, slots.newest->partitions.end());
-    ASSERT_GT(said->synced_bytes, said->boundary + batch_header_bytes) << "no batch begins between the two";
-    const auto all = batches(*crashed, "data/events-0");
-    const auto batch = std::ranges::find(all, said->boundary_offset, &StoredBatch::base);
-    ASSERT_NE(batch, all.end());
+    // The batch at the boundary.
+    StoredBatch proven() const {
+        const auto slots = value_of(read_checkpoint(*crashed_, "data"));
+        const auto said = std::ranges::find(slots.newest->partitions, topic_id_, &PartitionCheckpoint::topic_id);
+        EXPECT_GT(said->synced_bytes, said->boundary + batch_header_bytes) << "no batch begins between the two";
+        const auto all = batches(*crashed_, "data/events-0");
+        return *std::ranges::find(all, said->boundary_offset, &StoredBatch::base);
+    }
+    Uuid topic_id_;
+    std::unique_ptr<SimDisk> crashed_;
+};
+
+TEST_F(CrashedEpochsTest, AFlippedBitBelowTheCheckpointIsNamedByTheOpening) {
+    const StoredBatch batch = proven();
     for (const int bit : {0, 1, 5, 31}) {
         SCOPED_TRACE(bit);
-        const auto disk = copy(*crashed);
-        ASSERT_NO_FATAL_FAILURE(flip_epoch(*disk, *batch, bit));
+        const auto disk = copy(*crashed_);
+        ASSERT_NO_FATAL_FAILURE(flip_epoch(*disk, batch, bit));
         auto log = try_open(*disk);
         ASSERT_TRUE(log) << log.error().message();
         EXPECT_THAT(lines_, Contains(HasSubstr("are lost")));
         ASSERT_EQ(log->losses().size(), 1u);
-        EXPECT_EQ(log->losses()[0].begin, batch->base);
+        EXPECT_EQ(log->losses()[0].begin, batch.base);
         Topic topic = value_of(log->topic("events"));
-        ASSERT_NO_FATAL_FAILURE(expect_named(topic, *batch));
+        ASSERT_NO_FATAL_FAILURE(expect_named(topic, batch));
         const auto refused = topic.append(record("next"));
         ASSERT_FALSE(refused);
         EXPECT_EQ(refused.error().code, Code::corrupt);
     }
+}
+
+TEST_F(CrashedEpochsTest, EpochsBehindDamageStayKnown) {
+    const auto disk = copy(*crashed_);
+    ASSERT_NO_FATAL_FAILURE(flip_epoch(*disk, proven(), 5));
+    auto log = try_open(*disk);
+    ASSERT_TRUE(log) << log.error().message();
+    ASSERT_EQ(log->losses().size(), 1u);
+    const ServedLog served(*log);
+    const auto place = value_of(served.partition(*served.topic("events"), 0));
+    EXPECT_EQ(served.epochs(place), (std::vector<EpochStart>{{Epoch{1}, Offset{0}}, {Epoch{2}, Offset{700}}}));
+}
+
+TEST_F(LeaderEpochsTest, WhatNoCheckpointProvesMayBeginNoEarlierEpoch) {
+    for (int opening = 0; opening < 2; ++opening) {
+        Log log = open();
+        Topic topic =
+            opening > 0 ? value_of(log.topic("events")) : make(log, "events", {{"flowstone.durability", "written"}});
+        fill(topic, 3 * opening, 3 * opening + 3);
+        if (opening == 0) { close(log); }
+    }
+    const auto all = batches(disk_, "data/events-0");
+    ASSERT_EQ(all.size(), 6u);
+    ASSERT_NO_FATAL_FAILURE(flip_epoch(disk_, all[5], 1));  // 2 becomes 0
+    auto log = try_open(disk_);
+    ASSERT_TRUE(log) << log.error().message();
+    EXPECT_TRUE(log->losses().empty());
+    Topic topic = value_of(log->topic("events"));
+    EXPECT_EQ(info(topic).log_end, Offset{5});
+    fill(topic, 5, 6);
+    EXPECT_EQ(info(topic).epoch, Epoch{3});
+    EXPECT_EQ(read(topic).size(), 6u);
+}
+
+// The older slot knows nothing of the second epoch. Of a `written` topic the journal has the block that was written again,
+// and the files have the rest: what is noted last began first.
+TEST_F(LeaderEpochsTest, AnEpochThatTheOlderSlotDoesNotKnowIsFoundInItsBatches) {
+    std::vector<std::pair<int64_t, std::string>> expected;
+    for (int opening = 0; opening < 2; ++opening) {
+        Log log = open();
+        Topic topic =
+            opening > 0 ? value_of(log.topic("events")) : make(log, "events", {{"flowstone.durability", "written"}});
+        for (int i = 0; i < 3; ++i) { ASSERT_TRUE(topic.append(record("v"))); }
+        if (opening == 0) {
+            close(log);
+            continue;
+        }
+        ASSERT_TRUE(log.checkpoint());
+        for (int i = 0; i < 3; ++i) { ASSERT_TRUE(topic.append(record("v"))); }
+        expected = read(topic);
+    }
+    ASSERT_EQ(expected.size(), 9u);
+    const auto slots = value_of(read_checkpoint(disk_, "data"));
+    auto slot =
+        value_of(disk_.open(fmt::format("data/flowstone-checkpoint-{}", slots.newest->number % 2), {.write = true}));
+    const std::byte wrong[] = {std::byte{0}};
+    ASSERT_TRUE(write_at(disk_, *slot, BytePos{0}, wrong));
+    auto log = try_open(disk_);
+    ASSERT_TRUE(log) << log.error().message();
+    EXPECT_THAT(lines_, Contains(HasSubstr("one checkpoint slot does not hold")));
+    EXPECT_TRUE(log->losses().empty());
+    Topic topic = value_of(log->topic("events"));
+    EXPECT_EQ(read(topic), expected);
+    const ServedLog served(*log);
+    const auto place = value_of(served.partition(*served.topic("events"), 0));
+    EXPECT_EQ(served.epochs(place), (std::vector<EpochStart>{{Epoch{1}, Offset{0}}, {Epoch{2}, Offset{3}}}));
 }
 
 TEST_F(LeaderEpochsTest, CompactionGivesABatchOfAnotherEpochNoNewSeal) {
