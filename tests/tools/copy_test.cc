@@ -25,7 +25,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
-using testing::Not;
 
 class CopyTest : public testing::Test {
 protected:
@@ -40,9 +39,9 @@ protected:
     }
     void start() {
         broker_ = std::make_unique<Process>(
-            flowstoned_path(),
-            std::vector<std::string>{"--data", path_ + "/there", "--listen", "127.0.0.1:0", "-X", "http=off", "-X",
-                                     "journal_bytes_max=16777216", "-X", "reserve_bytes=0"});
+            flowstoned_path(), std::vector<std::string>{"--data", path_ + "/there", "--listen", "127.0.0.1:0", "-X",
+                                                        "http=off", "-X", "journal_bytes_max=16777216", "-X",
+                                                        "reserve_bytes=0", "-X", "group.initial.rebalance.delay.ms=0"});
         broker_->read_line();
         const std::string line = broker_->read_line();  // "try: kcat -b 127.0.0.1:PORT -L"
         const size_t at = line.find("127.0.0.1:");
@@ -235,6 +234,13 @@ TEST_F(CopyTest, WhatIsNotACopyIsRefused) {
     EXPECT_EQ(run({"copy", endpoint_, "nothing", "-L", "dir:" + here()}).exit, 3);
     EXPECT_EQ(run({"copy", endpoint_, "events", "-L", endpoint_}).exit, 2);
     EXPECT_EQ(run(home({"--from", "yesterday"})).exit, 2);
+    // Settings of the client are used: these cannot be.
+    const Answer instance = run(home({"-X", "group.instance.id=one"}));
+    EXPECT_EQ(instance.exit, 2);
+    EXPECT_THAT(instance.complaint, HasSubstr("an instance needs a group"));
+    const Answer batch = run({"copy", "dir:" + here(), "events", "-L", endpoint_, "-X", "batch.size=1"});
+    EXPECT_EQ(batch.exit, 2);
+    EXPECT_THAT(batch.complaint, HasSubstr("batch_bytes_max"));
 }
 
 TEST_F(CopyTest, ATopicOfADirectoryGoesToABrokerAndOnlyOnce) {
@@ -263,6 +269,36 @@ TEST_F(CopyTest, ATopicOfADirectoryGoesToABrokerAndOnlyOnce) {
     }
     stop();
     EXPECT_EQ(lines_of(there(), 2), lines_of(here(), 2));  // the offsets, too: both have no gaps
+}
+
+TEST_F(CopyTest, WhoReadsWhatIsCommittedEndsInFrontOfAnOpenTransaction) {
+    {
+        auto log = value_of(Log::open(there()));
+        auto topic = value_of(log.create_topic("events"));
+        ForeignLog from(1);
+        from.plain(2, 20);            // offsets 0 and 1
+        from.transactional(4000, 3);  // 2 to 4
+        from.marker(4000, false);
+        from.transactional(4001, 2);  // 6 and 7
+        from.marker(4001, true);
+        from.transactional(4002, 2);  // 9 and 10, and no word what becomes of them
+        for (const ForeignBatch& batch : from.batches()) { ASSERT_TRUE(topic.append_as_is(0, batch)); }
+        ASSERT_TRUE(log.close());
+    }
+    start();
+    const auto consume = [&](std::vector<std::string> more) {
+        std::vector<std::string> words{"-L", endpoint_, "consume", "events", "--format", "%o"};
+        words.insert(words.end(), more.begin(), more.end());
+        const Answer answer = run(words);
+        EXPECT_EQ(answer.exit, 0) << answer.complaint;
+        return answer.out;
+    };
+    EXPECT_EQ(consume({}), "0\n1\n2\n3\n4\n6\n7\n9\n10\n");
+    EXPECT_EQ(consume({"-X", "isolation.level=read_committed"}), "0\n1\n6\n7\n");
+    EXPECT_EQ(consume({"-X", "isolation.level=read_committed", "--group", "billing"}), "0\n1\n6\n7\n");
+    const Answer measured = run({"-L", endpoint_, "perf", "consume", "--topic", "events", "--json", "-q", "-X",
+                                 "isolation.level=read_committed"});
+    EXPECT_THAT(measured.out, HasSubstr(R"("isolation":"read_committed","records":4,)"));
 }
 
 TEST_F(CopyTest, AbortedRecordsDoNotGoToABrokerAndAStrangersTopicIsRefused) {

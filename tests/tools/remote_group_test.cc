@@ -122,8 +122,10 @@ TEST_F(RemoteGroupTest, AProgramSharesATopicWithTheToolUntilThatLeaves) {
     ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 4; }));
     produce(0, 40);
     ASSERT_TRUE(until(consumer, times, [&] { return times.size() == 40; }));
-    Process tool(tool_path(), words({"--group", "billing", "--follow"}));
+    Process tool(tool_path(), words({"--group", "billing", "--follow", "-X", "client.id=till"}));
     ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 2; }));
+    const auto group = value_of(client_->admin().group("billing"));
+    EXPECT_EQ(std::ranges::count(group.members, "till", &RemoteMember::client_id), 1);
     ASSERT_TRUE(until(consumer, times, [&] {
         return std::ranges::all_of(consumer.assignment(),
                                    [&](const auto& place) { return consumer.position(place).has_value(); });

@@ -149,6 +149,9 @@ TEST_F(RemoteTest, SettingsOfTheClientAreUnderKafkasNames) {
                       HasSubstr(R"("batch_bytes":500,"linger_ms":7,"compression":"lz4","idempotent":false)")));
     EXPECT_THAT(out({"perf", "consume", "--json", "--quiet", "-X", "isolation.level=read_committed"}),
                 AllOf(HasSubstr(R"("isolation":"read_committed")"), HasSubstr(R"("records":10)")));
+    const Answer alone = run({"consume", "payments", "-X", "group.instance.id=one"});
+    EXPECT_EQ(alone.exit, 2);
+    EXPECT_THAT(alone.complaint, HasSubstr("an instance needs a group"));
     const Answer contradiction = run({"produce", "payments", "-X", "acks=0", "-X", "enable.idempotence=true"}, "c\n");
     EXPECT_EQ(contradiction.exit, 2);
     EXPECT_THAT(contradiction.complaint, HasSubstr("idempotent needs acks of all"));
