@@ -53,6 +53,8 @@ void BrokerMetrics::watch(const BrokerContext& context, const ProduceHandler& pr
                                                           {{{"for", "records"}}, number(fetch.waiting())},
                                                           {{{"for", "files"}}, number(context.worker.waiting())}};
                      });
+    metrics_.sampled("flowstone_fetch_partitions_looked_total", "Partitions that fetches looked at.",
+                     [&fetch] { return std::vector<MetricSample>{{{}, number(fetch.looked())}}; });
     pages.add("/metrics", [this](const HttpRequest& /*request*/) {
         return HttpAnswer{.content_type = Metrics::content_type, .body = metrics_.text()};
     });

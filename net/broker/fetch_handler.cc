@@ -61,17 +61,15 @@ void FetchHandler::on(Request request, const FetchRequest& fetch) {
     waiting.read_committed = fetch.isolation_level == read_committed;
     const WaitId id = next_id_++;
     Waiting& kept = waiting_.emplace(id, std::move(waiting)).first->second;
-    const bool no_wait = fetch.max_wait_ms <= 0 || kept.fetch.entries().empty();
+    const bool no_wait = fetch.max_wait_ms <= 0 || kept.fetch.entries().empty() || sessions_.crowded();
     Looked looked = look(kept);
-    if (!try_answer(id, kept, no_wait, looked)) { wait_on(id, kept, looked); }
+    if (try_answer(id, kept, no_wait, looked)) { return; }
+    deadlines_.add(kept.deadline_ms, id);
+    by_session_[&kept.fetch.session()].push_back(id);
+    wait_on(id, kept, looked);
 }
 
 // Answers if there is enough, or if this is the last look. True when nothing more is to be done for now.
-bool FetchHandler::try_answer(WaitId id, Waiting& waiting, bool last) {
-    Looked looked = look(waiting);
-    return try_answer(id, waiting, last, looked);
-}
-
 bool FetchHandler::try_answer(WaitId id, Waiting& waiting, bool last, Looked& looked) {
     if (looked.on_disk) {
         read_files(id, waiting, looked);
@@ -82,42 +80,58 @@ bool FetchHandler::try_answer(WaitId id, Waiting& waiting, bool last, Looked& lo
     return true;
 }
 
-// To be told of every partition from now on. What moved since it was looked at, and before it was watched, would be told
-// to nobody: then there is another look.
+// To be told of every partition that was looked at. What moved since then, and before it was watched, would be told to
+// nobody: then there is another look.
 void FetchHandler::wait_on(WaitId id, Waiting& waiting, const Looked& looked) {
     bool moved = false;
-    for (const Found& found : looked.found) {
-        if (!found.place) { continue; }
-        context_.served.watch(*found.place);
-        by_partition_.add(*found.place, id);
-        waiting.watched.push_back(*found.place);
-        const PartitionEnds ends = context_.served.ends(*found.place);
-        moved = moved || ends.high_watermark != found.ends.high_watermark || ends.log_start != found.ends.log_start ||
-                ends.deleted != found.ends.deleted;
+    for (const Found& found : looked.found) { moved = (found.place && !watch(waiting.fetch, found)) || moved; }
+    if (!moved) { return; }
+    Looked again = look(waiting);
+    try_answer(id, waiting, false, again);
+}
+
+// Else there is more to read, though it may not have fitted into this answer.
+bool FetchHandler::at_end(const Found& found) { return found.asked->fetch_offset >= found.data.high_watermark; }
+
+// False when it moved since it was looked at.
+bool FetchHandler::watch(const Fetch& fetch, const Found& found) {
+    context_.served.watch(*found.place);
+    sessions_.watch(fetch, key_of(*found.asked), found.place->token());
+    const PartitionEnds ends = context_.served.ends(*found.place);
+    if (ends.high_watermark != found.ends.high_watermark || ends.log_start != found.ends.log_start ||
+        ends.deleted != found.ends.deleted) {
+        return false;
     }
-    deadlines_.add(waiting.deadline_ms, id);
-    if (moved) { try_answer(id, waiting, false); }
+    if (at_end(found)) { sessions_.looked(fetch, outcome_of(found)); }
+    return true;
 }
 
 void FetchHandler::stop_waiting(WaitId id, Waiting& waiting) {
-    for (const ServedPartition place : waiting.watched) { by_partition_.remove(place, id); }
-    waiting.watched.clear();
     deadlines_.remove(waiting.deadline_ms, id);
+    const auto others = by_session_.find(&waiting.fetch.session());
+    if (others == by_session_.end()) { return; }
+    std::erase(others->second, id);
+    if (others->second.empty()) { by_session_.erase(others); }
 }
 
 void FetchHandler::moved(ServedPartition partition) {
-    if (!by_partition_.any(partition)) { return; }
-    context_.served.watch(partition);  // before looking
-    for (const WaitId id : by_partition_.of(partition)) {
-        const auto waiting = waiting_.find(id);
-        if (waiting != waiting_.end()) { try_answer(id, waiting->second, false); }
+    for (const FetchSession* session : sessions_.moved(partition.token())) {
+        const auto found = by_session_.find(session);
+        if (found == by_session_.end()) { continue; }
+        for (const WaitId id : std::vector(found->second)) {  // they go when they are answered
+            Waiting& waiting = waiting_.at(id);
+            Looked looked = look(waiting);
+            if (!try_answer(id, waiting, false, looked)) { wait_on(id, waiting, looked); }
+        }
     }
 }
 
 void FetchHandler::tick(int64_t now_ms) {
     for (const WaitId id : deadlines_.passed(now_ms)) {
         const auto waiting = waiting_.find(id);
-        if (waiting != waiting_.end()) { try_answer(id, waiting->second, true); }
+        if (waiting == waiting_.end()) { continue; }
+        Looked looked = look(waiting->second);
+        try_answer(id, waiting->second, true, looked);
     }
 }
 
@@ -134,11 +148,12 @@ void FetchHandler::closed(ConnectionId connection) {
 
 // --- looking -----------------------------------------------------------------------------------------------------------
 
-FetchHandler::Looked FetchHandler::look(const Waiting& waiting) const {
+FetchHandler::Looked FetchHandler::look(const Waiting& waiting) {
     Looked looked;
     size_t left = waiting.bytes_max;
-    for (const FetchSession::Entry& entry : waiting.fetch.entries()) {
+    for (const FetchSession::Entry& entry : waiting.fetch.due()) {
         Found found{.asked = &entry.asked};
+        ++looked_;
         const size_t wanted = static_cast<size_t>(std::max(entry.asked.partition_max_bytes, 0));
         // The first batch of the first partition that has one comes whole, whatever the limits (rule 4).
         look_at(waiting, found, {std::min(wanted, left), looked.bytes == 0 && !looked.on_disk, true});
@@ -272,33 +287,37 @@ void FetchHandler::files_read(WaitId id, std::vector<FileRead>& reads) {
 
 // --- answering ---------------------------------------------------------------------------------------------------------
 
+FetchOutcome FetchHandler::outcome_of(const Found& found) {
+    return {key_of(*found.asked),        found.data.error_code,   found.data.high_watermark,
+            found.data.log_start_offset, found.batches.bytes > 0, found.data.diverging_epoch.epoch >= 0};
+}
+
 void FetchHandler::answer(WaitId id, Waiting& waiting, Looked looked) {
     stop_waiting(id, waiting);
     std::vector<FetchOutcome> outcomes;
     outcomes.reserve(looked.found.size());
     for (Found& found : looked.found) {
         if (found.data.aborted_transactions && found.batches.bytes > 0) { tell_aborted(found); }
-        outcomes.push_back({key_of(*found.asked), found.data.error_code, found.data.high_watermark,
-                            found.data.log_start_offset, found.batches.bytes > 0,
-                            found.data.diverging_epoch.epoch >= 0});
+        outcomes.push_back(outcome_of(found));
     }
-    // What outcomes and found point to may go with the session.
-    std::vector<std::pair<std::string, Uuid>> topics;
-    topics.reserve(looked.found.size());
-    for (const Found& found : looked.found) { topics.emplace_back(found.asked->topic, found.asked->topic_id); }
+    const Fetch fetch = waiting.fetch;  // keeps what `found` points to
     const FetchAnswer chosen = sessions_.finish(std::move(waiting.fetch), outcomes, context_.now_ms());
+    // The next fetch of the session passes over what has nothing to tell until then.
+    for (const Found& found : looked.found) {
+        if (chosen.session_id != 0 && found.place && at_end(found)) { watch(fetch, found); }
+    }
     FetchResponse response;
     response.error_code = chosen.error;
     response.session_id = chosen.session_id;
     std::vector<BufferRef> pins;
     for (const size_t index : chosen.partitions) {
         Found& found = looked.found[index];
-        auto& [topic, topic_id] = topics[index];
-        if (response.responses.empty() || response.responses.back().topic != topic ||
-            response.responses.back().topic_id != topic_id) {
+        const FetchPartition& asked = *found.asked;
+        if (response.responses.empty() || response.responses.back().topic != asked.topic ||
+            response.responses.back().topic_id != asked.topic_id) {
             auto& fresh = response.responses.emplace_back();
-            fresh.topic = topic;
-            fresh.topic_id = topic_id;
+            fresh.topic = asked.topic;
+            fresh.topic_id = asked.topic_id;
         }
         context_.metrics.fetched(found.batches.bytes);
         found.data.records.pieces = std::move(found.batches.pieces);

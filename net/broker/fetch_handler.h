@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "net/broker/fetch_sessions.h"
@@ -27,6 +28,7 @@ public:
     void closed(ConnectionId connection);  // nobody waits for its answers any more
     int64_t next_deadline_ms() const { return deadlines_.next_ms(); }
     size_t waiting() const { return waiting_.size(); }
+    uint64_t looked() const { return looked_; }  // at partitions, by all fetches
     const FetchSessions& sessions() const { return sessions_; }
 
 private:
@@ -52,7 +54,6 @@ private:
         size_t bytes_max = 0;
         bool read_committed = false;
         bool reading = false;  // by the worker
-        std::vector<ServedPartition> watched{};
     };
     struct Looked {
         std::vector<Found> found;
@@ -61,22 +62,25 @@ private:
         bool on_disk = false;  // at least one partition that has data has it in files only
     };
 
-    Looked look(const Waiting& waiting) const;
+    Looked look(const Waiting& waiting);
     void look_at(const Waiting& waiting, Found& found, const ReadLimits& limits) const;
-    bool try_answer(WaitId id, Waiting& waiting, bool last);
     bool try_answer(WaitId id, Waiting& waiting, bool last, Looked& looked);
     void read_files(WaitId id, Waiting& waiting, const Looked& looked);
     void files_read(WaitId id, std::vector<FileRead>& reads);
     void tell_aborted(Found& found) const;
     void answer(WaitId id, Waiting& waiting, Looked looked);
     void wait_on(WaitId id, Waiting& waiting, const Looked& looked);
+    bool watch(const Fetch& fetch, const Found& found);
+    static FetchOutcome outcome_of(const Found& found);
+    static bool at_end(const Found& found);
     void stop_waiting(WaitId id, Waiting& waiting);
 
     BrokerContext& context_;
     FetchSessions sessions_;
     std::map<WaitId, Waiting> waiting_;
     WaitId next_id_ = 0;
-    PartitionWaiters by_partition_;
+    std::unordered_map<const FetchSession*, std::vector<WaitId>> by_session_;  // who waits; never walked
+    uint64_t looked_ = 0;
     Deadlines deadlines_;
 };
 

@@ -13,17 +13,22 @@ constexpr int32_t opening_epoch = 0;
 constexpr int32_t final_epoch = -1;
 constexpr int fresh_id_attempts_max = 100;  // of 2^31 ids at most sessions_max are taken
 
-// The nodes of list and set; a name that does not fit into the string itself is beside it.
+// The nodes of list, set and watches; a name that does not fit into the string itself is beside it.
 uint64_t memory_of(const FetchPartition& asked) {
-    constexpr uint64_t nodes = sizeof(FetchSession::Entry) + 2 * sizeof(void*) + 6 * sizeof(void*);
+    constexpr uint64_t watch = sizeof(decltype(FetchSession::Shared::watches)::value_type) + 4 * sizeof(void*);
+    constexpr uint64_t nodes = sizeof(FetchSession::Entry) + 2 * sizeof(void*) + 6 * sizeof(void*) + watch;
     return nodes + (asked.topic.size() < sizeof(std::string) / 2 ? 0 : asked.topic.size() + 1);
 }
 
-// Whether an incremental answer must carry the partition; remembers what the client will know then.
+// Whether an incremental answer must carry the partition.
+bool is_news(const FetchSession::Entry& entry, const FetchOutcome& outcome) {
+    return outcome.has_records || outcome.must_answer || outcome.error != ErrorCode::none ||
+           entry.high_watermark != outcome.high_watermark || entry.log_start_offset != outcome.log_start_offset;
+}
+
+// The same; remembers what the client will know then.
 bool changed(FetchSession::Entry& entry, const FetchOutcome& outcome) {
-    bool answer = outcome.has_records || outcome.must_answer || outcome.error != ErrorCode::none;
-    answer = answer || entry.high_watermark != outcome.high_watermark;
-    answer = answer || entry.log_start_offset != outcome.log_start_offset;
+    const bool answer = is_news(entry, outcome);
     // An error is told every time, and its end too: no watermark is equal to -1.
     entry.high_watermark = outcome.error == ErrorCode::none ? outcome.high_watermark : -1;
     entry.log_start_offset = outcome.log_start_offset;
@@ -34,24 +39,57 @@ bool changed(FetchSession::Entry& entry, const FetchOutcome& outcome) {
 
 // --- the partitions of one session ----------------------------------------------------------------------------------
 
-FetchSession::Entry* FetchSession::find(const FetchKey& key) {
+FetchSession::~FetchSession() {
+    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) { unwatch(entry); }
+    shared_->bytes -= bytes_;
+}
+
+std::optional<FetchSession::Place> FetchSession::find(const FetchKey& key) {
     const auto found = index_.find(key);
-    return found == index_.end() ? nullptr : &**found;
+    return found == index_.end() ? std::nullopt : std::optional(*found);
 }
 
 void FetchSession::put(FetchPartition asked) {
-    if (Entry* known = find(key_of(asked)); known != nullptr) {
+    if (const auto known = find(key_of(asked))) {
+        FetchPartition& before = (*known)->asked;
         // The name stays: the index looks at it.
-        known->asked.current_leader_epoch = asked.current_leader_epoch;
-        known->asked.fetch_offset = asked.fetch_offset;
-        known->asked.last_fetched_epoch = asked.last_fetched_epoch;
-        known->asked.log_start_offset = asked.log_start_offset;
-        known->asked.partition_max_bytes = asked.partition_max_bytes;
-        return;
+        before.current_leader_epoch = asked.current_leader_epoch;
+        before.fetch_offset = asked.fetch_offset;
+        before.last_fetched_epoch = asked.last_fetched_epoch;
+        before.log_start_offset = asked.log_start_offset;
+        before.partition_max_bytes = asked.partition_max_bytes;
+        return make_due(*known);
     }
     bytes_ += memory_of(asked);
-    entries_.push_back({.asked = std::move(asked)});
-    index_.insert(std::prev(entries_.end()));
+    shared_->bytes += memory_of(asked);
+    index_.insert(entries_.insert(idle_, {.asked = std::move(asked)}));
+}
+
+void FetchSession::make_due(Place entry) {
+    if (std::exchange(entry->due, true)) { return; }
+    if (entry == idle_) {
+        ++idle_;
+    } else {
+        entries_.splice(idle_, entries_, entry);
+    }
+}
+
+void FetchSession::make_idle(Place entry) {
+    if (!std::exchange(entry->due, false)) { return; }
+    entries_.splice(entries_.end(), entries_, entry);
+    if (idle_ == entries_.end()) { idle_ = entry; }
+}
+
+void FetchSession::watch(Place entry, FetchPlace place, uint64_t number) {
+    if (entry->place == place) { return; }
+    unwatch(entry);
+    entry->place = place;
+    entry->watch = number;
+    shared_->watches.emplace(std::pair(place, number), std::pair(this, entry));
+}
+
+void FetchSession::unwatch(Place entry) {
+    if (entry->place != nullptr) { shared_->watches.erase({std::exchange(entry->place, nullptr), entry->watch}); }
 }
 
 void FetchSession::forget(const FetchKey& key) {
@@ -59,13 +97,16 @@ void FetchSession::forget(const FetchKey& key) {
     if (found == index_.end()) { return; }
     const Place place = *found;
     bytes_ -= memory_of(place->asked);
+    shared_->bytes -= memory_of(place->asked);
+    unwatch(place);
+    if (place == idle_) { ++idle_; }
     index_.erase(found);
     entries_.erase(place);
 }
 
 void FetchSession::move_to_back(const FetchKey& key) {
-    const auto found = index_.find(key);
-    if (found != index_.end()) { entries_.splice(entries_.end(), entries_, *found); }
+    const auto found = find(key);
+    if (found && (*found)->due) { entries_.splice(idle_, entries_, *found); }
 }
 
 // --- a fetch begins -------------------------------------------------------------------------------------------------
@@ -78,7 +119,7 @@ Fetch FetchSessions::begin(FetchSessionRequest request, int64_t now_ms) {
     close(request.session_id);
     Fetch fetch;
     fetch.kind_ = request.session_epoch == opening_epoch ? Fetch::Kind::full : Fetch::Kind::sessionless;
-    fetch.session_ = std::make_shared<FetchSession>();
+    fetch.session_ = std::make_shared<FetchSession>(shared_);
     fetch.session_->by_topic_id_ = request.by_topic_id;
     for (FetchPartition& asked : request.partitions) { fetch.session_->put(std::move(asked)); }
     return fetch;
@@ -132,9 +173,9 @@ FetchAnswer FetchSessions::finish(Fetch fetch, std::span<const FetchOutcome> out
 FetchAnswer FetchSessions::finish_full(const Fetch& fetch, std::span<const FetchOutcome> outcomes) {
     FetchAnswer answer;
     for (size_t i = 0; i < outcomes.size(); ++i) {
-        FetchSession::Entry* entry = fetch.session_->find(outcomes[i].key);
-        if (entry == nullptr) { continue; }
-        changed(*entry, outcomes[i]);
+        const auto entry = fetch.session_->find(outcomes[i].key);
+        if (!entry) { continue; }
+        changed(**entry, outcomes[i]);
         if (outcomes[i].has_records) { fetch.session_->move_to_back(outcomes[i].key); }
         answer.partitions.push_back(i);
     }
@@ -153,12 +194,41 @@ FetchAnswer FetchSessions::finish_incremental(const Fetch& fetch, std::span<cons
     // Closed or evicted while the fetch waited: the client learns it from its next request. It would take 0 for an error.
     answer.session_id = session.id_;
     for (size_t i = 0; i < outcomes.size(); ++i) {
-        FetchSession::Entry* entry = session.find(outcomes[i].key);
-        if (entry == nullptr || !changed(*entry, outcomes[i])) { continue; }
+        const auto entry = session.find(outcomes[i].key);
+        if (!entry || !changed(**entry, outcomes[i])) { continue; }
         if (outcomes[i].has_records) { session.move_to_back(outcomes[i].key); }
         answer.partitions.push_back(i);
     }
     return answer;
+}
+
+// --- what moves -----------------------------------------------------------------------------------------------------
+
+void FetchSessions::watch(const Fetch& fetch, const FetchKey& key, FetchPlace place) {
+    if (const auto entry = fetch.session_->find(key)) { fetch.session_->watch(*entry, place, ++last_watch_); }
+}
+
+void FetchSessions::looked(const Fetch& fetch, const FetchOutcome& outcome) {
+    FetchSession& session = *fetch.session_;
+    const auto entry = session.find(outcome.key);
+    if (!entry || (*entry)->place == nullptr || is_news(**entry, outcome)) { return; }
+    session.make_idle(*entry);
+}
+
+std::vector<const FetchSession*> FetchSessions::moved(FetchPlace place) {
+    std::vector<const FetchSession*> sessions;
+    std::set<const FetchSession*> seen;  // a session may have a partition twice: as it was, and made anew
+    auto& watches = shared_->watches;
+    const auto first = watches.lower_bound({place, 0});
+    auto at = first;
+    for (; at != watches.end() && at->first.first == place; ++at) {
+        const auto [session, entry] = at->second;
+        entry->place = nullptr;
+        session->make_due(entry);
+        if (seen.insert(session).second) { sessions.push_back(session); }
+    }
+    watches.erase(first, at);
+    return sessions;
 }
 
 // --- the cache ------------------------------------------------------------------------------------------------------

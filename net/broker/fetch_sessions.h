@@ -10,14 +10,20 @@
 // ends the session (FETCH_SESSION_ID_NOT_FOUND: the client begins again with a full fetch, and is then served without a
 // session); partitions that had records go to the back of the order after a full fetch too.
 //
+// Idle partitions cost nothing: one that has nothing to tell is not due, and not looked at, until the handler says that it
+// moved, or the client asks for something else of it.
+//
 // Pure: no wire, no clock, no I/O; random only where it is given. One thread at a time. Work is proportional to what a
-// request names and an answer reports, apart from the handler's own walk over the partitions. Nothing survives a restart:
-// clients then see FETCH_SESSION_ID_NOT_FOUND and begin again.
+// request names, what is due and what moved. Nothing survives a restart: clients then see FETCH_SESSION_ID_NOT_FOUND and
+// begin again.
 #pragma once
 
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
+#include <optional>
+#include <ranges>
 #include <set>
 #include <span>
 #include <string>
@@ -76,6 +82,9 @@ struct FetchOutcome {
     bool must_answer = false;  // for another reason: a diverging epoch, a preferred read replica
 };
 
+// What a handler calls the log of a partition.
+using FetchPlace = const void*;
+
 // The partitions of one session, or of one fetch without.
 class FetchSession {
 public:
@@ -83,14 +92,34 @@ public:
         FetchPartition asked;
         int64_t high_watermark = -1;  // as last answered; -1: never, or with an error, so that the next one is
         int64_t log_start_offset = -1;
+        bool due = true;
+        FetchPlace place = nullptr;  // whose moves make it due
+        uint64_t watch = 0;          // with the place: where it is among the watches
     };
-    const std::list<Entry>& entries() const { return entries_; }  // in the order in which they are to be served
+    using Entries = std::list<Entry>;
+    // Of all sessions of one cache, and of the fetches without.
+    struct Shared {
+        // Who is to be told of the moves of which place.
+        std::map<std::pair<FetchPlace, uint64_t>, std::pair<FetchSession*, Entries::iterator>> watches{};
+        uint64_t bytes = 0;  // of memory, roughly
+    };
+
+    explicit FetchSession(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+    ~FetchSession();
+    FetchSession(const FetchSession&) = delete;
+    FetchSession& operator=(const FetchSession&) = delete;
+
+    // In the order in which they are to be served, those that are not due last.
+    const Entries& entries() const { return entries_; }
+    std::ranges::subrange<Entries::const_iterator> due() const {
+        return {entries_.begin(), Entries::const_iterator(idle_)};
+    }
     size_t size() const { return index_.size(); }
     uint64_t bytes() const { return bytes_; }  // of memory, roughly
 
 private:
     friend class FetchSessions;
-    using Place = std::list<Entry>::iterator;
+    using Place = Entries::iterator;
     struct ByKey {
         using is_transparent = void;
         static FetchKey key(Place place) { return key_of(place->asked); }
@@ -100,10 +129,16 @@ private:
 
     void put(FetchPartition asked);
     void forget(const FetchKey& key);
-    Entry* find(const FetchKey& key);
+    std::optional<Place> find(const FetchKey& key);
     void move_to_back(const FetchKey& key);
+    void make_due(Place entry);
+    void make_idle(Place entry);
+    void watch(Place entry, FetchPlace place, uint64_t number);
+    void unwatch(Place entry);
 
-    std::list<Entry> entries_;
+    std::shared_ptr<Shared> shared_;  // owners: the cache, and the sessions, which may outlive it
+    Entries entries_;
+    Place idle_ = entries_.end();  // the first that is not due
     std::set<Place, ByKey> index_;
     uint64_t bytes_ = 0;
 
@@ -126,7 +161,9 @@ public:
     kafka::ErrorCode error() const { return error_; }
     // Walk it anew after every wait: another request of the session may have changed it meanwhile.
     // Requires error() to be none.
-    const std::list<FetchSession::Entry>& entries() const { return session_->entries(); }
+    const FetchSession& session() const { return *session_; }
+    const FetchSession::Entries& entries() const { return session_->entries(); }
+    auto due() const { return session_->due(); }  // what has to be looked at
     // An incremental answer leaves partitions out; every other one has them all.
     bool is_incremental() const { return kind_ == Kind::incremental; }
 
@@ -170,6 +207,17 @@ public:
     // Requires fetch.error() to be none; the fetch is used up.
     FetchAnswer finish(Fetch fetch, std::span<const FetchOutcome> outcomes, int64_t now_ms);
 
+    // The handler will tell of the next move of the place, which is that partition's: it is due then.
+    void watch(const Fetch& fetch, const FetchKey& key, FetchPlace place);
+    // Nothing moved there since the handler watches it, and there is nothing to read: if its client knows all that was
+    // found, it is not due any more. For partitions of sessions that are kept; of others it does nothing.
+    void looked(const Fetch& fetch, const FetchOutcome& outcome);
+    // Whose fetches, if they wait, have to look again; each once.
+    std::vector<const FetchSession*> moved(FetchPlace place);
+
+    // Fetches that are under way take as much memory as all sessions may: no further one should wait.
+    bool crowded() const { return shared_->bytes > 2 * options_.bytes_max; }
+
     // For metrics.
     size_t session_count() const { return sessions_.size(); }
     size_t partition_count() const { return partitions_; }
@@ -190,6 +238,8 @@ private:
 
     FetchSessionsOptions options_;
     Random& random_;
+    std::shared_ptr<FetchSession::Shared> shared_ = std::make_shared<FetchSession::Shared>();
+    uint64_t last_watch_ = 0;
     int64_t now_ms_ = INT64_MIN;
     std::unordered_map<int32_t, std::shared_ptr<FetchSession>> sessions_;  // by id; never walked
     std::list<FetchSession*> use_order_;                                   // longest unused first

@@ -259,5 +259,116 @@ TEST_F(BrokerTest, Rule40ZstdNeedsVersion10OfFetch) {
     EXPECT_THAT(bases(get(client, fetch("ours", 0), 9)), ElementsAre(0));
 }
 
+// Nothing moves meanwhile, and the client does not ask anew for what it has not got yet.
+TEST_F(BrokerTest, WhatDidNotFitIntoAnAnswerOfASessionComesInTheNext) {
+    constexpr int32_t partitions = 4;
+    start();
+    Client client(*this);
+    make(client, "t", partitions);
+    for (int32_t i = 0; i < partitions; ++i) {
+        const auto bytes = batch({.value_bytes = 1'000});
+        client.ask<kafka::ProduceResponse>(produce("t", bytes, -1, i), produce_version);
+    }
+    for (const int32_t min_bytes : {1, 100'000}) {  // answered at once, or only when its time is up
+        kafka::FetchRequest request = fetch("t", 0, /*max_wait_ms=*/100);
+        request.session_epoch = 0;
+        request.min_bytes = min_bytes;
+        request.max_bytes = 1;  // the first batch comes whole all the same
+        for (int32_t i = 1; i < partitions; ++i) {
+            request.topics[0].partitions.push_back({.partition = i, .fetch_offset = 0, .partition_max_bytes = 1 << 20});
+        }
+        std::vector<int32_t> got;
+        for (int32_t epoch = 0; epoch < partitions; ++epoch) {
+            const auto answer = client.ask<kafka::FetchResponse>(request, fetch_version);
+            ASSERT_NE(answer.session_id, 0);
+            request.session_id = answer.session_id;
+            request.session_epoch = epoch + 1;
+            request.topics[0].partitions.clear();
+            ASSERT_THAT(answer.responses, SizeIs(1));
+            for (const auto& one : answer.responses[0].partitions) {
+                if (one.records.pieces.empty()) { continue; }
+                got.push_back(one.partition_index);
+                request.topics[0].partitions.push_back(
+                    {.partition = one.partition_index, .fetch_offset = 1, .partition_max_bytes = 1 << 20});
+            }
+        }
+        EXPECT_THAT(got, ElementsAre(0, 1, 2, 3));
+        EXPECT_THAT(client.ask<kafka::FetchResponse>(request, fetch_version).responses, IsEmpty());
+    }
+}
+
+TEST_F(BrokerTest, AFetchOfASessionLooksAtWhatMovedHoweverManyPartitionsAreIdle) {
+    constexpr int32_t partitions = 10'000;
+    start();
+    const HostPort pages = value_of(broker_->listen_http({"127.0.0.1", 9644}));
+    const auto looked = [&] {
+        const std::string page = get_page(pages, "/metrics");
+        const std::string name = "\nflowstone_fetch_partitions_looked_total ";
+        const size_t at = page.find(name);
+        EXPECT_NE(at, std::string::npos);
+        return at == std::string::npos ? 0.0 : std::stod(page.substr(at + name.size()));
+    };
+    Client producer(*this);
+    Client consumer(*this);
+    make(producer, "t", partitions);
+    kafka::FetchRequest request;
+    request.min_bytes = 1;
+    request.session_epoch = 0;
+    auto& topic = request.topics.emplace_back();
+    topic.topic = "t";
+    for (int32_t i = 0; i < partitions; ++i) {
+        topic.partitions.push_back({.partition = i, .fetch_offset = 0, .partition_max_bytes = 1 << 20});
+    }
+    const auto full = consumer.ask<kafka::FetchResponse>(request, fetch_version);
+    ASSERT_NE(full.session_id, 0);
+    kafka::FetchRequest next;
+    next.min_bytes = 1;
+    next.session_id = full.session_id;
+    const auto put_one = [&](int32_t partition) {
+        const auto bytes = batch({});
+        producer.ask<kafka::ProduceResponse>(produce("t", bytes, -1, partition), produce_version);
+    };
+    const auto expect_only = [&](const kafka::FetchResponse& answer, int32_t partition, int64_t base) {
+        ASSERT_THAT(answer.responses, SizeIs(1));
+        ASSERT_THAT(answer.responses[0].partitions, SizeIs(1));
+        EXPECT_EQ(answer.responses[0].partitions[0].partition_index, partition);
+        EXPECT_THAT(bases(answer.responses[0].partitions[0]), ElementsAre(base));
+    };
+    const double before = looked();
+    EXPECT_GE(before, partitions);
+    EXPECT_LE(before, 2 * partitions);
+    // Nothing moved.
+    next.session_epoch = 1;
+    EXPECT_THAT(consumer.ask<kafka::FetchResponse>(next, fetch_version).responses, IsEmpty());
+    EXPECT_EQ(looked() - before, 0);
+    // One moved between two fetches.
+    put_one(7'000);
+    next.session_epoch = 2;
+    expect_only(consumer.ask<kafka::FetchResponse>(next, fetch_version), 7'000, 0);
+    EXPECT_LE(looked() - before, 2);
+    // One moves while a fetch waits. The other is where the client was told it is, and is asked for from there.
+    next.session_epoch = 3;
+    next.max_wait_ms = 60'000;
+    auto& moved_on = next.topics.emplace_back();
+    moved_on.topic = "t";
+    moved_on.partitions.push_back({.partition = 7'000, .fetch_offset = 1, .partition_max_bytes = 1 << 20});
+    consumer.send(next, fetch_version);
+    settle();
+    put_one(3);
+    expect_only(consumer.answer<kafka::FetchResponse>(fetch_version), 3, 0);
+    EXPECT_LE(looked() - before, 8);
+    // What is deleted is told, too.
+    kafka::DeleteTopicsRequest remove;
+    remove.topics.push_back({"t", {}});
+    next.session_epoch = 4;
+    next.topics[0].partitions[0] = {.partition = 3, .fetch_offset = 1, .partition_max_bytes = 1 << 20};
+    consumer.send(next, fetch_version);
+    settle();
+    producer.ask<kafka::DeleteTopicsResponse>(remove, 6);
+    const auto gone = consumer.answer<kafka::FetchResponse>(fetch_version);
+    ASSERT_FALSE(gone.responses.empty());
+    EXPECT_EQ(gone.responses[0].partitions.at(0).error_code, ErrorCode::unknown_topic_or_partition);
+}
+
 }  // namespace
 }  // namespace flowstone

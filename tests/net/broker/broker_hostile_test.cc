@@ -400,6 +400,34 @@ TEST_F(BrokerHostileTest, AnAddressWithTooManyConnectionsIsRefusedAnother) {
     EXPECT_EQ(fourth.ask<kafka::ApiVersionsResponse>(kafka::ApiVersionsRequest(), 2).error_code, ErrorCode::none);
 }
 
+TEST_F(BrokerHostileTest, FetchesWithoutASessionWaitOnlyAsLongAsTheyTakeLittleMemoryTogether) {
+    BrokerConfig config;
+    config.fetch_sessions.bytes_max = 10'000;
+    start(config);
+    Client client(*this);
+    make(client, "t");
+    kafka::FetchRequest fetch;
+    fetch.max_wait_ms = 60'000;
+    fetch.min_bytes = 1;
+    fetch.session_epoch = -1;
+    fetch.topics.emplace_back().topic = "t";
+    fetch.topics[0].partitions.push_back({.partition = 0, .fetch_offset = 0, .partition_max_bytes = 1 << 20});
+    std::vector<std::unique_ptr<Client>> waiting;
+    for (int i = 0; i < 200; ++i) {
+        waiting.push_back(std::make_unique<Client>(*this));
+        waiting.back()->send(fetch, 12);
+    }
+    settle();
+    EXPECT_GT(broker_->waiting(), 10u);
+    EXPECT_LT(broker_->waiting(), 100u) << "each takes 200 bytes or more";
+    for (auto& one : waiting) { one->reset(); }
+    for (int i = 0; i < 10; ++i) { settle(); }
+    EXPECT_EQ(broker_->waiting(), 0u);
+    const auto before = clock_.wall_ms();
+    client.ask<kafka::FetchResponse>(fetch, 12);
+    EXPECT_GE(clock_.wall_ms() - before, 60'000) << "there is room again";
+}
+
 // --- peers that go -------------------------------------------------------------------------------------------------------
 
 TEST_F(BrokerHostileTest, PeersThatVanishAtAnyByteLeaveNoRequestBehind) {

@@ -132,7 +132,8 @@ private:
             return fmt::format("{}: {}\n", name, kafka::name(fetch.error()));
         }
         std::string line = fmt::format("{}: {}", name, fetch.is_incremental() ? "incremental" : "full");
-        for (const auto& [asked, watermark, start] : fetch.entries()) {
+        for (const auto& entry : fetch.due()) {
+            const FetchPartition& asked = entry.asked;
             line += fmt::format(" {}:{}", print(key_of(asked)), asked.fetch_offset);
             if (asked.current_leader_epoch != -1) { line += fmt::format("/leader {}", asked.current_leader_epoch); }
             if (asked.last_fetched_epoch != -1) { line += fmt::format("/last {}", asked.last_fetched_epoch); }

@@ -65,11 +65,13 @@ public:
     size_t incremental = 0;
     size_t left_out = 0;
     size_t lost = 0;
+    size_t not_due = 0;
 
 private:
     void change_world() {
         for (uint64_t n = random_.below(3); n > 0; --n) {
             Truth& truth = truths_[random_.below(world_size)];
+            sessions_.moved(&truth);
             switch (random_.below(4)) {
                 case 0: truth.log_start = std::min(truth.high_watermark, truth.log_start + 1); break;
                 case 1:
@@ -146,7 +148,10 @@ private:
         now_ms_ += static_cast<int64_t>(random_.below(30));
         std::vector<FetchOutcome> outcomes;
         std::optional<int32_t> delivered;
-        for (const auto& entry : fetch.entries()) {
+        const Fetch kept = fetch;
+        const size_t covered = fetch.entries().size();
+        not_due += covered - static_cast<size_t>(std::ranges::distance(fetch.due()));
+        for (const auto& entry : fetch.due()) {
             const int32_t partition = entry.asked.partition;
             const Truth& truth = truths_[static_cast<size_t>(partition)];
             FetchOutcome outcome{.key = key_of(entry.asked),
@@ -170,10 +175,16 @@ private:
         ASSERT_EQ(answer.error, kafka::ErrorCode::none);
         if (was_incremental) {
             ++incremental;
-            left_out += outcomes.size() - answer.partitions.size();
+            left_out += covered - answer.partitions.size();
             ASSERT_EQ(answer.session_id, client.session_id);
         } else {
             ASSERT_EQ(answer.partitions.size(), outcomes.size());
+            ASSERT_EQ(outcomes.size(), covered);
+        }
+        for (const FetchOutcome& outcome : outcomes) {
+            if (outcome.has_records || random_.below(4) == 0) { continue; }
+            sessions_.watch(kept, outcome.key, &truths_[static_cast<size_t>(outcome.key.partition)]);
+            sessions_.looked(kept, outcome);
         }
         for (const size_t i : answer.partitions) {
             const int32_t partition = outcomes[i].key.partition;
@@ -210,6 +221,7 @@ TEST(FetchSessionsModel, EveryClientKnowsTheWorldWhateverIsLeftOut) {
     size_t incremental = 0;
     size_t left_out = 0;
     size_t lost = 0;
+    size_t not_due = 0;
     for (uint64_t seed = 0; seed < 100; ++seed) {
         SCOPED_TRACE(fmt::format("seed {}", seed));
         World world(seed);
@@ -219,12 +231,14 @@ TEST(FetchSessionsModel, EveryClientKnowsTheWorldWhateverIsLeftOut) {
         incremental += world.incremental;
         left_out += world.left_out;
         lost += world.lost;
+        not_due += world.not_due;
     }
     // That the world provokes what is to be tested.
     EXPECT_GT(evicted, 100u);
     EXPECT_GT(incremental, 5'000u);
     EXPECT_GT(left_out, 5'000u);
     EXPECT_GT(lost, 100u);
+    EXPECT_GT(not_due, 1'000u);
 }
 
 }  // namespace

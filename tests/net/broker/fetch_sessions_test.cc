@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/net/broker/fetch_session_script.h"
@@ -59,7 +60,7 @@ TEST(FetchSessions, MemoryIsBoundedAndGivenBack) {
     // A single one above the bound takes nobody's place; when all were idle they make room for as many as needed.
     EXPECT_EQ(sessions.finish(sessions.begin(request_of(10'000, 100, 'c'), 1'000), {}, 1'000).session_id, 0);
     EXPECT_EQ(sessions.session_count(), before - 1);
-    const int32_t large = sessions.finish(sessions.begin(request_of(3'000, 100, 'd'), 1'000), {}, 1'000).session_id;
+    const int32_t large = sessions.finish(sessions.begin(request_of(2'500, 100, 'd'), 1'000), {}, 1'000).session_id;
     EXPECT_NE(large, 0);
     EXPECT_LE(sessions.bytes(), 1'000'000u);
     EXPECT_GT(sessions.evicted_count(), 10u);
@@ -87,6 +88,107 @@ TEST(FetchSessions, AFetchOutlivesItsSession) {
     sessions.reset();
     EXPECT_EQ(waiting.entries().size(), 3u);
     EXPECT_EQ(waiting.entries().front().asked.topic, std::string(40, 'a'));
+}
+
+// --- what is due ---------------------------------------------------------------------------------------------------------
+
+class FetchSessionsDue : public testing::Test {
+protected:
+    static std::vector<int32_t> due(const Fetch& fetch) {
+        std::vector<int32_t> out;
+        for (const auto& entry : fetch.due()) { out.push_back(entry.asked.partition); }
+        return out;
+    }
+    static FetchOutcome outcome(int32_t partition, int64_t watermark, bool records = false) {
+        return {.key = {.topic = "t", .partition = partition},
+                .high_watermark = watermark,
+                .log_start_offset = 0,
+                .has_records = records};
+    }
+    // Fetches all that is due, and finds of each what is in `watermarks_`.
+    std::vector<int32_t> fetch(FetchSessionRequest request) {
+        Fetch one = sessions_.begin(std::move(request), 0);
+        const auto looked_at = due(one);
+        const Fetch kept = one;
+        std::vector<FetchOutcome> outcomes;
+        for (const int32_t partition : looked_at) {
+            outcomes.push_back(outcome(partition, watermarks_[partition], records_.contains(partition)));
+        }
+        const FetchAnswer answer = sessions_.finish(std::move(one), outcomes, 0);
+        session_ = answer.session_id;
+        for (const FetchOutcome& found : outcomes) {
+            if (!found.has_records) { sessions_.watch(kept, found.key, &watermarks_[found.key.partition]); }
+            sessions_.looked(kept, found);
+        }
+        return looked_at;
+    }
+    std::vector<int32_t> next(FetchSessionRequest request = {}) {
+        request.session_id = session_;
+        request.session_epoch = ++epoch_;
+        return fetch(std::move(request));
+    }
+
+    CountingRandom random_;
+    FetchSessions sessions_{FetchSessionsOptions{}, random_};
+    std::map<int32_t, int64_t> watermarks_;  // never shrinks: places are addresses in it
+    std::set<int32_t> records_;
+    int32_t session_ = 0;
+    int32_t epoch_ = 0;
+};
+
+TEST_F(FetchSessionsDue, WhatHasNothingToTellIsNotLookedAtUntilItMoves) {
+    using testing::ElementsAre;
+    using testing::IsEmpty;
+    for (int32_t i = 0; i < 5; ++i) { watermarks_[i] = 7; }
+    EXPECT_THAT(fetch(request_of(5, 1, 't')), ElementsAre(0, 1, 2, 3, 4));
+    EXPECT_THAT(next(), IsEmpty());
+    EXPECT_THAT(sessions_.moved(&watermarks_[3]), testing::SizeIs(1));
+    EXPECT_THAT(sessions_.moved(&watermarks_[3]), IsEmpty()) << "once";
+    sessions_.moved(&watermarks_[1]);
+    watermarks_[3] = 8;
+    EXPECT_THAT(next(), ElementsAre(3, 1)) << "who has waited longer first";
+    EXPECT_THAT(next(), IsEmpty());
+    FetchSessionRequest seek;
+    seek.partitions.push_back({.topic = "t", .partition = 4, .fetch_offset = 2});
+    seek.forgotten.push_back({.topic = "t", .partition = 2});
+    EXPECT_THAT(next(seek), ElementsAre(4)) << "the client asks for something else";
+    EXPECT_THAT(sessions_.moved(&watermarks_[2]), IsEmpty()) << "it was forgotten";
+    for (int32_t i = 0; i < 5; ++i) { sessions_.moved(&watermarks_[i]); }
+    EXPECT_THAT(next(), ElementsAre(0, 1, 3, 4));
+}
+
+TEST_F(FetchSessionsDue, WhatHasRecordsOrAnErrorStaysDueAndGoesRound) {
+    using testing::ElementsAre;
+    for (int32_t i = 0; i < 3; ++i) { watermarks_[i] = 7; }
+    records_ = {0, 1};
+    EXPECT_THAT(fetch(request_of(3, 1, 't')), ElementsAre(0, 1, 2));
+    EXPECT_THAT(next(), ElementsAre(0, 1));
+    records_ = {0};
+    EXPECT_THAT(next(), ElementsAre(0, 1));
+    EXPECT_THAT(next(), ElementsAre(0));
+    Fetch failing = sessions_.begin({.session_id = session_, .session_epoch = ++epoch_}, 0);
+    const Fetch kept = failing;
+    FetchOutcome error = outcome(0, 7);
+    error.error = kafka::ErrorCode::unknown_topic_or_partition;
+    sessions_.watch(kept, error.key, &watermarks_[0]);
+    sessions_.finish(std::move(failing), {&error, 1}, 0);
+    sessions_.looked(kept, error);
+    EXPECT_EQ(due(sessions_.begin({.session_id = session_, .session_epoch = ++epoch_}, 0)), std::vector{0});
+}
+
+TEST_F(FetchSessionsDue, AFetchWithoutASessionLooksAtAllAndLeavesNoWatch) {
+    watermarks_[0] = 7;
+    FetchSessionRequest request = request_of(1, 1, 't');
+    request.session_epoch = -1;
+    {
+        Fetch alone = sessions_.begin(request, 0);
+        sessions_.watch(alone, outcome(0, 7).key, &watermarks_[0]);
+        sessions_.looked(alone, outcome(0, 7));
+        EXPECT_EQ(due(alone), std::vector{0});
+        EXPECT_EQ(sessions_.moved(&watermarks_[0]), std::vector{&alone.session()});
+        sessions_.watch(alone, outcome(0, 7).key, &watermarks_[0]);
+    }
+    EXPECT_TRUE(sessions_.moved(&watermarks_[0]).empty());
 }
 
 }  // namespace
