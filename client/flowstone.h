@@ -19,7 +19,8 @@
 //   the last has been freed. What a call is given stays the caller's and need live only until it returns. What records,
 //   lists and names that a call gives point at belongs to their handle: until its next call, or its end, as said there.
 // Threads: handles may be used by any number of threads, except readers, consumers, deliveries and lists: by one at a
-//   time. No handle may be used while or after it is ended. Nothing calls back.
+//   time. No handle may be used while or after it is ended. Nothing calls back, but
+//   what flowstone_set_check_handler was given.
 // Memory: when there is none left the process ends. No C++ exception leaves a call.
 // Numbers: all zero is the default of every options struct. `size` is sizeof the struct, as the caller was compiled: so
 //   later releases may add members at the end, whose zero means what there was before. FLOWSTONE_UNSUPPORTED: a member
@@ -96,6 +97,11 @@ typedef struct flowstone_error {
 FLOWSTONE_EXPORT const char* flowstone_code_name(int32_t code) FLOWSTONE_NOEXCEPT;
 // Of the library that is running, such as "0.1.0". Never freed.
 FLOWSTONE_EXPORT const char* flowstone_version(void) FLOWSTONE_NOEXCEPT;
+
+// A broken invariant of the library's own is no error: `handler` is called with one line of text, then the process is aborted.
+// NULL, as at the start: the line goes to standard error. What it may do: set_check_handler() in <flowstone/result.h>.
+typedef void (*flowstone_check_handler)(const char* text);
+FLOWSTONE_EXPORT void flowstone_set_check_handler(flowstone_check_handler handler) FLOWSTONE_NOEXCEPT;
 
 // --- words of both -------------------------------------------------------------------------------------------------------
 

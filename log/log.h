@@ -11,8 +11,11 @@
 //   }
 //
 // Threads: Log and Topic are safe from any number of threads; a Reader belongs to one thread at a time.
-// The library is a guest: it prints nothing, installs no signal handler, starts no thread unless `threads` says so.
-// After fork() the child's calls answer `closed`.
+// The library is a guest: it installs no signal handler and starts no thread unless `threads` says so. It prints nothing,
+// but for one line before a broken invariant of its own ends the process, which set_check_handler() (<flowstone/result.h>)
+// takes instead. After fork() the child's calls answer `closed`.
+// Errors are values: no exception leaves a call. The process ends (std::terminate) when there is no memory left, and when
+// `on_log` throws.
 //
 // This header is public (installed as <flowstone/log.h>): standard library only.
 #pragma once
@@ -61,7 +64,7 @@ struct Options {
     // Readers take one each besides. A process may often open 1,024 files only (RLIMIT_NOFILE).
     uint32_t open_files_max = 512;
     uint64_t reserve_bytes = 64ull << 20;  // given up when the disk is full, so that deletions still work
-    std::function<void(std::string_view line)> on_log{};  // called under no lock, from any calling thread
+    std::function<void(std::string_view line)> on_log{};  // called under no lock, from any thread; must not throw
 };
 
 using ConfigMap = std::vector<std::pair<std::string, std::string>>;  // Kafka's names, such as "retention.ms"
@@ -172,7 +175,7 @@ public:
     private:
         friend class Batch;
         explicit Iterator(void* state) : state_(state) { advance(); }
-        FLOWSTONE_EXPORT void advance();
+        FLOWSTONE_EXPORT void advance() noexcept;
         void* state_;  // null at the end
         RecordView record_;
     };
@@ -202,9 +205,9 @@ public:
     // The next batch, waiting up to `timeout` for one; an empty batch when there is none.
     // Errors: corrupt (the range is named; seek() past it to go on), out_of_range (what comes next was trimmed
     // away), not_found (the topic was deleted), closed, io.
-    Result<Batch> next(std::chrono::milliseconds timeout = {});
-    Offset position() const;  // of the next record
-    Result<void> seek(From from);
+    Result<Batch> next(std::chrono::milliseconds timeout = {}) noexcept;
+    Offset position() const noexcept;  // of the next record
+    Result<void> seek(From from) noexcept;
 
 private:
     friend class Topic;
@@ -221,13 +224,14 @@ public:
     // Errors: busy, no_space, too_large, invalid, out_of_range (partition or timestamp), out_of_order, stale_epoch,
     // not_found (deleted), read_only, offline, closed. Each says whether the record was not appended or that is unknown
     // until reopen.
-    Result<Position> append(const Record& record, const AppendOptions& options = {});
+    Result<Position> append(const Record& record, const AppendOptions& options = {}) noexcept;
     // All or none are accepted together when they share a partition. Positions in the order of the records.
-    Result<std::vector<Position>> append(std::span<const Record> records, const AppendOptions& options = {});
-    // The same without waiting: see Log::wait, flush and poll. Allocates nothing.
-    Result<Pending> append_async(const Record& record, const AppendOptions& options = {});
+    Result<std::vector<Position>> append(std::span<const Record> records, const AppendOptions& options = {}) noexcept;
+    // The same without waiting: see Log::wait, flush and poll. Allocates only where a batch is begun. A record without a
+    // time gets that of the coarse clock, which is a few milliseconds behind at most, and read without a system call.
+    Result<Pending> append_async(const Record& record, const AppendOptions& options = {}) noexcept;
     // A ready-made record batch v2; base offset and epoch are set here. Checked before it is believed.
-    Result<Pending> append_batch(int32_t partition, std::span<const std::byte> batch);
+    Result<Pending> append_batch(int32_t partition, std::span<const std::byte> batch) noexcept;
     // Batches of another log of this partition, back to back, kept as they are: at exactly their offsets, with their
     // leader epochs, producers, transactions and markers. Offsets may be missing in front of each, and an empty partition
     // begins with the first of them; none may go back, nor may epochs. Headers and checksums are checked, records are
@@ -235,20 +239,21 @@ public:
     // takes no batches of an older epoch any more. One call at a time for one partition. The answer is of the last record.
     // Errors: corrupt, invalid, too_large; out_of_range (below the end of the log, or too far from it), stale_epoch,
     // unsupported (a topic whose level is not `durable`); busy (another call is at it); and as append.
-    Result<Pending> append_as_is(int32_t partition, std::span<const std::byte> batches);
+    Result<Pending> append_as_is(int32_t partition, std::span<const std::byte> batches) noexcept;
 
     // Until what was appended to the partition before `end` has reached the topic's level, also after Log::close. Without
     // threads the caller may have to do the work, which it ends whatever the time. Errors: as Log::wait; timed_out.
-    Result<void> wait(int32_t partition, Offset end, std::chrono::milliseconds timeout) const;
+    Result<void> wait(int32_t partition, Offset end, std::chrono::milliseconds timeout) const noexcept;
 
-    Result<Reader> read(const ReadOptions& options = {}) const;
-    Result<PartitionInfo> partition(int32_t partition) const;
-    Result<Offset> offset_for_time(int32_t partition, int64_t timestamp_ms) const;  // first at or after, else the end
+    Result<Reader> read(const ReadOptions& options = {}) const noexcept;
+    Result<PartitionInfo> partition(int32_t partition) const noexcept;
+    // The first at or after the time, else the end.
+    Result<Offset> offset_for_time(int32_t partition, int64_t timestamp_ms) const noexcept;
     // Makes everything before `before` unreadable; segments that end there are deleted. Returns the new log start.
-    Result<Offset> delete_records(int32_t partition, Offset before);
+    Result<Offset> delete_records(int32_t partition, Offset before) noexcept;
 
-    const std::string& name() const;
-    int32_t partitions() const;
+    const std::string& name() const noexcept;
+    int32_t partitions() const noexcept;
 
 private:
     friend class Log;
@@ -288,53 +293,54 @@ class FLOWSTONE_EXPORT Log {
 public:
     // Opens or makes a log directory. Errors: locked (names the holder's process id), invalid (not a Flowstone
     // directory), unsupported (newer format; or Kafka's, without `adopt`), corrupt, read_only, no_space, io.
-    static Result<Log> open(std::string path, Options options = {});
+    static Result<Log> open(std::string path, Options options = {}) noexcept;
     Log(Log&&) noexcept;
     Log& operator=(Log&&) noexcept;
     ~Log();  // flushes nothing: what was not acknowledged may be lost. close() first.
 
     // Topics. Creating one is one metadata record; directories appear at the first append.
-    Result<Topic> topic(std::string_view name) const;  // Errors: not_found.
-    Result<Topic> create_topic(std::string_view name, const TopicOptions& options = {});
-    Result<void> delete_topic(std::string_view name);
-    Result<void> add_partitions(std::string_view name, int32_t total);
-    Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset = {});
-    std::vector<TopicInfo> topics() const;
-    Result<TopicInfo> describe(std::string_view name) const;
-    std::vector<Loss> losses() const;  // known and not accepted, by topic and partition
+    Result<Topic> topic(std::string_view name) const noexcept;  // Errors: not_found.
+    Result<Topic> create_topic(std::string_view name, const TopicOptions& options = {}) noexcept;
+    Result<void> delete_topic(std::string_view name) noexcept;
+    Result<void> add_partitions(std::string_view name, int32_t total) noexcept;
+    Result<void> alter_topic(std::string_view name, const ConfigMap& set,
+                             std::span<const std::string> unset = {}) noexcept;
+    std::vector<TopicInfo> topics() const noexcept;
+    Result<TopicInfo> describe(std::string_view name) const noexcept;
+    std::vector<Loss> losses() const noexcept;  // known and not accepted, by topic and partition
 
     // Several topics, partitions and consumer offsets: durable and visible together or not at all.
     Result<Pending> append_atomic(std::span<const AtomicPart> parts, std::string_view group = {},
-                                  std::span<const GroupOffset> offsets = {});
+                                  std::span<const GroupOffset> offsets = {}) noexcept;
     // The same, if every offset is where its move begins: compared under the log's own lock with all that was appended
     // before, by whomever, acknowledged or not. So of two that began at one offset one moves it, and what the other made
     // of those records is not appended. Errors: as append_atomic; stale_epoch: an offset is elsewhere; busy: others commit
     // for groups of the same partition of __consumer_offsets all the time.
     Result<Pending> append_step(std::string_view group, std::span<const OffsetMove> moves,
-                                std::span<const AtomicPart> parts = {});
-    Result<void> wait(const Pending& pending);  // until it has reached its topic's level
-    Result<void> flush();                       // until everything appended before has
-    Result<void> poll();                        // does what is due and waits for nobody: for event loops
+                                std::span<const AtomicPart> parts = {}) noexcept;
+    Result<void> wait(const Pending& pending) noexcept;  // until it has reached its topic's level
+    Result<void> flush() noexcept;                       // until everything appended before has
+    Result<void> poll() noexcept;                        // does what is due and waits for nobody: for event loops
 
     // Consumer offsets, kept as records of __consumer_offsets. Durable when commit_offsets returns.
-    Result<void> commit_offsets(std::string_view group, std::span<const GroupOffset> offsets);
-    Result<std::vector<GroupOffset>> fetch_offsets(std::string_view group) const;
-    std::vector<std::string> groups() const;
-    Result<void> delete_offsets(std::string_view group);
+    Result<void> commit_offsets(std::string_view group, std::span<const GroupOffset> offsets) noexcept;
+    Result<std::vector<GroupOffset>> fetch_offsets(std::string_view group) const noexcept;
+    std::vector<std::string> groups() const noexcept;
+    Result<void> delete_offsets(std::string_view group) noexcept;
     // Never given twice, not even after power loss.
-    Result<int64_t> new_producer_id();
+    Result<int64_t> new_producer_id() noexcept;
 
     // Moves everything appended so far into segment files, exact to the byte, and writes a checkpoint.
-    Result<void> checkpoint();
-    Result<void> maintain();  // retention and compaction, now
+    Result<void> checkpoint() noexcept;
+    Result<void> maintain() noexcept;  // retention and compaction, now
     // Flushes, checkpoints and ends every thread. What is durable and did not get into segment files in time stays in the
     // journal, whence the next open brings it there; a line of `on_log` says so. Errors: timed_out: something is not
     // durable yet, or a call of another thread has not ended. After an error the next open recovers.
-    Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30));
+    Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30)) noexcept;
 
-    const std::string& path() const;
-    bool read_only() const;
-    uint32_t shards() const;  // 1: an atomic append takes any of its partitions; 0: closed
+    const std::string& path() const noexcept;
+    bool read_only() const noexcept;
+    uint32_t shards() const noexcept;  // 1: an atomic append takes any of its partitions; 0: closed
 
 private:
     friend struct LogAccess;

@@ -3,10 +3,7 @@
 
 namespace flowstone {
 
-// Called with one line of text before the process aborts. The default writes the line to standard error.
-using CheckHandler = void (*)(const char* text);
-void set_check_handler(CheckHandler handler);
-
+// Tells the handler that set_check_handler() set (<flowstone/result.h>), and aborts.
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);
 
 }  // namespace flowstone

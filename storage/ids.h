@@ -34,8 +34,8 @@ struct Uuid {
     std::array<std::byte, 16> bytes{};
     friend auto operator<=>(const Uuid&, const Uuid&) = default;
     bool is_zero() const { return *this == Uuid{}; }
-    FLOWSTONE_EXPORT std::string to_string() const;
-    FLOWSTONE_EXPORT static Result<Uuid> parse(std::string_view text);  // Errors: invalid.
+    FLOWSTONE_EXPORT std::string to_string() const noexcept;
+    FLOWSTONE_EXPORT static Result<Uuid> parse(std::string_view text) noexcept;  // Errors: invalid.
 };
 
 // A partition of a topic, by the topic's name.

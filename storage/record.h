@@ -36,10 +36,10 @@ struct RecordView {
     std::optional<std::string_view> value;
 
     // Calls nothing until asked: headers stay encoded. Fills `into` and returns how many there are in all.
-    FLOWSTONE_EXPORT size_t headers(std::span<Header> into) const;
-    FLOWSTONE_EXPORT size_t header_count() const;
+    FLOWSTONE_EXPORT size_t headers(std::span<Header> into) const noexcept;
+    FLOWSTONE_EXPORT size_t header_count() const noexcept;
     // The first header of that name.
-    FLOWSTONE_EXPORT std::optional<Header> header(std::string_view name) const;
+    FLOWSTONE_EXPORT std::optional<Header> header(std::string_view name) const noexcept;
 
     std::span<const std::byte> encoded_headers{};  // count and pairs as on the wire, checked when the record was read
 };

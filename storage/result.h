@@ -57,10 +57,10 @@ struct [[nodiscard]] Error {
     char detail[176] = {};       // one phrase with the path, topic, offset or process id; zero-terminated
 
     // One full sentence without a final line break, for people.
-    FLOWSTONE_EXPORT std::string message() const;
+    FLOWSTONE_EXPORT std::string message() const noexcept;
 
     // The same error with `text` as detail, cut in the middle when it is too long.
-    FLOWSTONE_EXPORT Error with_detail(std::string_view text) const;
+    FLOWSTONE_EXPORT Error with_detail(std::string_view text) const noexcept;
     Error with_fate(Fate value) const {
         Error copy = *this;
         copy.fate = value;
@@ -142,11 +142,19 @@ private:
     std::expected<void, Error> held_;
 };
 
-FLOWSTONE_EXPORT std::unexpected<Error> fail(Code code, const char* operation, std::string_view detail = {});
+FLOWSTONE_EXPORT std::unexpected<Error> fail(Code code, const char* operation, std::string_view detail = {}) noexcept;
 // Translates errno: ENOENT becomes not_found, ENOSPC and EDQUOT no_space, EROFS and EACCES read_only, else io.
-FLOWSTONE_EXPORT std::unexpected<Error> fail_errno(int os_errno, const char* operation, std::string_view detail = {});
+FLOWSTONE_EXPORT std::unexpected<Error> fail_errno(int os_errno, const char* operation,
+                                                   std::string_view detail = {}) noexcept;
 
 // The frozen name of a code, such as "not_found".
-FLOWSTONE_EXPORT const char* name(Code code);
+FLOWSTONE_EXPORT const char* name(Code code) noexcept;
+
+// What becomes of a broken invariant of the library's own, which is no error that anybody could handle: the handler is called
+// with one line of text, without a final line break, and then the process is aborted. Without a handler (null) the line goes
+// to standard error. It is called by the thread that found it, which may hold any lock of the library: it may write the
+// text somewhere, and ask nothing of the library. Any thread may set it at any time; the last one counts.
+using CheckHandler = void (*)(const char* text);
+FLOWSTONE_EXPORT void set_check_handler(CheckHandler handler) noexcept;
 
 }  // namespace flowstone

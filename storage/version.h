@@ -10,6 +10,6 @@
 namespace flowstone {
 
 // The version of the library that is running, which may be newer than FLOWSTONE_VERSION.
-FLOWSTONE_EXPORT const char* version();
+FLOWSTONE_EXPORT const char* version() noexcept;
 
 }  // namespace flowstone

@@ -185,6 +185,8 @@ using namespace flowstone;
 
 const char* flowstone_version() noexcept { return version(); }
 
+void flowstone_set_check_handler(flowstone_check_handler handler) noexcept { set_check_handler(handler); }
+
 const char* flowstone_code_name(int32_t code) noexcept {
     if (code == FLOWSTONE_OK) { return "ok"; }
     if (code < FLOWSTONE_OK || code > UINT8_MAX) { return "unknown"; }

@@ -144,10 +144,10 @@ Result<Offset> trim(Partition& partition, Offset before) {
 // --- Topic -------------------------------------------------------------------------------------------------------------------
 
 Topic::Topic(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-const std::string& Topic::name() const { return impl_->table->name; }
-int32_t Topic::partitions() const { return impl_->table->count; }
+const std::string& Topic::name() const noexcept { return impl_->table->name; }
+int32_t Topic::partitions() const noexcept { return impl_->table->count; }
 
-Result<Pending> Topic::append_async(const Record& record, const AppendOptions& options) {
+Result<Pending> Topic::append_async(const Record& record, const AppendOptions& options) noexcept {
     if (options.producer) { return append_idempotent({&record, 1}, options); }
     Store& store = *impl_->store;
     TopicTable& table = *impl_->table;
@@ -172,7 +172,7 @@ Result<Pending> Topic::append_async(const Record& record, const AppendOptions& o
     return Pending{{number, offset}, shard.number(), *partition};
 }
 
-Result<Position> Topic::append(const Record& record, const AppendOptions& options) {
+Result<Position> Topic::append(const Record& record, const AppendOptions& options) noexcept {
     TRY(const Pending pending, append_async(record, options));
     TRY_VOID(wait_for(pending));
     return pending.at;
@@ -184,7 +184,7 @@ Result<void> Topic::wait_for(const Pending& pending) const {
     return partition->shard().wait_visible(guard, *partition, pending.at.offset + 1);
 }
 
-Result<void> Topic::wait(int32_t number, Offset end, std::chrono::milliseconds timeout) const {
+Result<void> Topic::wait(int32_t number, Offset end, std::chrono::milliseconds timeout) const noexcept {
     TRY_VOID(owned(impl_.get(), "topic.wait"));
     Partition* const partition = impl_->table->find(number);
     if (partition == nullptr) {
@@ -196,7 +196,7 @@ Result<void> Topic::wait(int32_t number, Offset end, std::chrono::milliseconds t
     return partition->shard().wait_visible(guard, *partition, end, now + timeout_ns);
 }
 
-Result<std::vector<Position>> Topic::append(std::span<const Record> records, const AppendOptions& options) {
+Result<std::vector<Position>> Topic::append(std::span<const Record> records, const AppendOptions& options) noexcept {
     std::vector<Position> positions;
     std::vector<Pending> last;  // one for each partition that took any
     if (options.producer) {
@@ -261,28 +261,28 @@ Result<Pending> Topic::append_idempotent(std::span<const Record> records, const 
     return Pending{{*options.partition, base}, shard.number(), &target};
 }
 
-Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> bytes) {
+Result<Pending> Topic::append_batch(int32_t number, std::span<const std::byte> bytes) noexcept {
     TRY(const PutBatch put, append_ready_batch(*impl_->store, *impl_->table, number, bytes));
     return Pending{{number, put.base_offset}, put.partition->shard().number(), put.partition};
 }
 
-Result<Pending> Topic::append_as_is(int32_t number, std::span<const std::byte> batches) {
+Result<Pending> Topic::append_as_is(int32_t number, std::span<const std::byte> batches) noexcept {
     return flowstone::append_as_is(*impl_->store, *impl_->table, number, batches);
 }
 
-Result<Reader> Topic::read(const ReadOptions& options) const {
+Result<Reader> Topic::read(const ReadOptions& options) const noexcept {
     Store& store = *impl_->store;
     TRY_VOID(impl_->opened->usable("topic.read"));
     TRY(Partition* const partition, store.partition(*impl_->table, options.partition));
-    std::unique_ptr<Reader::Impl> impl(
-        new Reader::Impl{&store, partition, impl_->snapshot, impl_->opened, {}, Offset{0}, {}, {}, {}, {}});
+    auto impl =
+        std::make_unique<Reader::Impl>(&store, partition, impl_->snapshot, impl_->opened, std::nullopt, Offset{0});
     impl->cursor.emplace(store, *partition);
     Reader reader(std::move(impl));
     TRY_VOID(reader.seek(options.from));
     return reader;
 }
 
-Result<PartitionInfo> Topic::partition(int32_t number) const {
+Result<PartitionInfo> Topic::partition(int32_t number) const noexcept {
     Store& store = *impl_->store;
     TRY_VOID(impl_->opened->usable("topic.partition"));
     TRY(Partition* const partition, store.partition(*impl_->table, number));
@@ -297,7 +297,7 @@ Result<PartitionInfo> Topic::partition(int32_t number) const {
     return info;
 }
 
-Result<Offset> Topic::offset_for_time(int32_t number, int64_t timestamp_ms) const {
+Result<Offset> Topic::offset_for_time(int32_t number, int64_t timestamp_ms) const noexcept {
     Store& store = *impl_->store;
     TRY_VOID(impl_->opened->usable("topic.offset_for_time"));
     TRY(Partition* const partition, store.partition(*impl_->table, number));
@@ -306,7 +306,7 @@ Result<Offset> Topic::offset_for_time(int32_t number, int64_t timestamp_ms) cons
     return place.offset;
 }
 
-Result<Offset> Topic::delete_records(int32_t number, Offset before) {
+Result<Offset> Topic::delete_records(int32_t number, Offset before) noexcept {
     Store& store = *impl_->store;
     TRY(Partition* const partition, ready_partition(store, *impl_->table, number));
     auto start = trim(*partition, before);
@@ -329,9 +329,9 @@ Reader& Reader::operator=(Reader&& other) noexcept {
 Reader::~Reader() {
     if (impl_ && !impl_->store->owned_here()) { (void)impl_.release(); }  // as Log's
 }
-Offset Reader::position() const { return impl_ ? impl_->position : Offset{}; }
+Offset Reader::position() const noexcept { return impl_ ? impl_->position : Offset{}; }
 
-Result<void> Reader::seek(From from) {
+Result<void> Reader::seek(From from) noexcept {
     Impl& self = *impl_;
     TRY_VOID(self.opened->usable("reader.seek"));
     if (self.store->read_only()) { TRY_VOID(self.look_again(false, false)); }
@@ -370,7 +370,7 @@ Result<void> Reader::seek(From from) {
     }
 }
 
-Result<Batch> Reader::next(std::chrono::milliseconds timeout) {
+Result<Batch> Reader::next(std::chrono::milliseconds timeout) noexcept {
     Impl& self = *impl_;
     if (auto usable = self.opened->usable("reader.next"); !usable) { return std::unexpected(usable.error()); }
     if (self.broken) { return std::unexpected(*std::exchange(self.broken, std::nullopt)); }
@@ -462,7 +462,7 @@ Result<void> Reader::Impl::wait(uint32_t seen, int64_t timeout_ns) {
     return {};
 }
 
-void Batch::Iterator::advance() {
+void Batch::Iterator::advance() noexcept {
     auto* self = static_cast<Reader::Impl*>(state_);
     while (self != nullptr) {
         auto record = self->records->next();
@@ -511,12 +511,12 @@ Log& Log::operator=(Log&& other) noexcept {
 Log::~Log() {
     if (impl_ && !impl_->store->owned_here()) { (void)impl_.release(); }
 }
-const std::string& Log::path() const {
+const std::string& Log::path() const noexcept {
     static const std::string none;
     return impl_ ? impl_->store->path() : none;
 }
-bool Log::read_only() const { return impl_ && impl_->store->read_only(); }
-uint32_t Log::shards() const {
+bool Log::read_only() const noexcept { return impl_ && impl_->store->read_only(); }
+uint32_t Log::shards() const noexcept {
     return usable(impl_.get(), "log.shards") ? static_cast<uint32_t>(impl_->store->shards().size()) : 0;
 }
 
@@ -525,7 +525,7 @@ Result<Log> open_log(const Environment& environment, std::string path, Options o
     return LogAccess::make(nullptr, std::move(store));
 }
 
-Result<Log> Log::open(std::string path, Options options) {
+Result<Log> Log::open(std::string path, Options options) noexcept {
     return open_log_of(std::nullopt, std::move(path), std::move(options));
 }
 
@@ -539,7 +539,7 @@ Result<Log> open_log_of(const std::optional<Uuid>& cluster, std::string path, Op
     return LogAccess::make(std::move(disk), std::move(store));
 }
 
-Result<Topic> Log::topic(std::string_view name) const {
+Result<Topic> Log::topic(std::string_view name) const noexcept {
     TRY_VOID(usable(impl_.get(), "log.topic"));
     auto snapshot = impl_->store->newest();
     auto table = (snapshot ? *snapshot : *impl_->store).find_topic(name);
@@ -547,37 +547,38 @@ Result<Topic> Log::topic(std::string_view name) const {
     return LogAccess::topic(*impl_->store, std::move(table), std::move(snapshot));
 }
 
-Result<Topic> Log::create_topic(std::string_view name, const TopicOptions& options) {
+Result<Topic> Log::create_topic(std::string_view name, const TopicOptions& options) noexcept {
     TRY_VOID(usable(impl_.get(), "log.create_topic"));
     TRY(auto table, impl_->store->create_topic(name, {.options = options}));
     return LogAccess::topic(*impl_->store, std::move(table));
 }
 
-Result<void> Log::delete_topic(std::string_view name) {
+Result<void> Log::delete_topic(std::string_view name) noexcept {
     TRY_VOID(usable(impl_.get(), "log.delete_topic"));
     return impl_->store->delete_topic(name);
 }
-Result<void> Log::add_partitions(std::string_view name, int32_t total) {
+Result<void> Log::add_partitions(std::string_view name, int32_t total) noexcept {
     TRY_VOID(usable(impl_.get(), "log.add_partitions"));
     return impl_->store->add_partitions(name, total);
 }
-Result<void> Log::alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset) {
+Result<void> Log::alter_topic(std::string_view name, const ConfigMap& set,
+                              std::span<const std::string> unset) noexcept {
     TRY_VOID(usable(impl_.get(), "log.alter_topic"));
     return impl_->store->alter_topic(name, set, unset);
 }
-std::vector<TopicInfo> Log::topics() const {
+std::vector<TopicInfo> Log::topics() const noexcept {
     if (!usable(impl_.get(), "log.topics")) { return {}; }
     const auto snapshot = impl_->store->newest();
     return (snapshot ? *snapshot : *impl_->store).topics();
 }
 
-std::vector<Loss> Log::losses() const {
+std::vector<Loss> Log::losses() const noexcept {
     if (!usable(impl_.get(), "log.losses")) { return {}; }
     const auto snapshot = impl_->store->newest();
     return (snapshot ? *snapshot : *impl_->store).losses();
 }
 
-Result<TopicInfo> Log::describe(std::string_view name) const {
+Result<TopicInfo> Log::describe(std::string_view name) const noexcept {
     TRY_VOID(usable(impl_.get(), "log.describe"));
     for (TopicInfo& info : topics()) {
         if (info.name == name) { return std::move(info); }
@@ -591,13 +592,13 @@ struct FLOWSTONE_HIDDEN Log::Moving {
 };
 
 Result<Pending> Log::append_atomic(std::span<const AtomicPart> parts, std::string_view group,
-                                   std::span<const GroupOffset> offsets) {
+                                   std::span<const GroupOffset> offsets) noexcept {
     TRY(const auto appended, append_together(parts, group, offsets, nullptr));
     return *appended;
 }
 
 Result<Pending> Log::append_step(std::string_view group, std::span<const OffsetMove> moves,
-                                 std::span<const AtomicPart> parts) {
+                                 std::span<const AtomicPart> parts) noexcept {
     std::vector<GroupOffset> offsets;
     for (const OffsetMove& move : moves) { offsets.push_back({move.topic, move.partition, move.to, move.metadata}); }
     for (int looks = 0; looks < append_step_looks_max; ++looks) {
@@ -739,7 +740,7 @@ Result<std::optional<Pending>> Log::append_together(std::span<const AtomicPart> 
     return pending;
 }
 
-Result<void> Log::wait(const Pending& pending) {
+Result<void> Log::wait(const Pending& pending) noexcept {
     if (auto good = owned(impl_.get(), "log.wait"); !good) {
         return std::unexpected(good.error().with_fate(Fate::unknown_until_reopen));
     }
@@ -755,7 +756,7 @@ Result<void> Log::wait(const Pending& pending) {
     return fail(Code::invalid, "log.wait", "an append of another log, or none");
 }
 
-Result<void> Log::flush() {
+Result<void> Log::flush() noexcept {
     TRY_VOID(usable(impl_.get(), "log.flush"));
     for (auto& shard : impl_->store->shards()) {
         Guard guard(shard->lock());
@@ -764,39 +765,39 @@ Result<void> Log::flush() {
     return {};
 }
 
-Result<void> Log::poll() {
+Result<void> Log::poll() noexcept {
     TRY_VOID(usable(impl_.get(), "log.poll"));
     return impl_->store->poll();
 }
 
-Result<void> Log::commit_offsets(std::string_view group, std::span<const GroupOffset> offsets) {
+Result<void> Log::commit_offsets(std::string_view group, std::span<const GroupOffset> offsets) noexcept {
     TRY_VOID(usable(impl_.get(), "log.commit_offsets"));
     return impl_->offsets->commit(group, offsets);
 }
-Result<std::vector<GroupOffset>> Log::fetch_offsets(std::string_view group) const {
+Result<std::vector<GroupOffset>> Log::fetch_offsets(std::string_view group) const noexcept {
     TRY_VOID(usable(impl_.get(), "log.fetch_offsets"));
     return impl_->offsets->fetch(group);
 }
-std::vector<std::string> Log::groups() const {
+std::vector<std::string> Log::groups() const noexcept {
     return usable(impl_.get(), "log.groups") ? impl_->offsets->groups() : std::vector<std::string>{};
 }
-Result<void> Log::delete_offsets(std::string_view group) {
+Result<void> Log::delete_offsets(std::string_view group) noexcept {
     TRY_VOID(usable(impl_.get(), "log.delete_offsets"));
     return impl_->offsets->remove(group);
 }
-Result<int64_t> Log::new_producer_id() {
+Result<int64_t> Log::new_producer_id() noexcept {
     TRY_VOID(usable(impl_.get(), "log.new_producer_id"));
     return impl_->store->new_producer_id();
 }
-Result<void> Log::checkpoint() {
+Result<void> Log::checkpoint() noexcept {
     TRY_VOID(flush());
     return impl_->store->checkpoint({.exact = true});
 }
-Result<void> Log::maintain() {
+Result<void> Log::maintain() noexcept {
     TRY_VOID(usable(impl_.get(), "log.maintain"));
     return impl_->store->maintain();
 }
-Result<void> Log::close(std::chrono::milliseconds timeout) {
+Result<void> Log::close(std::chrono::milliseconds timeout) noexcept {
     TRY_VOID(owned(impl_.get(), "log.close"));
     return impl_->store->close(timeout.count());
 }

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <flowstone/result.h>
+
 namespace flowstone {
 namespace {
 
@@ -12,7 +14,9 @@ std::atomic<CheckHandler> handler{print_line};
 
 }  // namespace
 
-void set_check_handler(CheckHandler new_handler) { handler.store(new_handler == nullptr ? print_line : new_handler); }
+void set_check_handler(CheckHandler new_handler) noexcept {
+    handler.store(new_handler == nullptr ? print_line : new_handler);
+}
 
 void check_failed(const char* expression, const char* file, int line) {
     char text[512];

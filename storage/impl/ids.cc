@@ -9,7 +9,7 @@ constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 
 }  // namespace
 
-std::string Uuid::to_string() const {
+std::string Uuid::to_string() const noexcept {
     std::string text;
     text.reserve(22);
     uint32_t bits = 0;
@@ -26,7 +26,7 @@ std::string Uuid::to_string() const {
     return text;
 }
 
-Result<Uuid> Uuid::parse(std::string_view text) {
+Result<Uuid> Uuid::parse(std::string_view text) noexcept {
     if (text.size() != 22) { return fail(Code::invalid, "uuid.parse", text); }
     Uuid uuid;
     uint32_t bits = 0;

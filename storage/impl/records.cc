@@ -155,12 +155,12 @@ Result<std::optional<RecordView>> RecordCursor::next() {
     return view;
 }
 
-size_t RecordView::header_count() const {
+size_t RecordView::header_count() const noexcept {
     int32_t count = 0;
     return Fields(encoded_headers).varint(count) && count > 0 ? static_cast<size_t>(count) : 0;
 }
 
-size_t RecordView::headers(std::span<Header> into) const {
+size_t RecordView::headers(std::span<Header> into) const noexcept {
     Fields fields(encoded_headers);
     int32_t count = 0;
     if (!fields.varint(count) || count < 0) { return 0; }
@@ -170,7 +170,7 @@ size_t RecordView::headers(std::span<Header> into) const {
     return static_cast<size_t>(count);
 }
 
-std::optional<Header> RecordView::header(std::string_view name) const {
+std::optional<Header> RecordView::header(std::string_view name) const noexcept {
     Fields fields(encoded_headers);
     int32_t count = 0;
     if (!fields.varint(count)) { return std::nullopt; }

@@ -9,7 +9,7 @@
 
 namespace flowstone {
 
-const char* name(Code code) {
+const char* name(Code code) noexcept {
     switch (code) {
         case Code::io: return "io";
         case Code::corrupt: return "corrupt";
@@ -60,7 +60,7 @@ const char* phrase(Code code) {
 
 }  // namespace
 
-std::string Error::message() const {
+std::string Error::message() const noexcept {
     std::string text = fmt::format("{}: {}", operation, phrase(code));
     if (detail[0] != '\0') { text += fmt::format(": {}", detail); }
     if (os_errno != 0) {
@@ -74,7 +74,7 @@ std::string Error::message() const {
     return text + '.';
 }
 
-Error Error::with_detail(std::string_view text) const {
+Error Error::with_detail(std::string_view text) const noexcept {
     Error copy = *this;
     constexpr size_t room = sizeof copy.detail - 1;
     if (text.size() <= room) {
@@ -92,14 +92,14 @@ Error Error::with_detail(std::string_view text) const {
     return copy;
 }
 
-std::unexpected<Error> fail(Code code, const char* operation, std::string_view detail) {
+std::unexpected<Error> fail(Code code, const char* operation, std::string_view detail) noexcept {
     Error error;
     error.code = code;
     error.operation = operation;
     return std::unexpected(error.with_detail(detail));
 }
 
-std::unexpected<Error> fail_errno(int os_errno, const char* operation, std::string_view detail) {
+std::unexpected<Error> fail_errno(int os_errno, const char* operation, std::string_view detail) noexcept {
     Error error;
     error.operation = operation;
     error.os_errno = os_errno;

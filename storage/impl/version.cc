@@ -2,6 +2,6 @@
 
 namespace flowstone {
 
-const char* version() { return FLOWSTONE_VERSION; }
+const char* version() noexcept { return FLOWSTONE_VERSION; }
 
 }  // namespace flowstone

@@ -2,7 +2,9 @@
 #include <flowstone/flowstone.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstddef>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -16,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "storage/check.h"
 #include "tests/counted_new.h"
 
 namespace flowstone {
@@ -140,6 +143,15 @@ TEST(CHeader, CodesAreNumberedForEver) {
 
 // A program that was compiled with this header is served by every later library: members neither move nor grow. Structs
 // with a size may become longer; what is here stays.
+TEST(CHeader, AnInvariantThatIsBrokenIsToldToTheHandlerAndNothingIsPrinted) {
+    EXPECT_EXIT(
+        {
+            flowstone_set_check_handler([](const char* text) { std::fprintf(stderr, "[%s]", text); });
+            check_failed("kept", "a.cc", 7);
+        },
+        testing::KilledBySignal(SIGABRT), testing::StrEq("[flowstone: CHECK failed: kept at a.cc:7]"));
+}
+
 TEST(CHeader, MembersStayWhereTheyAre) {
     // NOLINTBEGIN(bugprone-sizeof-expression): of pointers, too
 #define EXPECT_AT(type, member, at, bytes)   \

@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -136,6 +139,42 @@ int in_a_child(const std::function<bool()>& done) {
     int status = -1;
     EXPECT_EQ(::waitpid(child, &status, 0), child);
     return status;
+}
+
+// Nothing is thrown: whoever has no memory left, or a callback that throws, ends in std::terminate. Arguments are made by the
+// caller.
+[[maybe_unused]] void no_exception_leaves_a_call(Log& log, Topic& topic, Reader& reader, const Error& error,
+                                                 const Record& record, std::span<const Record> records,
+                                                 const ConfigMap& configs, From from, std::chrono::milliseconds timeout,
+                                                 const ReadOptions& options) {
+    static_assert(
+        noexcept(log.topic({})) && noexcept(log.create_topic({})) && noexcept(log.delete_topic({})) &&
+        noexcept(log.add_partitions({}, 1)) && noexcept(log.alter_topic({}, configs)) && noexcept(log.topics()) &&
+        noexcept(log.describe({})) && noexcept(log.losses()) && noexcept(log.append_atomic({})) &&
+        noexcept(log.append_step({}, {})) && noexcept(log.wait({})) && noexcept(log.flush()) && noexcept(log.poll()) &&
+        noexcept(log.commit_offsets({}, {})) && noexcept(log.fetch_offsets({})) && noexcept(log.groups()) &&
+        noexcept(log.delete_offsets({})) && noexcept(log.new_producer_id()) && noexcept(log.checkpoint()) &&
+        noexcept(log.maintain()) && noexcept(log.close(timeout)) && noexcept(log.path()) && noexcept(log.read_only()) &&
+        noexcept(log.shards()) && noexcept(topic.append(record)) && noexcept(topic.append(records)) &&
+        noexcept(topic.append_async(record)) && noexcept(topic.append_batch(0, {})) &&
+        noexcept(topic.append_as_is(0, {})) && noexcept(topic.wait(0, {}, {})) && noexcept(topic.read(options)) &&
+        noexcept(topic.partition(0)) && noexcept(topic.offset_for_time(0, 0)) &&
+        noexcept(topic.delete_records(0, {})) && noexcept(topic.name()) && noexcept(topic.partitions()) &&
+        noexcept(reader.next()) && noexcept(reader.position()) && noexcept(reader.seek(from)) &&
+        noexcept(error.message()) && noexcept(error.with_detail({})));
+}
+
+TEST_P(GuestTest, AnExceptionOfACallbackEndsTheProcessInsteadOfLeavingACall) {
+    const int status = in_a_child([this] {
+        if (!forbid_io_uring()) { return false; }  // so that a line is said
+        std::set_terminate([] { ::_exit(42); });
+        try {
+            const auto log = Log::open(path_, {.threads = GetParam(), .on_log = [](std::string_view) { throw 1; }});
+        } catch (...) { ::_exit(43); }
+        return false;
+    });
+    if (WEXITSTATUS(status) == 1) { GTEST_SKIP() << "seccomp cannot be used here"; }
+    EXPECT_EQ(WEXITSTATUS(status), 42);
 }
 
 TEST_P(GuestTest, WhereIoUringIsForbiddenALineSaysSoAndEverythingWorks) {
