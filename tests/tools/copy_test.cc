@@ -271,7 +271,7 @@ TEST_F(CopyTest, ATopicOfADirectoryGoesToABrokerAndOnlyOnce) {
     EXPECT_EQ(lines_of(there(), 2), lines_of(here(), 2));  // the offsets, too: both have no gaps
 }
 
-TEST_F(CopyTest, WhoReadsWhatIsCommittedEndsInFrontOfAnOpenTransaction) {
+TEST_F(CopyTest, WhoReadsWhatIsCommittedGetsThatAndEnds) {
     {
         auto log = value_of(Log::open(there()));
         auto topic = value_of(log.create_topic("events"));
@@ -281,7 +281,7 @@ TEST_F(CopyTest, WhoReadsWhatIsCommittedEndsInFrontOfAnOpenTransaction) {
         from.marker(4000, false);
         from.transactional(4001, 2);  // 6 and 7
         from.marker(4001, true);
-        from.transactional(4002, 2);  // 9 and 10, and no word what becomes of them
+        from.transactional(4002, 2);  // 9 and 10, never ended: here they are as if aborted
         for (const ForeignBatch& batch : from.batches()) { ASSERT_TRUE(topic.append_as_is(0, batch)); }
         ASSERT_TRUE(log.close());
     }
