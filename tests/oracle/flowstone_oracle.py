@@ -391,13 +391,16 @@ class Partition:
                     crosses = not self.durable and self.crosses(data, at, proven)
                     if (at < proven and not crosses) or following is not None:
                         raise Damage("segment %d at %d, proven to %d: %s" % (base, at, proven, fault)) from fault
-                    return
+                    if self.durable or at < proven:
+                        return
+                    break  # what follows the last whole batch is no part of the segment
                 at, self.end, epoch = at + len(batch.bytes), batch.next, batch.epoch
                 yield batch
             trimmed = following is not None and following <= self.log_start
             if len(data) < proven and not trimmed:
                 raise Damage("segment %d ends at %d, proven to %d" % (base, len(data), proven))
-            if following is None and (at != len(data) or self.end == base or self.end not in self.files):
+            ends = at == len(data) or not self.durable
+            if following is None and (not ends or self.end == base or self.end not in self.files):
                 return
             base, at, proven = self.end if following is None else following, 0, 0
 

@@ -108,6 +108,14 @@ public:
     const std::string& out() const { return out_; }
     const std::string& complaint() const { return complaint_; }
 
+    // Some containers have none.
+    static bool has_terminals() {
+        const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        const bool usable = terminal >= 0 && ::grantpt(terminal) == 0;
+        if (terminal >= 0) { ::close(terminal); }
+        return usable;
+    }
+
 private:
     // What is written to the second is read from the first.
     static void open_terminal(int (&ends)[2]) {
