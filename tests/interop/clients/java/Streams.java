@@ -1,14 +1,17 @@
 import java.nio.file.Files;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.LongDeserializer;
 import org.apache.kafka.common.serialization.Serdes;
@@ -19,21 +22,26 @@ import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.state.Stores;
 
 /**
- * Kafka Streams counts records by key and window, at least once: Streams BOOTSTRAP. Its store must come back from its
- * changelog after the broker was restarted (RESTART in the environment) and its own directory is gone.
+ * Kafka Streams counts records by their values and window, at least once: Streams BOOTSTRAP. Values are not what the records
+ * were partitioned by, so they go through a repartition topic, which Streams purges. Its store must come back from its
+ * changelog after the broker was restarted (RESTART in the environment) and its own directory is gone. SAW tells of the
+ * topics that Streams made, so that two brokers can be compared.
  */
 public final class Streams {
     private static final int KEYS = 3;
     private static final int WINDOWS = 4;
     private static final int EACH = 10;
     private static final long WINDOW_MS = 10_000;
-    private static final long BEGIN = 1_700_000_000_000L;
+    private static final long BEGIN = (System.currentTimeMillis() / WINDOW_MS - 360) * WINDOW_MS; // no retention is over
+    private static final String REPARTITION = "streams-app-by-value-repartition";
+    private static final String CHANGELOG = "streams-app-counts-changelog";
 
     private static String bootstrap;
     private static boolean failed;
@@ -69,24 +77,49 @@ public final class Streams {
         var window = Duration.ofMillis(WINDOW_MS);
         var store = Stores.inMemoryWindowStore("counts", Duration.ofDays(1), window, false);
         builder.stream("streams-in", Consumed.with(Serdes.String(), Serdes.String()))
-                .groupByKey()
+                .groupBy((key, value) -> value, Grouped.with("by-value", Serdes.String(), Serdes.String()))
                 .windowedBy(TimeWindows.ofSizeAndGrace(window, Duration.ofHours(1)))
                 .count(Materialized.<String, Long>as(store).withKeySerde(Serdes.String()))
                 .toStream()
                 .map((key, count) -> KeyValue.pair(key.key() + "@" + (key.window().start() - BEGIN), count))
                 .to("streams-out", Produced.with(Serdes.String(), Serdes.Long()));
         KafkaStreams streams = new KafkaStreams(builder.build(), settings("application.id", "streams-app",
-                "commit.interval.ms", "200", "processing.guarantee", "at_least_once", "state.dir",
+                "commit.interval.ms", "200", "repartition.purge.interval.ms", "100", "processing.guarantee", "at_least_once", "state.dir",
                 Files.createTempDirectory("streams").toString()));
         streams.start();
         return streams;
+    }
+
+    private static Map<TopicPartition, Long> offsets(Admin admin, OffsetSpec which) throws Exception {
+        int partitions = admin.describeTopics(List.of(REPARTITION)).allTopicNames().get().get(REPARTITION).partitions().size();
+        Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
+        for (int i = 0; i < partitions; i++) { asked.put(new TopicPartition(REPARTITION, i), which); }
+        Map<TopicPartition, Long> found = new HashMap<>();
+        admin.listOffsets(asked).all().get().forEach((partition, told) -> found.put(partition, told.offset()));
+        return found;
+    }
+
+    private static long total(Map<TopicPartition, Long> offsets) {
+        return offsets.values().stream().mapToLong(Long::longValue).sum();
+    }
+
+    // Each partition that ever had records begins behind some of them.
+    private static boolean purged(Admin admin) throws Exception {
+        var begins = offsets(admin, OffsetSpec.earliest());
+        return total(begins) > 0 && offsets(admin, OffsetSpec.latest()).entrySet().stream()
+                .allMatch(end -> end.getValue() == 0 || begins.get(end.getKey()) > 0);
+    }
+
+    private static String config(Admin admin, String topic, String name) throws Exception {
+        var owner = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        return admin.describeConfigs(List.of(owner)).all().get().get(owner).get(name).value();
     }
 
     private static void produce(int windows) throws Exception {
         try (var producer = new KafkaProducer<>(settings(), new StringSerializer(), new StringSerializer())) {
             for (int window = 0; window < windows; window++) {
                 for (int i = 0; i < KEYS * EACH; i++) {
-                    producer.send(new ProducerRecord<>("streams-in", null, BEGIN + window * WINDOW_MS + i, "k" + i % KEYS, "v"));
+                    producer.send(new ProducerRecord<>("streams-in", null, BEGIN + window * WINDOW_MS + i, "r" + i, "k" + i % KEYS));
                 }
             }
         }
@@ -115,9 +148,14 @@ public final class Streams {
             produce(WINDOWS);
             KafkaStreams streams = start();
             step("windows are counted", counted);
-            var changelog = new ConfigResource(ConfigResource.Type.TOPIC, "streams-app-counts-changelog");
-            step("the changelog is compacted and deleted", () -> admin.describeConfigs(List.of(changelog)).all().get()
-                    .get(changelog).get("cleanup.policy").value().equals("compact,delete"));
+            step("the repartition topic is purged", () -> purged(admin));
+            step("the changelog is compacted and deleted", () -> config(admin, CHANGELOG, "cleanup.policy").equals("compact,delete"));
+            for (String topic : List.of(REPARTITION, CHANGELOG)) {
+                for (String name : List.of("cleanup.policy", "retention.ms", "segment.bytes", "message.timestamp.type")) {
+                    System.out.println("SAW " + topic + ": " + name + "=" + config(admin, topic, name));
+                }
+            }
+            var purgedTo = offsets(admin, OffsetSpec.earliest());
             streams.close(Duration.ofSeconds(20));
 
             step("the broker restarts", () ->
@@ -126,6 +164,8 @@ public final class Streams {
             expected.replaceAll((key, count) -> key.endsWith("@0") ? count + EACH : count);
             produce(1);
             step("the store comes back from its changelog", counted);
+            step("the repartition topic is purged further", () -> purged(admin) &&
+                    total(offsets(admin, OffsetSpec.earliest())) > total(purgedTo));
             streams.close(Duration.ofSeconds(20));
         }
         System.exit(failed ? 1 : 0);
