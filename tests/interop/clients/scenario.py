@@ -31,7 +31,7 @@ import sys
 import time
 
 STEP_SECONDS = 40
-EPOCH_MS = 1_700_000_000_000  # the time of the first record
+EPOCH_MS = int(time.time() - 3_600) * 1_000  # the time of the first record: no retention is over
 
 
 class Unsupported(Exception):
@@ -138,7 +138,10 @@ class Scenario:
     def produce_every_codec(self):
         expected = []
         codecs = self.adapter.ask("codecs")
-        for codec in codecs:
+        for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+            if codec not in codecs:
+                print(f"SKIP produce {codec}: the library cannot write it here", flush=True)
+                continue
             with self.step(f"produce {codec}, acks 0, 1, all"):
                 for acks in ("0", "1", "all"):
                     prefix = f"{codec}-{acks}"

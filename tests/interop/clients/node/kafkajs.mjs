@@ -1,12 +1,26 @@
-// Adapter of kafkajs.
+// Adapter of kafkajs, with codecs that need no compiler: its own for zstd, @kafkajs/zstd, is built when it is installed.
 import { createRequire } from 'node:module'
 import kafkajs from 'kafkajs'
 import snappy from 'kafkajs-snappy'
+import LZ4 from '@2l/kafkajs-lz4'
+import { ZstdCodec } from 'zstd-codec'
 import { gathered, serve } from './adapter.mjs'
 
 const { Kafka, CompressionTypes, CompressionCodecs, logLevel, Partitioners } = kafkajs
+const zstd = new (await new Promise((resolve) => ZstdCodec.run(resolve))).Simple()
 CompressionCodecs[CompressionTypes.Snappy] = snappy
-const types = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy }
+CompressionCodecs[CompressionTypes.LZ4] = new LZ4().codec
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: async (encoder) => Buffer.from(zstd.compress(encoder.buffer)),
+  decompress: async (buffer) => Buffer.from(zstd.decompress(buffer))
+})
+const types = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  snappy: CompressionTypes.Snappy,
+  lz4: CompressionTypes.LZ4,
+  zstd: CompressionTypes.ZSTD
+}
 const kafka = new Kafka({ brokers: [process.argv[2]], logLevel: logLevel.NOTHING })
 const members = new Map()
 
