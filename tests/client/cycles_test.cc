@@ -2,13 +2,10 @@
 // FLOWSTONE_CLIENT_CYCLES sets how often (100); of `dir:`, where each opens a log, a tenth.
 #include <malloc.h>
 
-#include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <string_view>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -17,6 +14,7 @@
 #include <flowstone/client.h>
 
 #include "tests/client/served_log.h"
+#include "tests/number_from.h"
 #include "tests/storage/value_of.h"
 
 namespace flowstone {
@@ -24,13 +22,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-int cycles() {
-    int count = 100;
-    if (const char* const told = std::getenv("FLOWSTONE_CLIENT_CYCLES")) {
-        std::from_chars(told, told + std::string_view(told).size(), count);
-    }
-    return count;
-}
+int cycles() { return static_cast<int>(number_from("FLOWSTONE_CLIENT_CYCLES", 100)); }
 
 int64_t entries(const char* directory) { return std::distance(std::filesystem::directory_iterator(directory), {}); }
 

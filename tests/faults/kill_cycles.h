@@ -2,13 +2,11 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdlib>
+
+#include "tests/number_from.h"
 
 namespace flowstone {
 
-inline int kill_cycles() {
-    const char* told = std::getenv("FLOWSTONE_KILL_CYCLES");
-    return told != nullptr ? std::max(1, static_cast<int>(std::strtol(told, nullptr, 10))) : 50;
-}
+inline int kill_cycles() { return std::max(1, static_cast<int>(number_from("FLOWSTONE_KILL_CYCLES", 50))); }
 
 }  // namespace flowstone

@@ -3,15 +3,11 @@
 
 #include <cstdlib>
 
+#include "tests/number_from.h"
 #include "tests/sim/broker_sim.h"
 
 namespace flowstone {
 namespace {
-
-uint64_t number_from(const char* variable, uint64_t otherwise) {
-    const char* text = std::getenv(variable);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 TEST(BrokerSimTest, EveryPromiseToClientsHoldsWhateverBreaks) {
     const uint64_t first = number_from("FLOWSTONE_SIM_SEED", 1);

@@ -11,6 +11,7 @@
 #include "log/environment.h"
 #include "log/served_log.h"
 #include "tests/log/foreign_log.h"
+#include "tests/number_from.h"
 #include "tests/sim/world/copy_out.h"
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
@@ -18,11 +19,6 @@
 
 namespace flowstone {
 namespace {
-
-uint64_t number_from(const char* variable, uint64_t otherwise) {
-    const char* text = std::getenv(variable);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 class Copying {
 public:

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "tests/number_from.h"
 #include "tests/sim/world/copy_out.h"
 #include "tests/sim/world/world.h"
 
@@ -15,11 +16,6 @@ namespace flowstone {
 namespace {
 
 bool exhaustive() { return std::getenv("FLOWSTONE_SIM_EXHAUSTIVE") != nullptr; }
-
-uint64_t number_from(const char* variable, uint64_t otherwise) {
-    const char* text = std::getenv(variable);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 uint64_t first_seed() { return number_from("FLOWSTONE_SIM_SEED", 1); }
 uint64_t seeds(uint64_t otherwise) {

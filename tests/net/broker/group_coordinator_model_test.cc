@@ -20,6 +20,7 @@
 #include "net/broker/group_coordinator.h"
 #include "storage/bytes.h"
 #include "tests/net/broker/group_script.h"
+#include "tests/number_from.h"
 
 namespace flowstone {
 namespace {
@@ -521,11 +522,6 @@ private:
     uint64_t committed_count_ = 0;
     uint64_t kept_place_ = 0;  // static members that came back without a rebalance
 };
-
-uint64_t number_from(const char* variable, uint64_t otherwise) {
-    const char* const text = std::getenv(variable);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 // FLOWSTONE_SIM_SEEDS=N for more, FLOWSTONE_SIM_SEED=S for one again.
 TEST(GroupCoordinatorModel, HoldsItsPromisesWhateverHappens) {
