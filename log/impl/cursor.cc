@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "storage/segment_files.h"
+#include "storage/segment_scan.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -392,9 +393,7 @@ std::optional<Result<BatchView>> Cursor::buffered() {
         return std::nullopt;
     }
     const auto size = BatchView::measure(bytes);
-    if (!size || *size > static_cast<uint64_t>(partition_.config().segment_bytes) + batch_bytes_max_default) {
-        return bad("a length that no batch has");
-    }
+    if (!size || *size > scan_batch_bytes_limit) { return bad("a length that no batch has"); }
     if (*size > bytes.size()) {
         if (buffer_at_ == place_.at && wanted_ >= *size) { return bad("a batch is cut short"); }
         wanted_ = *size;

@@ -12,6 +12,7 @@
 #include "log/transactions.h"
 #include "storage/producer_snapshot.h"
 #include "storage/segment_index.h"
+#include "storage/segment_scan.h"
 #include "storage/transaction_index.h"
 #include "storage/try.h"
 
@@ -23,8 +24,7 @@ constexpr char operation[] = "topic.append_as_is";
 std::unexpected<Error> refuse(const Error& error) { return std::unexpected(error.with_fate(Fate::not_appended)); }
 
 // Whole batches that hold, each behind the one before, and small enough for those who read segments.
-Result<std::vector<BatchView>> parse_batches(const Partition& partition, Bytes bytes) {
-    const uint64_t bytes_max = static_cast<uint64_t>(partition.config().segment_bytes) + batch_bytes_max_default;
+Result<std::vector<BatchView>> parse_batches(Bytes bytes) {
     std::vector<BatchView> batches;
     while (!bytes.empty()) {
         const auto batch = BatchView::parse(bytes);
@@ -37,7 +37,7 @@ Result<std::vector<BatchView>> parse_batches(const Partition& partition, Bytes b
         if (!batch->crc_matches()) {
             return fail(Code::corrupt, operation, fmt::format("the batch at offset {} does not match its sum", base));
         }
-        if (batch->size() > bytes_max) {
+        if (batch->size() > scan_batch_bytes_limit) {
             return fail(Code::too_large, operation,
                         fmt::format("the batch at offset {}: {} bytes", base, batch->size()));
         }
@@ -179,7 +179,7 @@ Result<Pending> append_as_is(Store& store, TopicTable& table, int32_t number, By
     auto ready = make_ready(store, table, number, false);
     if (!ready) { return refuse(ready.error()); }
     Partition& partition = **ready;
-    auto batches = parse_batches(partition, bytes);
+    auto batches = parse_batches(bytes);
     if (!batches) { return refuse(batches.error()); }
     auto turn = Turn::take(partition);
     if (!turn) { return refuse(turn.error()); }

@@ -136,7 +136,7 @@ SegmentScanner::Options Recovery::scan_options(const Partition& partition, const
     return {.begin = BytePos{static_cast<int64_t>(partition.closed().at - segment.begin)},
             .offset = partition.closed().offset,
             .epoch_order = false,
-            .batch_bytes_max = static_cast<uint64_t>(partition.config().max_message_bytes) + (1u << 20)};
+            .batch_bytes_max = scan_batch_bytes_limit};  // what the topic takes now is not what it took
 }
 
 // Whole batches that continue the log, as long as `wanted`. Behind an accepted loss offsets may be missing, and where it is

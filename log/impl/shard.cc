@@ -391,6 +391,13 @@ void Shard::close_open_batches() {
     open_.clear();
 }
 
+// Batches too large for the journal went past somebody who waits to fill the same files: it is his turn.
+void Shard::fill_behind(Guard& guard, const Plan& done) {
+    const bool passed = std::ranges::any_of(
+        done.runs, [](const Run& run) { return run.direct && run.range.partition->hooks.in_stream_list; });
+    if (passed && !filling_) { static_cast<void>(fill(guard)); }  // an error is kept for the next who appends
+}
+
 Result<bool> Shard::commit(Guard& guard, bool relieve) {
     if (failure()) { return std::unexpected(*failure()); }
     commits_.take();
@@ -414,6 +421,7 @@ Result<bool> Shard::commit(Guard& guard, bool relieve) {
         if (result) {
             room_again();
             publish(now);
+            fill_behind(guard, now);
         } else if (result.error().code == Code::no_space) {
             // Only a direct write can meet a full disk, before the journal speaks of it: the records stay queued.
             for (const Range& range : now.taken) { queued_bytes_ += range.end - range.begin; }

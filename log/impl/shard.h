@@ -300,6 +300,7 @@ private:
     Result<void> write_segments(Plan& plan, bool direct);
     static std::vector<Bytes> direct_parts(const Run& run, std::byte* payload);
     Result<void> write_commit(Plan& plan);
+    void fill_behind(Guard& guard, const Plan& done);
     void end_writing(const Plan& plan);
     void publish(Plan& plan);
     void note_rewritten(Partition& partition, uint64_t begin, uint64_t sequence);

@@ -77,14 +77,15 @@ void Shard::plan_runs(Plan& out) {
 // Large writes go to the segment once and leave only place and sum in the journal (JOURNAL 2.3).
 void Shard::plan_direct(Run& run) {
     Partition& partition = *run.range.partition;
-    // A direct write whose commit never came is kept by the next opening, without the rest of its group. Who waits to
-    // fill, such as the end of a finished segment, would never get at the files of a partition that is written directly
-    // by one commit after the other.
+    // A direct write whose commit never came is kept by the next opening, without the rest of its group.
     if (run.grouped || run.range.kind != EntryKind::batches || partition.durability() != Durability::durable ||
-        partition.carry_due_at(run.range.begin) || partition.hooks.filling || partition.hooks.in_stream_list) {
+        partition.carry_due_at(run.range.begin) || partition.hooks.filling) {
         return;
     }
     const bool oversize = CommitWriter::entry_bytes(run.range.end - run.range.begin) > commit_bytes_max / 2;
+    // Who waits to fill, such as the end of a finished segment, would never get at the files of a partition that is
+    // written directly by one commit after the other. What the journal cannot hold does not wait: see fill_behind().
+    if (partition.hooks.in_stream_list && !oversize) { return; }
     const OpenSegment& segment = partition.segment_of(run.range.begin);
     const uint64_t filled = partition.filled_from(segment.begin);
     if (filled > run.range.begin || (run.range.begin - filled > direct_backlog_bytes_max && !oversize)) { return; }

@@ -71,6 +71,30 @@ TEST_F(IdleMemoryTest, RecentBytesStayWithinTheirBudgetWhileAThreadCommitsWithou
     close(log);
 }
 
+// Batches that only the direct path can take do not wait for their turn, and do not keep others from theirs.
+TEST_F(IdleMemoryTest, RecentBytesStayWithinTheirBudgetWithBatchesThatNoJournalHolds) {
+    constexpr uint64_t tail_bytes_max = 2u << 20;
+    constexpr uint64_t dirty_bytes_max = 16u << 20;
+    for (const uint32_t threads : {0u, 1u}) {
+        SCOPED_TRACE(threads);
+        Log log = open({.threads = threads, .dirty_bytes_max = dirty_bytes_max, .tail_bytes_max = tail_bytes_max});
+        ServedLog served(log);
+        const std::string name = "events-" + std::to_string(threads);
+        Topic topic = make(log, name, {{"internal.segment.bytes", "3000000"}, {"max.message.bytes", "4000000"}});
+        const std::string large(1'300'000, 'v');
+        uint64_t most = 0;
+        for (int i = 0; i < 100; ++i) {
+            ASSERT_TRUE(topic.append_async(record(large)));
+            if (threads == 0) { ASSERT_TRUE(log.flush()); }
+            most = std::max(most, served.memory().tail_bytes);
+        }
+        EXPECT_LE(most, 2 * (tail_bytes_max + dirty_bytes_max)) << "of 130 MB";
+        ASSERT_TRUE(log.flush());
+        EXPECT_EQ(read(topic).size(), 100u);
+        close(log);
+    }
+}
+
 // A checkpoint that the ring asks for writes whole blocks: the last record is partly in the file and partly in memory.
 TEST_F(IdleMemoryTest, ABurstLeavesNothingBehindOnceACheckpointSawNoMore) {
     Log log = open({.journal_bytes_max = 16u << 20, .tail_bytes_max = 0});
