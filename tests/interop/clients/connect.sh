@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kafka Connect, distributed: connect.sh BOOTSTRAP JARS. A file is read into a topic and the topic written to a file; the
-# worker that does it is killed, and a second one takes over from the three compacted topics. Prints PASS or FAIL a step.
+# worker that does it is killed, and a second one takes over from the three compacted topics. Prints PASS or FAIL a step,
+# and SAW with those topics, so that two brokers can be compared.
 set -uo pipefail
 bootstrap=$1
 lib=$2
@@ -88,6 +89,9 @@ step "a worker starts" worker first
 step "connectors are made" until_true connectors
 step "lines flow from file to topic to file" until_true flowed 100
 step "its three topics are compacted" compacted
+# Kafka writes min.insync.replicas=1 into the configs of every topic.
+grep PartitionCount described | sort | sed -E -e 's/TopicId: [A-Za-z0-9_-]+/TopicId: ID/' -e 's/min.insync.replicas=1,?//' \
+    -e 's/,$//' -e 's/[ \t]+/ /g' -e 's/ $//' -e 's/^/SAW /'
 step "a second worker joins" worker second
 kill -9 "${workers[0]}"
 seq 101 200 >>in
