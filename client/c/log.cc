@@ -39,22 +39,6 @@ struct flowstone_reader : Handle<0x46'52'45'41> {
     std::optional<Batch::Iterator> left;  // of the batch that reading is in
 };
 
-namespace {
-
-Result<std::vector<GroupOffset>> offsets_of(const flowstone_group_offset* given, size_t count, const char* operation) {
-    if (count != 0) { TRY_VOID(check_given(given, operation, "the array of offsets")); }
-    if (count > array_length_max) { return fail(Code::too_large, operation, "too many offsets at once"); }
-    std::vector<GroupOffset> offsets;
-    for (const flowstone_group_offset& one : std::span(given, count)) {
-        TRY(const auto topic, text_of(one.topic, operation, "the topic's name"));
-        TRY(const auto metadata, text_of(one.metadata, operation, "the metadata"));
-        offsets.push_back({std::string(topic), one.partition, Offset{one.offset}, std::string(metadata)});
-    }
-    return offsets;
-}
-
-}  // namespace
-
 // --- log -----------------------------------------------------------------------------------------------------------------
 
 int32_t flowstone_log_open(flowstone_bytes path, const flowstone_log_options* options, flowstone_log** log,

@@ -80,6 +80,18 @@ Result<TopicPartition> partition_of(const flowstone_topic_partition& partition, 
     return TopicPartition{std::string(topic), partition.partition};
 }
 
+Result<std::vector<GroupOffset>> offsets_of(const flowstone_group_offset* given, size_t count, const char* operation) {
+    if (count != 0) { TRY_VOID(check_given(given, operation, "the array of offsets")); }
+    if (count > array_length_max) { return fail(Code::too_large, operation, "too many offsets at once"); }
+    std::vector<GroupOffset> offsets;
+    for (const flowstone_group_offset& one : std::span(given, count)) {
+        TRY(const auto topic, text_of(one.topic, operation, "the topic's name"));
+        TRY(const auto metadata, text_of(one.metadata, operation, "the metadata"));
+        offsets.push_back({std::string(topic), one.partition, Offset{one.offset}, std::string(metadata)});
+    }
+    return offsets;
+}
+
 Result<Options> log_options_of(const flowstone_log_options* given, const char* operation) {
     TRY(const auto asked, read_options(given, operation));
     Options options;
@@ -117,6 +129,13 @@ Result<TopicOptions> topic_options_of(const flowstone_topic_options* given, cons
 std::chrono::milliseconds timeout_of(int64_t timeout_ms) {
     if (timeout_ms < 0) { return forever; }
     return std::min(std::chrono::milliseconds(timeout_ms), forever);
+}
+
+Result<std::chrono::milliseconds> time_of(int64_t option_ms, std::chrono::milliseconds otherwise,
+                                          const char* operation) {
+    if (option_ms < -1) { return fail(Code::invalid, operation, "a time is negative"); }
+    if (option_ms == 0) { return otherwise; }
+    return option_ms == -1 ? std::chrono::milliseconds(0) : timeout_of(option_ms);
 }
 
 // --- records -----------------------------------------------------------------------------------------------------------------

@@ -165,12 +165,16 @@ inline flowstone_position position_of(const Position& at) { return {at.offset.va
 Result<std::string_view> text_of(flowstone_bytes bytes, const char* operation, std::string_view what);
 Result<From> from_of(flowstone_from from, const char* operation);
 Result<TopicPartition> partition_of(const flowstone_topic_partition& partition, const char* operation);
+Result<std::vector<GroupOffset>> offsets_of(const flowstone_group_offset* given, size_t count, const char* operation);
 Result<Options> log_options_of(const flowstone_log_options* given, const char* operation);
 Result<TopicOptions> topic_options_of(const flowstone_topic_options* given, const char* operation);
 inline std::optional<int32_t> choice_of(int32_t partition) {
     return partition == FLOWSTONE_ANY_PARTITION ? std::nullopt : std::optional(partition);
 }
 std::chrono::milliseconds timeout_of(int64_t timeout_ms);
+// Of an option: 0 is `otherwise`, -1 is none.
+Result<std::chrono::milliseconds> time_of(int64_t option_ms, std::chrono::milliseconds otherwise,
+                                          const char* operation);
 
 // What is left of a time-out for another try.
 class Deadline {
