@@ -215,6 +215,9 @@ struct RebalanceListener {
     Call assigned{};  // in addition to what it has, perhaps nothing; a seek here holds
     Call revoked{};   // these go, once this returns: it may commit
     Call lost{};      // these have gone, and another may read them already: a commit of them is refused
+    // After each of these calls poll() returns an empty batch, and what was revoked goes when it is called again: what is to
+    // be done before that may be done outside, with the same consumer.
+    bool ends_poll = false;
 };
 
 // Called once, as a listener is.

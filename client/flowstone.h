@@ -431,6 +431,15 @@ FLOWSTONE_EXPORT int32_t flowstone_delivery_wait(flowstone_delivery* delivery, i
 FLOWSTONE_EXPORT uint32_t flowstone_delivery_done(const flowstone_delivery* delivery) FLOWSTONE_NOEXCEPT;  // of NULL: 0
 FLOWSTONE_EXPORT void flowstone_delivery_free(flowstone_delivery* delivery) FLOWSTONE_NOEXCEPT;
 
+// How a group shares its partitions, and where a member begins where its group has committed nothing, or what it committed is
+// no longer there: Assignor and Start of <flowstone/client.h>.
+enum {
+    FLOWSTONE_ASSIGNOR_RANGE = 0,
+    FLOWSTONE_ASSIGNOR_ROUND_ROBIN = 1,
+    FLOWSTONE_ASSIGNOR_STICKY = 2,
+    FLOWSTONE_ASSIGNOR_COOPERATIVE_STICKY = 3
+};
+enum { FLOWSTONE_START_BEGINNING = 0, FLOWSTONE_START_END = 1, FLOWSTONE_START_ERROR = 2 };
 typedef struct flowstone_consumer_options {
     uint32_t size;
     uint32_t read_committed;       // leave out what aborted transactions wrote, and wait for open ones
@@ -439,13 +448,29 @@ typedef struct flowstone_consumer_options {
     int64_t fetch_wait_ms;         // that a broker waits for something to answer; 0: 500; -1: not at all
     uint32_t unchecked_crcs;       // batches are believed
     uint32_t reserved;
+    flowstone_bytes group;     // whose offsets are committed, and with subscribe whose member this is; absent: none
+    flowstone_bytes instance;  // of a static member; absent: none
+    const int32_t* assignors;  // the dearest first; NULL: range, then cooperative sticky
+    uint32_t assignor_count;
+    int32_t start;
+    int64_t session_timeout_ms;     // unheard of for so long it is no member any more; 0: 45 s
+    int64_t heartbeat_interval_ms;  // a third of that at most; 0: 3 s
+    int64_t max_poll_interval_ms;   // it leaves when poll begins no other batch for so long; 0: 300 s
+    int64_t auto_commit_ms;     // so often poll commits what it gave before; so do a rebalance and close. 0: neither
+    int64_t topics_refresh_ms;  // between two looks for topics of a pattern, and new partitions; 0: 300 s
 } flowstone_consumer_options;
 
 FLOWSTONE_EXPORT int32_t flowstone_client_consumer(flowstone_client* client, const flowstone_consumer_options* options,
                                                    flowstone_consumer** consumer,
                                                    flowstone_error* error) FLOWSTONE_NOEXCEPT;
+// Leaves its group, but neither waits for that nor commits.
 FLOWSTONE_EXPORT void flowstone_consumer_free(flowstone_consumer* consumer) FLOWSTONE_NOEXCEPT;
+// Commits if auto_commit_ms says so, leaves its group, and ends the handle whatever it returns.
+// Errors: timed_out; those of the commit.
+FLOWSTONE_EXPORT int32_t flowstone_consumer_close(flowstone_consumer* consumer, int64_t timeout_ms,
+                                                  flowstone_error* error) FLOWSTONE_NOEXCEPT;
 // Reads exactly these from now on; those that were assigned before go on where they stand, others from `from`.
+// Errors: invalid, while it is subscribed.
 FLOWSTONE_EXPORT int32_t flowstone_consumer_assign(flowstone_consumer* consumer,
                                                    const flowstone_topic_partition* partitions, size_t count,
                                                    flowstone_from from, flowstone_error* error) FLOWSTONE_NOEXCEPT;
@@ -462,6 +487,9 @@ FLOWSTONE_EXPORT int32_t flowstone_consumer_resume(flowstone_consumer* consumer,
 // `source`, which may be NULL: whose they are, until the next poll; written only where there are any.
 // Allocates nothing for a record. Errors: out_of_range (what comes next was trimmed away, or never was: seek), corrupt,
 // not_found (the topic is gone), closed. The message names the partition; the others can be polled on.
+// Of a member it returns as well, without records, whenever its group gives or takes partitions: flowstone_consumer_change.
+// Errors besides, each time until it unsubscribes: stale_epoch (another has its instance id), invalid, unsupported: the group
+// will not have it.
 FLOWSTONE_EXPORT int32_t flowstone_consumer_poll(flowstone_consumer* consumer, flowstone_view* into, size_t capacity,
                                                  int64_t timeout_ms, flowstone_topic_partition* source, size_t* count,
                                                  flowstone_error* error) FLOWSTONE_NOEXCEPT;
@@ -472,6 +500,57 @@ FLOWSTONE_EXPORT int32_t flowstone_consumer_position(const flowstone_consumer* c
                                                      flowstone_error* error) FLOWSTONE_NOEXCEPT;
 FLOWSTONE_EXPORT int32_t flowstone_consumer_lag(const flowstone_consumer* consumer, flowstone_topic_partition partition,
                                                 int64_t* records, flowstone_error* error) FLOWSTONE_NOEXCEPT;
+
+// --- a consumer as a member of a group: flowstone_consumer_options.group ---
+
+// Joins the group, in the background, or says what it wants from now on: these topics, or those whose whole names match an
+// ECMAScript expression ("orders\\..*"), as they come and go. poll reads what the group gives it, and is where it hears of it.
+// Errors: invalid (no group, no or bad names, a bad expression, or partitions are assigned), closed.
+FLOWSTONE_EXPORT int32_t flowstone_consumer_subscribe(flowstone_consumer* consumer, const flowstone_bytes* topics,
+                                                      size_t count, flowstone_error* error) FLOWSTONE_NOEXCEPT;
+FLOWSTONE_EXPORT int32_t flowstone_consumer_subscribe_matching(flowstone_consumer* consumer, flowstone_bytes expression,
+                                                               flowstone_error* error) FLOWSTONE_NOEXCEPT;
+// Gives up what it reads, with a commit if auto_commit_ms says so, and leaves the group unless it is a static member.
+// Errors: timed_out, after which it is out all the same.
+FLOWSTONE_EXPORT int32_t flowstone_consumer_unsubscribe(flowstone_consumer* consumer, int64_t timeout_ms,
+                                                        flowstone_error* error) FLOWSTONE_NOEXCEPT;
+// The partitions that it reads. `partitions` points into the consumer until its next call, and may be NULL.
+FLOWSTONE_EXPORT int32_t flowstone_consumer_assignment(flowstone_consumer* consumer,
+                                                       const flowstone_topic_partition** partitions, size_t* count,
+                                                       flowstone_error* error) FLOWSTONE_NOEXCEPT;
+
+// What the last poll found that the group did.
+enum {
+    FLOWSTONE_CHANGE_NONE = 0,
+    FLOWSTONE_CHANGE_ASSIGNED = 1,  // in addition to what it has, perhaps nothing; a seek before the next poll holds
+    FLOWSTONE_CHANGE_REVOKED = 2,   // these go with the next poll, and may be committed before
+    FLOWSTONE_CHANGE_LOST = 3       // these have gone, and another may read them already: a commit of them is refused
+};
+typedef struct flowstone_change {
+    const flowstone_topic_partition* partitions;  // in the consumer, until its next poll
+    size_t count;
+    int32_t kind;
+    uint32_t reserved;
+} flowstone_change;
+// Who does not ask goes on with the next poll all the same. A poll that gave records found none.
+FLOWSTONE_EXPORT int32_t flowstone_consumer_change(const flowstone_consumer* consumer, flowstone_change* change,
+                                                   flowstone_error* error) FLOWSTONE_NOEXCEPT;
+
+// The positions, that is behind all that poll has given; or these. Done again while that may help.
+// Errors: stale_epoch (fenced: the partitions are another's), busy (the group is sharing anew: poll, and again), invalid,
+// not_found, too_large (the metadata), timed_out, which leaves it unknown.
+FLOWSTONE_EXPORT int32_t flowstone_consumer_commit(flowstone_consumer* consumer, int64_t timeout_ms,
+                                                   flowstone_error* error) FLOWSTONE_NOEXCEPT;
+FLOWSTONE_EXPORT int32_t flowstone_consumer_commit_offsets(flowstone_consumer* consumer,
+                                                           const flowstone_group_offset* offsets, size_t count,
+                                                           int64_t timeout_ms,
+                                                           flowstone_error* error) FLOWSTONE_NOEXCEPT;
+// Of these, what the group has committed, in their order; those of which it has nothing are not in the list.
+// Errors: invalid (no group), not_found, timed_out, closed.
+FLOWSTONE_EXPORT int32_t flowstone_consumer_committed(flowstone_consumer* consumer,
+                                                      const flowstone_topic_partition* partitions, size_t count,
+                                                      int64_t timeout_ms, flowstone_offset_list** list,
+                                                      flowstone_error* error) FLOWSTONE_NOEXCEPT;
 
 #ifdef __cplusplus
 }

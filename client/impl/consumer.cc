@@ -116,28 +116,30 @@ void Consumer::Impl::remove() {
     loop->run([&](ClientEngine& engine) { engine.remove(*core); });
 }
 
-Result<bool> Consumer::Impl::may_give(Consumer& self) {
-    if (!group) { return true; }
+Result<Consumer::Impl::Turn> Consumer::Impl::take_up(Consumer& self) {
+    using Kind = GroupConsumer::Step::Kind;
+    if (!group) { return Turn::give; }
     for (;;) {
         TRY(const GroupConsumer::Step step, group->next());
         calling = true;
         switch (step.kind) {
-            case GroupConsumer::Step::Kind::give: calling = false; return true;
-            case GroupConsumer::Step::Kind::wait: calling = false; return false;
-            case GroupConsumer::Step::Kind::assigned:
+            case Kind::give: calling = false; return Turn::give;
+            case Kind::wait: calling = false; return Turn::wait;
+            case Kind::assigned:
                 if (listener.assigned) { listener.assigned(self, step.places); }
                 break;
-            case GroupConsumer::Step::Kind::revoked:
+            case Kind::revoked:
                 if (listener.revoked) { listener.revoked(self, step.places); }
                 break;
-            case GroupConsumer::Step::Kind::lost:
+            case Kind::lost:
                 if (listener.lost) { listener.lost(self, step.places); }
                 break;
-            case GroupConsumer::Step::Kind::committed:
+            case Kind::committed:
                 if (step.callback) { step.callback(step.result); }
                 break;
         }
         calling = false;
+        if (listener.ends_poll && step.kind != Kind::committed) { return Turn::told; }
     }
 }
 
@@ -155,11 +157,12 @@ Result<void> Consumer::Impl::may_call(const char* operation) const {
 
 Result<void> Consumer::Impl::leave(Consumer& self, int64_t until) {
     group->leave();
+    listener.ends_poll = false;  // nobody polls
     for (;;) {
         const uint32_t ticket = core->ticket();
         if (group->left()) { break; }
         // What ended the membership was poll's to tell.
-        static_cast<void>(may_give(self));
+        static_cast<void>(take_up(self));
         if (group->left()) { break; }
         const int64_t left = until - now_ns();
         if (left <= 0) {
@@ -213,11 +216,11 @@ Result<ConsumedBatch> Consumer::poll(Timeout timeout) {
 Result<ConsumedBatch> Consumer::next(int64_t until) {
     for (;;) {
         const uint32_t ticket = impl_->core->ticket();
-        TRY(const bool may_give, impl_->may_give(*this));
+        TRY(const auto turn, impl_->take_up(*this));
         FetchedBatch* batch = nullptr;
-        if (may_give) { TRY(batch, impl_->core->take(impl_->batch)); }
+        if (turn == Impl::Turn::give) { TRY(batch, impl_->core->take(impl_->batch)); }
         const int64_t left = until - now_ns();
-        if (batch != nullptr || left <= 0) { return ConsumedBatch(batch); }
+        if (batch != nullptr || turn == Impl::Turn::told || left <= 0) { return ConsumedBatch(batch); }
         impl_->core->sleep(ticket, left);
     }
 }
@@ -334,7 +337,7 @@ Result<void> Consumer::close(Timeout timeout) {
     }
     impl_->remove();
     // Commits that nobody waits for any more.
-    if (impl_->group) { static_cast<void>(impl_->may_give(*this)); }
+    if (impl_->group) { static_cast<void>(impl_->take_up(*this)); }
     return left;
 }
 

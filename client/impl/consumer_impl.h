@@ -1,6 +1,7 @@
 // What a consumer's handle holds.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -21,8 +22,13 @@ struct [[gnu::visibility("hidden")]] Consumer::Impl {
     Impl& operator=(const Impl&) = delete;
 
     void remove();  // from the client: nothing is fetched any more
-    // Takes up what the group wants, calling the listener. False: something is to be waited for.
-    Result<bool> may_give(Consumer& self);
+    enum class Turn : uint8_t {
+        give,  // records may be given
+        wait,  // something is to be waited for
+        told,  // the listener was called, and that ends a poll
+    };
+    // Takes up what the group wants, calling the listener.
+    Result<Turn> take_up(Consumer& self);
     Result<void> open(const char* operation) const;
     Result<void> may_call(const char* operation) const;    // by the application, not by a listener of its own
     Result<void> leave(Consumer& self, int64_t until_ns);  // of one that is subscribed

@@ -11,21 +11,23 @@ import tempfile
 from readme import broker, environment, run
 
 EVENTS = ["12.50 EUR", "3.99 EUR", "-12.50 EUR"]
-LINES_MAX = {"c/main.c": 50, "python/log.py": 60}
+LINES_MAX = {"c/main.c": 50, "c/group.c": 50, "python/log.py": 60}
 
 
-def expect(printed, events, what):
-    wanted = "".join(f"{offset} {event}\n" for offset, event in enumerate(events))
+def expect(printed, events, what, begin=0):
+    wanted = "".join(f"{offset} {event}\n" for offset, event in enumerate(events, begin))
     if printed != wanted:
         sys.exit(f"{what} printed:\n{printed}instead of:\n{wanted}")
 
 
 def build(compiler, source, installed, folder, env):
-    """The C example, by each kind of library."""
+    """The C examples, the first by each kind of library."""
     c_compiler = compiler.replace("g++", "gcc")
-    command = [c_compiler, "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", source / "c" / "main.c", "-o"]
+    strict = [c_compiler, "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror"]
+    command = [*strict, source / "c" / "main.c", "-o"]
     flags = run(["pkg-config", "--cflags", "--libs", "flowstone-client"], folder, env).split()
     run([*command, "shared", *flags], folder, env)
+    run([*strict, source / "c" / "group.c", "-o", "group", *flags], folder, env)
     flags = run(["pkg-config", "--static", "--cflags", "--libs", "flowstone-client"], folder, env).split()
     archive = [f"{installed}/lib/libflowstone_client.a" if flag == "-lflowstone_client" else flag for flag in flags]
     run([*command, "static", *archive], folder, env)
@@ -39,6 +41,8 @@ def run_against_broker(folder, env):
         expect(run(["./shared", f"127.0.0.1:{port}"], folder, env), EVENTS, "docs/examples/c")
         # The topic is there by now, with its records: the same again reads the first three.
         expect(run(["./static", f"127.0.0.1:{port}"], folder, env), EVENTS, "docs/examples/c, static")
+        for begin in (0, len(EVENTS)):
+            expect(run(["./group", f"127.0.0.1:{port}"], folder, env), EVENTS, "docs/examples/c, a group", begin)
     expect(run(["./shared", "dir:held"], folder, env), EVENTS, "docs/examples/c, a directory")
 
 

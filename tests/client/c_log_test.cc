@@ -139,6 +139,14 @@ TEST(CHeader, CodesAreNumberedForEver) {
     EXPECT_THAT((std::vector{FLOWSTONE_COMPRESSION_NONE, FLOWSTONE_COMPRESSION_GZIP, FLOWSTONE_COMPRESSION_SNAPPY,
                              FLOWSTONE_COMPRESSION_LZ4, FLOWSTONE_COMPRESSION_ZSTD}),
                 ElementsAre(0, 1, 2, 3, 4));
+    EXPECT_THAT((std::vector{FLOWSTONE_ASSIGNOR_RANGE, FLOWSTONE_ASSIGNOR_ROUND_ROBIN, FLOWSTONE_ASSIGNOR_STICKY,
+                             FLOWSTONE_ASSIGNOR_COOPERATIVE_STICKY}),
+                ElementsAre(0, 1, 2, 3));
+    EXPECT_THAT((std::vector{FLOWSTONE_START_BEGINNING, FLOWSTONE_START_END, FLOWSTONE_START_ERROR}),
+                ElementsAre(0, 1, 2));
+    EXPECT_THAT((std::vector{FLOWSTONE_CHANGE_NONE, FLOWSTONE_CHANGE_ASSIGNED, FLOWSTONE_CHANGE_REVOKED,
+                             FLOWSTONE_CHANGE_LOST}),
+                ElementsAre(0, 1, 2, 3));
 }
 
 // A program that was compiled with this header is served by every later library: members neither move nor grow. Structs
@@ -233,6 +241,20 @@ TEST(CHeader, MembersStayWhereTheyAre) {
     EXPECT_AT(flowstone_consumer_options, partition_bytes_max, 16u, 8u);
     EXPECT_AT(flowstone_consumer_options, fetch_wait_ms, 24u, 8u);
     EXPECT_AT(flowstone_consumer_options, unchecked_crcs, 32u, 4u);
+    EXPECT_AT(flowstone_consumer_options, group, 40u, 16u);
+    EXPECT_AT(flowstone_consumer_options, instance, 56u, 16u);
+    EXPECT_AT(flowstone_consumer_options, assignors, 72u, 8u);
+    EXPECT_AT(flowstone_consumer_options, assignor_count, 80u, 4u);
+    EXPECT_AT(flowstone_consumer_options, start, 84u, 4u);
+    EXPECT_AT(flowstone_consumer_options, session_timeout_ms, 88u, 8u);
+    EXPECT_AT(flowstone_consumer_options, heartbeat_interval_ms, 96u, 8u);
+    EXPECT_AT(flowstone_consumer_options, max_poll_interval_ms, 104u, 8u);
+    EXPECT_AT(flowstone_consumer_options, auto_commit_ms, 112u, 8u);
+    EXPECT_AT(flowstone_consumer_options, topics_refresh_ms, 120u, 8u);
+    EXPECT_EQ(sizeof(flowstone_change), 24u);
+    EXPECT_AT(flowstone_change, partitions, 0u, 8u);
+    EXPECT_AT(flowstone_change, count, 8u, 8u);
+    EXPECT_AT(flowstone_change, kind, 16u, 4u);
 #undef EXPECT_AT
     // NOLINTEND(bugprone-sizeof-expression)
 }
