@@ -1,4 +1,5 @@
-// Requests to brokers and their answers, over one connection to each.
+// Requests to brokers and their answers, over one connection to each; and one more for fetches: a broker answers the requests of
+// a connection in turn, and holds a fetch back until there is something to give.
 //
 //   requests.know(node, {"10.0.0.7", 9092});
 //   requests.ask<kafka::MetadataResponse>(node, kafka::MetadataRequest{...}, deadline_ns, [](auto answer) { ... });
@@ -148,7 +149,16 @@ private:
             kafka::frame_request(header, request, out);
         };
     }
+    // Of one broker: what is answered at once, and what may be held back.
+    struct Lanes {
+        Node at_once;
+        Node held;
+        Node& of(kafka::ApiKey key) { return key == kafka::ApiKey::fetch ? held : at_once; }
+    };
+
     void learn(int32_t node, const HostPort& address);
+    void move(Node& node, const HostPort& address);
+    void hang_up(Node& node);
     void ask_erased(int32_t node, Asked asked);
     void connect(Node& node);
     void ask_versions(Node& node, int16_t version);
@@ -168,7 +178,7 @@ private:
     Clock& clock_;
     Random& random_;
     Options options_;
-    std::map<int32_t, Node> nodes_;
+    std::map<int32_t, Lanes> nodes_;
     std::map<ConnectionId, Node*> by_connection_;
     std::vector<std::pair<std::function<void(Result<AnswerBytes>)>, Result<AnswerBytes>>> finished_;
     std::vector<std::byte> read_buffer_;

@@ -144,6 +144,22 @@ TEST_F(ConsumerCoreTest, AConsumerThatGoesWhileItFetchesIsNotMissed) {
     }
 }
 
+// A broker answers what came over a connection in turn.
+TEST_F(ConsumerCoreTest, NothingElseWaitsBehindAFetchThatIsHeldBack) {
+    start_all();
+    make_topic("events");
+    make_topic("others");
+    const auto consumer = engine_->add_consumer({.fetch_wait = std::chrono::seconds(20)});
+    consumer->assign({{"events", 0}}, From::beginning());
+    EXPECT_THAT(drain(*consumer), IsEmpty());
+    const auto producer = engine_->add_producer({.linger = std::chrono::milliseconds(0)});
+    ProducerTopicQueue* const queue = open_queue(*producer, "others");
+    ASSERT_TRUE(send(*producer, *queue, {.value = "1"}));
+    EXPECT_TRUE(flush(*producer, 5'000)) << "of simulated time";
+    fill("events", 0, 1);
+    EXPECT_EQ(drain(*consumer), numbers(0, 1)) << "and it is told of at once";
+}
+
 // What Kafka wrote in transactions, adopted: 0 and 1 aborted, 4 committed, markers at 2 and 5.
 TEST_F(ConsumerCoreTest, MarkersAreReadPastAndAbortedRecordsLeftOutWhereThatIsAskedFor) {
     start();
