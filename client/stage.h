@@ -51,6 +51,9 @@ struct StageOptions {
         outputs{};               // every topic that the function sends to; none has fewer partitions than an input
     std::string dead_letters{};  // the topic for records that could not be processed; empty: the stage ends
     From begin{};                // where nobody has stored an offset
+    // Of a static member of the group, one name for each stage that runs at a time: started again within its session it goes
+    // on at once, where others would wait until the one that died is given up. Empty: none.
+    std::string instance{};
     // An error of the function with Advice::retry is tried again, after a wait that doubles up to its maximum, less up to
     // half of it. One with Advice::fenced ends the stage, any other makes a dead letter.
     int32_t tries_max = 8;

@@ -28,7 +28,7 @@ constexpr size_t journal_entry_bytes_max =
 }  // namespace
 
 Result<std::unique_ptr<ClientStagePort>> ClientStagePort::open(Client& client, const StageOptions& options) {
-    TRY(auto member, client.consumer({.group = options.name}));
+    TRY(auto member, client.consumer({.group = options.name, .instance = options.instance}));
     TRY(auto reader, client.consumer());
     TRY(auto producer, client.producer(stage_producer_options()));
     return std::unique_ptr<ClientStagePort>(
