@@ -40,13 +40,12 @@ inline ClientOptions small_log() { return {.log = {.threads = 1, .journal_bytes_
 
 class BrokerProcess {
 public:
-    explicit BrokerProcess(const std::string& directory)
-        : process_(flowstoned_path(), {"--data", directory, "--listen", "127.0.0.1:0", "-X", "http=off", "-X",
-                                       "journal_bytes_max=16777216", "-X", "reserve_bytes=0", "-X",
-                                       "group.initial.rebalance.delay.ms=0"}) {
+    explicit BrokerProcess(const std::string& directory, const std::string& listen = "127.0.0.1:0",
+                           const std::vector<std::string>& settings = {})
+        : process_(flowstoned_path(), arguments(directory, listen, settings)) {
         process_.read_line();
         const std::string line = process_.read_line();  // "try: echo hello | kcat -b 127.0.0.1:PORT ..."
-        const size_t at = line.find("127.0.0.1:");
+        const size_t at = line.find(listen.substr(0, listen.find(':') + 1));
         EXPECT_NE(at, std::string::npos) << line;
         if (at != std::string::npos) { address_ = line.substr(at, line.find(' ', at) - at); }
     }
@@ -62,6 +61,17 @@ public:
     }
 
 private:
+    static std::vector<std::string> arguments(const std::string& directory, const std::string& listen,
+                                              const std::vector<std::string>& settings) {
+        std::vector<std::string> words{"--data", directory, "--listen", listen};
+        for (const std::string& one : settings) { words.insert(words.end(), {"-X", one}); }
+        for (const char* one :
+             {"http=off", "journal_bytes_max=16777216", "reserve_bytes=0", "group.initial.rebalance.delay.ms=0"}) {
+            words.insert(words.end(), {"-X", one});
+        }
+        return words;
+    }
+
     tool::Process process_;
     std::string address_;
 };
