@@ -25,7 +25,8 @@ constexpr uint32_t records_per_batch_max = 10'000'000;  // and never more than t
 
 constexpr size_t frame_bytes_max_before_authentication = 64 * 1024;
 constexpr size_t connections_max = 10'000;
-constexpr size_t requests_in_flight_max = 100;               // of one connection, answers not yet sent
+constexpr uint64_t shared_tail_bytes = 16u << 20;  // of each directory, while other processes of the machine read
+constexpr size_t requests_in_flight_max = 100;     // of one connection, answers not yet sent
 constexpr size_t connection_output_bytes_max = 16u << 20;    // answers that a peer does not fetch
 constexpr uint64_t request_memory_bytes_max = 256ull << 20;  // of all frames that came or are coming
 constexpr size_t frame_bytes_small = 1u << 20;               // what producers send unless told otherwise

@@ -11,6 +11,15 @@ void sleep_while(const std::atomic<uint32_t>& word, uint32_t expected, int64_t t
 void wake_one(const std::atomic<uint32_t>& word);
 void wake_all(const std::atomic<uint32_t>& word);
 
+// The same with a word in memory that several processes map, for reading at least.
+void wake_all_processes(const std::atomic<uint32_t>& shared);
+struct WordToWatch {
+    const std::atomic<uint32_t>& word;
+    uint32_t expected;
+};
+// Sleeps while both words hold what is expected. Where the kernel cannot do that (before Linux 5.16), a millisecond at most.
+void sleep_while_both(const WordToWatch& own, const WordToWatch& shared, int64_t timeout_ns);
+
 // Mutual exclusion in one word: an uncontended lock and unlock cost two atomic instructions (std::mutex: two calls into
 // libc besides). Threads that must wait sleep. Works with std::unique_lock.
 class Lock {

@@ -5,6 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <climits>
 #include <ctime>
 
@@ -12,6 +15,8 @@
 
 namespace flowstone {
 namespace {
+
+constexpr int64_t second_ns = 1'000'000'000;
 
 long futex(const std::atomic<uint32_t>& word, int operation, uint32_t value, const timespec* timeout) {
     return syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, timeout, nullptr, 0);
@@ -46,6 +51,31 @@ void sleep_while(const std::atomic<uint32_t>& word, uint32_t expected, int64_t t
 
 void wake_one(const std::atomic<uint32_t>& word) { futex(word, FUTEX_WAKE, 1, nullptr); }
 void wake_all(const std::atomic<uint32_t>& word) { futex(word, FUTEX_WAKE, INT_MAX, nullptr); }
+
+void wake_all_processes(const std::atomic<uint32_t>& shared) {
+    syscall(SYS_futex, &shared, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
+void sleep_while_both(const WordToWatch& own, const WordToWatch& shared, int64_t timeout_ns) {
+    const auto entry = [](const WordToWatch& one, uint32_t flags) {
+        return futex_waitv{.val = one.expected,
+                           .uaddr = reinterpret_cast<uintptr_t>(&one.word),
+                           .flags = FUTEX_32 | flags,
+                           .__reserved = 0};
+    };
+    std::array both = {entry(own, FUTEX_PRIVATE_FLAG), entry(shared, 0)};
+    timespec until{};
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const int64_t ns = std::max<int64_t>(timeout_ns, 0) % second_ns + until.tv_nsec;
+    until.tv_sec += timeout_ns / second_ns + ns / second_ns;
+    until.tv_nsec = ns % second_ns;
+    const long woken =
+        syscall(SYS_futex_waitv, both.data(), both.size(), 0, timeout_ns >= 0 ? &until : nullptr, CLOCK_MONOTONIC);
+    if (woken < 0 && errno == ENOSYS) {
+        constexpr int64_t moment_ns = 1'000'000;
+        sleep_while(own.word, own.expected, timeout_ns >= 0 ? std::min(timeout_ns, moment_ns) : moment_ns);
+    }
+}
 
 void Lock::lock_slowly() {
     // A short look first: the holders here keep it for the time of a copy. Never for the time of a disk write.

@@ -40,6 +40,7 @@ DOORS = {
     "storage/impl/random.cc": "any",
     "storage/impl/thread.cc": "any",
     "storage/impl/lock.cc": "any",
+    "storage/impl/shared_memory.cc": "any",
     "storage/impl/fork_guard.cc": "any",
     "net/transport/impl/epoll_network.cc": "any",
     "net/transport/impl/unix_socket.cc": "any",
