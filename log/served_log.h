@@ -30,6 +30,7 @@
 #include "log/topic_config.h"
 #include "storage/buffer.h"
 #include "storage/bytes.h"
+#include "storage/lock.h"
 #include "storage/meta_files.h"
 #include "storage/producer_snapshot.h"
 #include "storage/transaction_index.h"
@@ -200,6 +201,12 @@ public:
     // count.
     void set_commit_notice(const std::function<void(uint64_t bytes, int64_t took_ns)>& notice);
 
+    // --- for other processes ---
+    // What becomes visible from now on is in memory, too, that they map (storage/shared_tail.h), so many bytes for each
+    // directory; nothing when it is already. Errors: no_space, read_only, io.
+    Result<void> share_tails(uint64_t bytes);
+    void stop_sharing_tails();
+
     // --- waiting ---
     // `notice` is called from any thread, under the log's locks, when moved() has something new: it may only wake
     // somebody. None any more once the ServedLog is destroyed.
@@ -225,6 +232,11 @@ public:
     Result<FoundOffset> find_time(ServedPartition partition, int64_t timestamp_ms) const;
     // The first of the records with the largest timestamp. Reads files.
     Result<FoundOffset> find_largest_time(ServedPartition partition) const;
+
+    // For a thread that reads partitions of its own: a ticket, then look, then sleep until what is visible of any partition
+    // changed since the ticket, or `own` did. Of a log with one directory.
+    uint32_t announce_sleeper();
+    void sleep_until_moved(const WordToWatch& own, uint32_t ticket, int64_t timeout_ns) const;
 
 private:
     ServedLog(std::vector<Store*> stores, Directories* together);

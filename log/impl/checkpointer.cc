@@ -551,6 +551,7 @@ Result<void> Store::close(int64_t timeout_ms) {
         Guard guard(shard->lock());
         if (result) { result = shard->flush(guard); }
     }
+    stop_sharing();
     stop_threads();
     while (const uint32_t running = threads_running_.load()) {
         const int64_t left = time_left();

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "log/impl/shard.h"
+#include "log/impl/tail_sharing.h"
 #include "storage/check.h"
 #include "storage/segment_files.h"
 
@@ -303,15 +305,20 @@ void Partition::queue_range(EntryKind kind, uint64_t begin, uint64_t end, Offset
 
 void Partition::set_visible(Mark mark) {
     if (mark.offset <= visible_.offset && mark.at <= visible_.at) { return; }
-    visible_ = mark;
+    const Mark before = std::exchange(visible_, mark);
+    if (TailSharing* const sharing = shard_.engine().sharing.load(std::memory_order_acquire)) {
+        sharing->moved(*this, before);
+    }
     hooks.visible_word.fetch_add(1, std::memory_order_release);
     if (hooks.readers_waiting > 0) { wake_all(hooks.visible_word); }
+    shard_.engine().ring_bell();
     tell_watcher();
 }
 
 void Partition::wake_readers() {
     hooks.visible_word.fetch_add(1, std::memory_order_release);
     wake_all(hooks.visible_word);
+    shard_.engine().ring_bell();
     tell_watcher();
 }
 

@@ -308,9 +308,10 @@ public:
         uint64_t committing_to = 0;
         std::atomic<uint32_t> visible_word{0};
         uint32_t readers_waiting = 0;
-        bool readers_called = false;  // to commit what was appended while they slept; once is enough
-        bool taking_as_is = false;    // somebody appends batches as they are; one at a time
-        bool watched = false;         // the next move is told to the engine, once
+        bool readers_called = false;          // to commit what was appended while they slept; once is enough
+        bool taking_as_is = false;            // somebody appends batches as they are; one at a time
+        bool watched = false;                 // the next move is told to the engine, once
+        std::optional<uint32_t> shared_page;  // of the tail that other processes read
         // Odd while files of closed segments are being replaced: readers of files wait, and begin again after it.
         std::atomic<uint32_t> swap_word{0};
     } hooks;

@@ -38,6 +38,7 @@ Result<std::unique_ptr<Store>> Store::open(const Environment& environment, std::
     std::unique_ptr<Store> store(new Store(environment, std::move(path), std::move(options), tuning));
     Recovery recovery(*store);
     TRY_VOID(recovery.run());
+    TailSharing::forget(store->path(), store->directory_id());
     store->alone_ = false;
     store->start_threads();
     return store;

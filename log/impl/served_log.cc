@@ -107,6 +107,14 @@ Result<void> ServedLog::alter_topic(std::string_view name, const ConfigMap& set,
     return together_ == nullptr ? store_.alter_topic(name, set, unset) : together_->alter_topic(name, set, unset);
 }
 
+Result<void> ServedLog::share_tails(uint64_t bytes) {
+    for (Store* const store : stores_) { TRY_VOID(store->share_tail(bytes)); }
+    return {};
+}
+void ServedLog::stop_sharing_tails() {
+    for (Store* const store : stores_) { store->stop_sharing(); }
+}
+
 Result<int64_t> ServedLog::new_producer_id() {
     TRY_VOID(store_.usable("log.new_producer_id"));
     return store_.new_producer_id();
@@ -273,6 +281,15 @@ std::vector<ServedPartition> ServedLog::moved() {
         }
     }
     return out;
+}
+
+uint32_t ServedLog::announce_sleeper() {
+    const uint32_t ticket = store_.engine_.bell.load(std::memory_order_acquire);
+    store_.engine_.bell_wanted = true;
+    return ticket;
+}
+void ServedLog::sleep_until_moved(const WordToWatch& own, uint32_t ticket, int64_t timeout_ns) const {
+    sleep_while_both(own, {store_.engine_.bell, ticket}, timeout_ns);
 }
 
 // --- reading ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "log/impl/tail_sharing.h"
 #include "storage/mutants.h"
 #include "storage/try.h"
 
@@ -84,8 +85,11 @@ bool Shard::take_back(Partition& partition, EntryKind kind) {
 }
 
 void Shard::note_open(Partition& partition) {
-    // Nobody waits for a `memory` topic: its open batch is closed when it is full, or when a reader takes it.
-    const bool idle = partition.durability() == Durability::memory && !partition.carry_due();
+    // Nobody waits for a `memory` topic: its open batch is closed when it is full, or when a reader takes it. But for those
+    // who look only when they are told.
+    const bool awaited = partition.hooks.watched || engine_.bell_wanted.load(std::memory_order_relaxed) ||
+                         engine_.sharing.load(std::memory_order_relaxed) != nullptr;
+    const bool idle = partition.durability() == Durability::memory && !partition.carry_due() && !awaited;
     if (partition.hooks.in_open_list || idle) { return; }
     partition.hooks.in_open_list = true;
     open_.push_back(&partition);
@@ -506,6 +510,7 @@ void Shard::forget_chunks(Partition& partition, uint64_t from) {
 
 void Shard::drop(Guard& guard, Partition& partition) {
     partition.hooks.deleted = true;
+    if (TailSharing* const sharing = engine_.sharing) { sharing->removed(partition); }
     while (commits_.taken() || filling_ || partition.hooks.filling) {
         if (commits_.taken()) {
             commits_.wait_for_this(guard);

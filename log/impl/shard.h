@@ -61,6 +61,7 @@ constexpr uint64_t direct_bytes_a_ring_byte = 8;
 
 class Shard;
 class Store;
+class TailSharing;
 
 // What all shards of one open directory share. Outlives them.
 struct Engine {
@@ -87,6 +88,20 @@ struct Engine {
     std::optional<Error> failure{};  // set once, before `failed`
     std::atomic<bool> failed{false};
     std::atomic<int64_t> deadline_ns{INT64_MAX};  // set by close: no step begins later, no wait lasts longer
+
+    // Where other processes read what is new; null: none does. Followed under a shard's lock, which Store::stop_sharing takes
+    // of each before it ends.
+    std::atomic<TailSharing*> sharing{nullptr};
+
+    // For threads that sleep until anything moves. Announced before they look, under the shard's lock, and seen under it.
+    std::atomic<uint32_t> bell{0};
+    std::atomic<bool> bell_wanted{false};
+    void ring_bell() {
+        if (!bell_wanted.load(std::memory_order_relaxed)) { return; }
+        bell_wanted.store(false, std::memory_order_relaxed);
+        bell.fetch_add(1, std::memory_order_release);
+        wake_all_processes(bell);  // they sleep on a word of their own besides
+    }
 
     // Watched partitions that moved, for whoever waits for many at once (ServedLog). Under a shard's lock or none.
     Lock moved_lock{};  // an innermost lock; guards the rest

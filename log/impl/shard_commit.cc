@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "log/impl/shard.h"
+#include "log/impl/tail_sharing.h"
 #include "storage/check.h"
 #include "storage/limits.h"
 #include "storage/mutants.h"
@@ -407,6 +408,7 @@ void Shard::publish(Plan& now) {
                 partition.note_commit(partition.closed().at, now.place->sequence);
                 note_journaled(partition);
                 partition.set_log_start(range.base_offset);
+                if (TailSharing* const sharing = engine_.sharing) { sharing->trimmed(partition); }
                 break;
             case EntryKind::skip:
                 partition.note_commit(range.begin, now.place->sequence);

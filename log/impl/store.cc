@@ -51,6 +51,30 @@ Store::~Store() {
     threads_.clear();
 }
 
+Result<void> Store::share_tail(uint64_t bytes) {
+    const std::lock_guard guard(sharing_lock_);
+    if (sharing_ || closed_) { return {}; }
+    TRY(sharing_, TailSharing::begin(path(), directory_id(), bytes));
+    engine_.sharing.store(sharing_.get(), std::memory_order_release);
+    // Batches that nobody was to see before they are full: those that are begun from now on are closed by and by.
+    for (Partition* const partition : made_partitions()) {
+        Guard shard(partition->shard().lock());
+        if (partition->durability() == Durability::memory) { partition->close_batch(pool_); }
+    }
+    return {};
+}
+
+void Store::stop_sharing() {
+    const std::lock_guard guard(sharing_lock_);
+    engine_.sharing = nullptr;
+    // Who saw it holds a shard's lock.
+    for (Partition* const partition : made_partitions()) {
+        Guard shard(partition->shard().lock());
+        partition->hooks.shared_page.reset();
+    }
+    sharing_.reset();
+}
+
 Result<void> Store::usable(const char* operation) const {
     if (!owned_here()) { return fail(Code::closed, operation, "the log belongs to the parent process"); }
     if (closed_.load(std::memory_order_relaxed)) { return fail(Code::closed, operation, path()); }

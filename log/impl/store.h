@@ -18,6 +18,7 @@
 #include "log/environment.h"
 #include "log/impl/partition.h"
 #include "log/impl/shard.h"
+#include "log/impl/tail_sharing.h"
 #include "log/metadata.h"
 #include "log/retention.h"
 #include "log/topic_config.h"
@@ -137,6 +138,11 @@ public:
     bool is_whole(const Partition& partition, Offset base, uint64_t bytes);
 
     std::mutex& offsets_lock() { return offsets_lock_; }
+
+    // What becomes visible from now on is in memory, too, that other processes map (tail_sharing.h); nothing when it is
+    // already. Errors: as TailSharing::begin.
+    Result<void> share_tail(uint64_t bytes);
+    void stop_sharing();
 
     // --- one of several directories (directory_of_several.cc) ---
     const Uuid& cluster() const { return cluster_; }
@@ -294,6 +300,8 @@ private:
         std::make_shared<std::atomic<size_t>>(0);  // of segments, to write
     size_t files_hand_ = 0;                        // in partitions_: where closing them goes on; under files_lock_
     std::mutex offsets_lock_;
+    std::mutex sharing_lock_;  // before the shards' locks
+    std::unique_ptr<TailSharing> sharing_;
 
     std::timed_mutex growth_lock_;        // a ring grows, one at a time; before the shards' locks
     std::timed_mutex checkpoint_lock_;    // one checkpoint at a time; before all other locks but meta_lock_

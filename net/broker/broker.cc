@@ -138,6 +138,7 @@ Broker::Broker(std::unique_ptr<ServedLog> served, Network& network, Clock& clock
       context_{*served_, clock, random, server_, worker_, unpacker_, cluster_, config_, metrics_},
       produce_(context_),
       fetch_(context_),
+      sharers_(*served_, lines_),
       topics_(context_, [this](const std::string& topic) { groups_.topic_deleted(topic); }),
       offsets_(context_),
       admin_(context_),
@@ -222,7 +223,10 @@ void Broker::stop(int64_t timeout_ms) {
 // --- requests ----------------------------------------------------------------------------------------------------------
 
 void Broker::on_open(const Peer& /*peer*/) {}
-void Broker::on_close(ConnectionId connection) { fetch_.closed(connection); }
+void Broker::on_close(ConnectionId connection) {
+    fetch_.closed(connection);
+    sharers_.closed(connection);
+}
 
 void Broker::on_frame(const Peer& peer, AnswerSlot slot, FramePtr frame) {
     auto parsed = kafka::parse_request(frame->bytes());
@@ -233,6 +237,7 @@ void Broker::on_frame(const Peer& peer, AnswerSlot slot, FramePtr frame) {
     Request request{peer, slot, std::move(parsed->header), std::move(frame), parsed->body, clock_.monotonic_ns()};
     const Api* api = find_api(request.header.api_key);
     if (api != nullptr && request.version() >= api->min_version && request.version() <= api->max_version) {
+        if (api->key == ApiKey::fetch) { sharers_.fetched(peer); }
         return (this->*api->handle)(std::move(request));
     }
     if (request.header.api_key == ApiKey::api_versions) {

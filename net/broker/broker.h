@@ -32,6 +32,7 @@
 #include "net/broker/offsets_handler.h"
 #include "net/broker/produce_handler.h"
 #include "net/broker/request.h"
+#include "net/broker/tail_sharers.h"
 #include "net/broker/topics_handler.h"
 #include "net/http/http_server.h"
 #include "net/kafka/messages/api_versions.h"
@@ -100,6 +101,7 @@ private:
     BrokerContext context_;
     ProduceHandler produce_;
     FetchHandler fetch_;
+    TailSharers sharers_;
     TopicsHandler topics_;
     OffsetsHandler offsets_;
     AdminHandler admin_;

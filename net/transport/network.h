@@ -32,7 +32,8 @@ struct NetworkEvent {
 struct Accepted {
     ConnectionId id = 0;
     HostPort peer;
-    HostPort local;  // that the peer reached us at
+    HostPort local;              // that the peer reached us at
+    bool other_process = false;  // through a socket in the file system, and not this process itself
 };
 
 struct ReadBytes {

@@ -137,7 +137,7 @@ void Server::accept_some(ListenerId listener) {
             continue;
         }
         auto connection = std::make_unique<Connection>();
-        connection->peer = {peer.id, listener, peer.peer, peer.local};
+        connection->peer = {peer.id, listener, peer.peer, peer.local, peer.other_process};
         connection->active_ms = now_ms();
         connection->readable = true;  // what came before we asked for events
         Connection& made = *connection;

@@ -66,7 +66,8 @@ struct Peer {
     ConnectionId connection = 0;
     ListenerId listener = 0;
     HostPort address;
-    HostPort local;  // that it reached us at
+    HostPort local;              // that it reached us at
+    bool other_process = false;  // of this machine, which came through a socket in the file system
 };
 
 // Which answer of which connection. Answers leave in the order in which the frames came.

@@ -166,8 +166,11 @@ public:
             return fail_errno(errno, "network.accept");
         }
         if (const auto path = paths_.find(listener); path != paths_.end()) {
+            ucred peer{};
+            socklen_t peer_bytes = sizeof peer;
+            const bool known = getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &peer_bytes) == 0;
             TRY(const uint64_t id, add(std::move(socket), connection_events));
-            return std::optional(Accepted{id, {path->second, 0}, {path->second, 0}});
+            return std::optional(Accepted{id, {path->second, 0}, {path->second, 0}, known && peer.pid != getpid()});
         }
         const int on = 1;
         setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
