@@ -1,6 +1,8 @@
 // client_bench: the client on a log in its own process, beside the log. Named workloads; without names, all of them.
 //
 //   client_append_100   append 100 B, memory level: the log's own append, a Producer of dir:, and one through its socket
+//   shm_visible_100k    sent in one process to seen in another, beside a futex ping-pong between processes
+//   shm_consume_1k      read in another process from memory, beside a copy with checksums
 //
 //   --rounds N, --size S, --only NAME, --dir DIR, --json, --list: as log_bench (bench/log_bench --help)
 #include <unistd.h>
@@ -13,6 +15,7 @@
 
 #include <flowstone/client.h>
 
+#include "bench/client_workloads.h"
 #include "bench/ours.h"
 #include "bench/report.h"
 #include "bench/rounds.h"
@@ -83,7 +86,8 @@ int main_of(int argc, char** argv) {
     app.add_flag("--list", list, "the workloads");
     CLI11_PARSE(app, argc, argv);
 
-    const std::vector<Workload> all{client_append_100()};
+    std::vector<Workload> all{client_append_100()};
+    for (Workload& one : shared_workloads()) { all.push_back(std::move(one)); }
     for (const Workload& workload : all) {
         if (list) { fmt::print("{:<26} {}\n", workload.name, workload.about); }
     }

@@ -353,9 +353,10 @@ public:
     Result<void> close(std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
 private:
-    Client(std::unique_ptr<HeldLog> held, std::unique_ptr<ClientLoop> loop);
+    Client(std::unique_ptr<HeldLog> held, std::unique_ptr<ClientLoop> loop, std::string shared);
     std::unique_ptr<HeldLog> held_;  // null: another process holds the log
     std::unique_ptr<ClientLoop> loop_;
+    std::string shared_;  // the directory of shm:PATH
 };
 
 }  // namespace flowstone

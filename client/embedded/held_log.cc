@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "client/embedded/log_near.h"
 #include "client/impl/endpoint.h"
 #include "client/impl/native_producer.h"
 #include "net/broker/broker.h"
@@ -40,6 +41,7 @@ BrokerConfig config_for(const std::string& directory, const HostPort& address) {
 // From the log up: each uses those before it.
 struct HeldLog::Impl {
     Log log;
+    ServedLog served{log};  // for consumers; the broker has one of its own
     std::unique_ptr<Network> network{};
     std::optional<Broker> broker{};
     HostPort address{};
@@ -117,6 +119,7 @@ HeldLog::~HeldLog() {
 
 Log& HeldLog::log() { return impl_->log; }
 const HostPort& HeldLog::address() const { return impl_->address; }
+std::unique_ptr<NearLog> HeldLog::near() { return std::make_unique<LogNear>(impl_->served); }
 NativeProducer& HeldLog::add_producer(const ProducerOptions& options) {
     const std::lock_guard guard(impl_->lock);
     return impl_->producers.emplace_back(impl_->log, options);

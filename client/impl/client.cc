@@ -15,6 +15,7 @@
 #include "client/impl/held_log.h"
 #include "client/impl/native_producer.h"
 #include "client/impl/producer_core.h"
+#include "client/impl/shared_near.h"
 #include "storage/try.h"
 
 namespace flowstone {
@@ -65,13 +66,14 @@ Result<void> check(const ConsumerOptions& options) {
 
 // --- client ------------------------------------------------------------------------------------------------------------
 
-Client::Client(std::unique_ptr<HeldLog> held, std::unique_ptr<ClientLoop> loop)
-    : held_(std::move(held)), loop_(std::move(loop)) {}
+Client::Client(std::unique_ptr<HeldLog> held, std::unique_ptr<ClientLoop> loop, std::string shared)
+    : held_(std::move(held)), loop_(std::move(loop)), shared_(std::move(shared)) {}
 Client::Client(Client&&) noexcept = default;
 // What was open here ends with the value that is moved from, from the top down.
 Client& Client::operator=(Client&& other) noexcept {
     std::swap(held_, other.held_);
     std::swap(loop_, other.loop_);
+    std::swap(shared_, other.shared_);
     return *this;
 }
 Client::~Client() {
@@ -81,7 +83,7 @@ Client::~Client() {
 Result<Client> Client::open(std::string_view endpoint, const ClientOptions& options) {
     TRY(auto opened, open_endpoint(endpoint, options));
     TRY(auto loop, ClientLoop::start(std::move(opened.brokers), options));
-    return Client(std::move(opened.held), std::move(loop));
+    return Client(std::move(opened.held), std::move(loop), std::move(opened.shared));
 }
 
 Log* Client::log() { return held_ == nullptr ? nullptr : &held_->log(); }
@@ -102,8 +104,12 @@ Result<Consumer> Client::consumer(ConsumerOptions options) {
     std::shared_ptr<ConsumerCore> core;
     std::shared_ptr<ConsumerMember> member;
     int64_t request_ms = 0;
+    // Which records were committed in the end only a broker says.
+    std::unique_ptr<NearLog> near;
+    if (!options.read_committed && held_ != nullptr) { near = held_->near(); }
+    if (!options.read_committed && !shared_.empty()) { near = std::make_unique<SharedNear>(shared_, system_clock()); }
     const bool ran = loop_->run([&](ClientEngine& engine) {
-        core = engine.add_consumer(options);
+        core = engine.add_consumer(options, std::move(near));
         if (!options.group.empty()) { member = engine.add_member(core, options); }
         request_ms = engine.request_ms();
     });

@@ -24,10 +24,12 @@ std::shared_ptr<ProducerCore> ClientEngine::add_producer(const ProducerOptions& 
     return producers_.back();
 }
 
-std::shared_ptr<ConsumerCore> ClientEngine::add_consumer(const ConsumerOptions& options) {
+std::shared_ptr<ConsumerCore> ClientEngine::add_consumer(const ConsumerOptions& options,
+                                                         std::unique_ptr<NearLog> near) {
     Network* const network = &world_.network;
     consumers_.push_back(std::make_shared<ConsumerCore>(
-        ConsumerCore::World{requests_, cluster_, world_.clock, [network] { network->wake(); }, request_ms_}, options));
+        ConsumerCore::World{requests_, cluster_, world_.clock, [network] { network->wake(); }, request_ms_}, options,
+        std::move(near)));
     return consumers_.back();
 }
 

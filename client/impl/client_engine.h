@@ -27,7 +27,7 @@ public:
     Requests& requests() { return requests_; }
     ClusterView& cluster() { return cluster_; }
     std::shared_ptr<ProducerCore> add_producer(const ProducerOptions& options);
-    std::shared_ptr<ConsumerCore> add_consumer(const ConsumerOptions& options);
+    std::shared_ptr<ConsumerCore> add_consumer(const ConsumerOptions& options, std::unique_ptr<NearLog> near = nullptr);
     // Of the group that the options name.
     std::shared_ptr<ConsumerMember> add_member(const std::shared_ptr<ConsumerCore>& consumer,
                                                const ConsumerOptions& options);

@@ -159,7 +159,7 @@ Result<void> Consumer::Impl::leave(Consumer& self, int64_t until) {
     group->leave();
     listener.ends_poll = false;  // nobody polls
     for (;;) {
-        const uint32_t ticket = core->ticket();
+        const ConsumerCore::Ticket ticket = core->ticket();
         if (group->left()) { break; }
         // What ended the membership was poll's to tell.
         static_cast<void>(take_up(self));
@@ -179,7 +179,7 @@ Result<void> Consumer::Impl::leave(Consumer& self, int64_t until) {
 template <class T>
 Result<T> Consumer::Impl::wait_for(const Awaited<T>& outcome, int64_t until, const char* operation) const {
     for (;;) {
-        const uint32_t ticket = core->ticket();
+        const ConsumerCore::Ticket ticket = core->ticket();
         if (outcome.done.load(std::memory_order_acquire)) { return outcome.result; }
         const int64_t left = until - now_ns();
         if (left <= 0) { return fail(Code::timed_out, operation, "the coordinator does not answer"); }
@@ -215,7 +215,7 @@ Result<ConsumedBatch> Consumer::poll(Timeout timeout) {
 
 Result<ConsumedBatch> Consumer::next(int64_t until) {
     for (;;) {
-        const uint32_t ticket = impl_->core->ticket();
+        const ConsumerCore::Ticket ticket = impl_->core->ticket();
         TRY(const auto turn, impl_->take_up(*this));
         FetchedBatch* batch = nullptr;
         if (turn == Impl::Turn::give) { TRY(batch, impl_->core->take(impl_->batch)); }

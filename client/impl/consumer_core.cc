@@ -38,7 +38,8 @@ bool is_abort(const BatchView& batch) {
 
 }  // namespace
 
-ConsumerCore::ConsumerCore(World world, ConsumerOptions options) : world_(std::move(world)), options_(options) {}
+ConsumerCore::ConsumerCore(World world, ConsumerOptions options, std::unique_ptr<NearLog> near)
+    : world_(std::move(world)), options_(std::move(options)), near_(std::move(near)) {}
 
 // --- the consumer's thread ---------------------------------------------------------------------------------------------
 
@@ -46,6 +47,7 @@ void ConsumerCore::set(Partition& partition, const From& from) {
     partition.assignment = next_assignment_++;
     partition.buffered_bytes = 0;
     partition.failed = false;
+    partition.elsewhere = false;
     partition.aborting.clear();
     partition.aborted.clear();
     partition.not_before_ns = 0;
@@ -58,9 +60,16 @@ void ConsumerCore::set(Partition& partition, const From& from) {
     }
 }
 
+// Both threads have something new to look at.
+void ConsumerCore::changed() {
+    if (near_) { tell(); }
+    world_.wake();
+}
+
 void ConsumerCore::assign(const std::vector<TopicPartition>& places, From from) {
     {
         const std::lock_guard guard(lock_);
+        ++layout_;
         std::erase_if(partitions_,
                       [&](const auto& entry) { return std::ranges::find(places, entry.first) == places.end(); });
         for (const TopicPartition& place : places) {
@@ -69,7 +78,7 @@ void ConsumerCore::assign(const std::vector<TopicPartition>& places, From from) 
         }
         std::erase_if(ready_, [&](const FetchedBatch& batch) { return !partitions_.contains(batch.place); });
     }
-    world_.wake();
+    changed();
 }
 
 Result<void> ConsumerCore::seek(const TopicPartition& place, From from) {
@@ -82,7 +91,7 @@ Result<void> ConsumerCore::seek(const TopicPartition& place, From from) {
         set(found->second, from);
         std::erase_if(ready_, [&](const FetchedBatch& batch) { return batch.place == place; });
     }
-    world_.wake();
+    changed();
     return {};
 }
 
@@ -99,6 +108,7 @@ void ConsumerCore::pause(const TopicPartition& place, bool paused) {
 void ConsumerCore::add(const std::vector<Begin>& begins) {
     {
         const std::lock_guard guard(lock_);
+        ++layout_;
         for (const Begin& begin : begins) {
             const auto [found, added] = partitions_.try_emplace(begin.place);
             if (!added) { continue; }
@@ -107,11 +117,12 @@ void ConsumerCore::add(const std::vector<Begin>& begins) {
             if (begin.refused) { give_error(begin.place, found->second, *begin.refused); }
         }
     }
-    world_.wake();
+    changed();
 }
 
 void ConsumerCore::drop(const std::vector<TopicPartition>& places) {
     const std::lock_guard guard(lock_);
+    ++layout_;
     for (const TopicPartition& place : places) { partitions_.erase(place); }
     std::erase_if(ready_, [&](const FetchedBatch& batch) { return !partitions_.contains(batch.place); });
 }
@@ -133,36 +144,59 @@ std::vector<GroupOffset> ConsumerCore::positions() const {
 }
 
 Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
+    // One of what is near and one of what was fetched, as far as there is both.
+    std::optional<Error> error;
+    if (near_ && !took_near_ && take_near(into, error)) {
+        took_near_ = true;
+        if (error) { return std::unexpected(*error); }
+        return checked(into);
+    }
+    took_near_ = false;
     bool wake = false;
+    bool none = false;
     {
         const std::lock_guard guard(lock_);
         if (closed_) { return fail(Code::closed, operation, "the client is closed"); }
         const auto next = std::ranges::find_if(
             ready_, [&](const FetchedBatch& batch) { return !partitions_.at(batch.place).paused; });
-        if (next == ready_.end()) { return nullptr; }
-        into = std::move(*next);
-        ready_.erase(next);
-        if (auto error = std::exchange(into.error, std::nullopt)) { return std::unexpected(*error); }
-        Partition& partition = partitions_.at(into.place);
-        partition.buffered_bytes -= into.batch->size();
-        // Behind the last one what was left out, a marker for instance, is passed with it.
-        partition.position = partition.buffered_bytes == 0 ? partition.fetch_from : into.batch->next_offset();
-        wake = starved_ && has_room(partition);
+        none = next == ready_.end();
+        if (!none) {
+            into = std::move(*next);
+            ready_.erase(next);
+            if (auto refused = std::exchange(into.error, std::nullopt)) { return std::unexpected(*refused); }
+            Partition& partition = partitions_.at(into.place);
+            partition.buffered_bytes -= into.batch->size();
+            // Behind the last one what was left out, a marker for instance, is passed with it.
+            partition.position = partition.buffered_bytes == 0 ? partition.fetch_from : into.batch->next_offset();
+            wake = starved_ && has_room(partition);
+        }
     }
     if (wake && starved_.exchange(false)) { world_.wake(); }
+    if (!none) { return checked(into); }
+    if (!near_ || !take_near(into, error)) { return nullptr; }
+    took_near_ = true;
+    if (error) { return std::unexpected(*error); }
+    return checked(into);
+}
+
+// A batch that its position has passed already.
+Result<FetchedBatch*> ConsumerCore::checked(FetchedBatch& taken) {
     const auto damaged = [&](std::string_view why) {
-        stand_before(into);
+        stand_before(taken);
         return fail(
             Code::corrupt, operation,
-            fmt::format("{}: the batch at offset {}: {}", text_of(into.place), into.batch->base_offset().value, why));
+            fmt::format("{}: the batch at offset {}: {}", text_of(taken.place), taken.batch->base_offset().value, why));
     };
-    if (options_.check_crcs && !into.batch->crc_matches()) { return damaged("its checksum does not hold"); }
-    if (const auto good = into.batch->check_header(); !good) { return damaged(good.error().message()); }
-    if (options_.whole_batches) { return &into; }
-    auto cursor = RecordCursor::open(*into.batch, into.scratch);
+    const bool known_good = taken.frame == nullptr && near_->checked();
+    if (options_.check_crcs && !known_good && !taken.batch->crc_matches()) {
+        return damaged("its checksum does not hold");
+    }
+    if (const auto good = taken.batch->check_header(); !good) { return damaged(good.error().message()); }
+    if (options_.whole_batches) { return &taken; }
+    auto cursor = RecordCursor::open(*taken.batch, taken.scratch);
     if (!cursor) { return damaged(cursor.error().message()); }
-    into.cursor = std::move(*cursor);
-    return &into;
+    taken.cursor = std::move(*cursor);
+    return &taken;
 }
 
 // What it holds was not given after all.
@@ -200,6 +234,15 @@ void ConsumerCore::tell() {
     wake_all(word_);
 }
 
+ConsumerCore::Ticket ConsumerCore::ticket() const {
+    const uint32_t own = word_.load(std::memory_order_acquire);
+    return {own, near_ ? near_->ticket() : 0};
+}
+void ConsumerCore::sleep(const Ticket& ticket, int64_t timeout_ns) const {
+    if (near_) { return near_->sleep({word_, ticket.own}, ticket.near, timeout_ns); }
+    sleep_while(word_, ticket.own, timeout_ns);
+}
+
 ConsumerCore::Partition* ConsumerCore::find(const Asked& asked) {
     const auto found = partitions_.find(asked.place);
     if (found == partitions_.end() || found->second.assignment != asked.assignment) { return nullptr; }
@@ -217,6 +260,7 @@ void ConsumerCore::turn() {
     const int64_t now = world_.clock.monotonic_ns();
     std::map<int32_t, std::vector<Asked>> fetches;
     std::map<int32_t, std::vector<Asked>> look_ups;
+    bool found_near = false;
     {
         const std::lock_guard guard(lock_);
         for (auto& [place, partition] : partitions_) {
@@ -236,8 +280,14 @@ void ConsumerCore::turn() {
                 world_.cluster.suspect();
                 continue;
             }
+            if (partition.topic != topic->id) {
+                partition.topic = topic->id;
+                found_near = near_ != nullptr;
+            }
             if (partition.from) {
                 look_ups[view->leader].push_back({place, partition.assignment});
+            } else if (near_ && !partition.elsewhere && !partition.topic.is_zero()) {
+                continue;
             } else if (!has_room(partition)) {
                 starved_ = true;
             } else if (!fetching_.contains(view->leader)) {
@@ -245,6 +295,7 @@ void ConsumerCore::turn() {
             }
         }
     }
+    if (found_near) { tell(); }
     for (const auto& [node, asked] : look_ups) { look_up(node, asked); }
     for (const auto& [node, asked] : fetches) { fetch(node, asked); }
 }
@@ -313,6 +364,7 @@ void ConsumerCore::on_looked_up(const std::vector<Asked>& asked,
         } else {
             partition->from.reset();
             partition->position = partition->fetch_from = Offset{found->offset};
+            if (near_) { tell(); }
         }
     }
 }

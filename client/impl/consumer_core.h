@@ -2,6 +2,9 @@
 // consumer's thread takes whole batches out, checks them and walks their records where they came in.
 //
 // Fetched and not yet taken is at most twice partition_bytes_max of a partition, and one answer of each broker besides.
+//
+// With a NearLog the consumer's thread reads what is near itself, and nothing is fetched but what is elsewhere. Of a
+// partition either this or that goes on: what was asked for when it turns out to be near is worthless.
 #pragma once
 
 #include <atomic>
@@ -18,6 +21,7 @@
 #include <flowstone/client.h>
 
 #include "client/impl/cluster_view.h"
+#include "client/impl/near_log.h"
 #include "client/impl/requests.h"
 #include "net/kafka/messages/fetch.h"
 #include "net/kafka/messages/list_offsets.h"
@@ -47,7 +51,7 @@ public:
         std::function<void()> wake;  // from any thread: turn() has something to do
         int64_t request_ms = 30'000;
     };
-    ConsumerCore(World world, ConsumerOptions options);
+    ConsumerCore(World world, ConsumerOptions options, std::unique_ptr<NearLog> near);
 
     // --- the consumer's thread ---
     void assign(const std::vector<TopicPartition>& partitions, From from);
@@ -67,8 +71,12 @@ public:
     // The next batch that has records for us; null when none is there. `into` keeps it.
     Result<FetchedBatch*> take(FetchedBatch& into);
     // Sleeps until something may have come since ticket() was called, or somebody called tell().
-    uint32_t ticket() const { return word_.load(std::memory_order_acquire); }
-    void sleep(uint32_t ticket, int64_t timeout_ns) const { sleep_while(word_, ticket, timeout_ns); }
+    struct Ticket {
+        uint32_t own = 0;
+        uint32_t near = 0;
+    };
+    Ticket ticket() const;
+    void sleep(const Ticket& ticket, int64_t timeout_ns) const;
     void tell();  // any thread
     std::optional<Offset> position(const TopicPartition& partition) const;
     std::optional<int64_t> lag(const TopicPartition& partition) const;
@@ -88,8 +96,10 @@ private:
         std::optional<Offset> high_watermark;
         size_t buffered_bytes = 0;
         bool paused = false;
-        bool failed = false;  // nothing is fetched until seek()
-        bool asking = false;  // a request that names it is under way
+        bool failed = false;     // nothing is fetched until seek()
+        bool asking = false;     // a request that names it is under way
+        Uuid topic{};            // its id, once it is known
+        bool elsewhere = false;  // it was not near when it was looked for last
         int64_t not_before_ns = 0;
         std::set<int64_t> aborting;  // producers whose transaction, that is being read, was aborted
         std::vector<kafka::FetchResponse::AbortedTransaction> aborted;  // still to begin, by first offset
@@ -100,6 +110,18 @@ private:
         uint64_t assignment = 0;
     };
 
+    void changed();
+    // --- what is near (consumer_near.cc) ---
+    struct Place {
+        TopicPartition place;
+        uint64_t assignment = 0;
+    };
+    bool take_near(FetchedBatch& into, std::optional<Error>& error);
+    bool go_on_near(FetchedBatch& into);
+    enum class Near : uint8_t { found, none, moved };
+    Result<Near> look_near(Place& at);
+    void list_places();
+    Result<FetchedBatch*> checked(FetchedBatch& batch);
     bool has_room(const Partition& partition) const;
     void look_up(int32_t node, const std::vector<Asked>& asked);
     void on_looked_up(const std::vector<Asked>& asked, const Result<Answered<kafka::ListOffsetsResponse>>& answer);
@@ -121,10 +143,20 @@ private:
     Partitions partitions_;
     std::deque<FetchedBatch> ready_;
     uint64_t next_assignment_ = 1;
+    uint64_t layout_ = 1;                // another when a partition comes or goes
     std::atomic<uint32_t> word_ = 0;     // changes when there is something to take
     std::atomic<bool> starved_ = false;  // turn() left out a partition for want of room
     std::atomic<bool> closed_ = false;
     std::set<int32_t> fetching_;  // nodes with a fetch under way; the client's thread's
+
+    // The consumer's thread's.
+    const std::unique_ptr<NearLog> near_;  // null: everything is elsewhere
+    std::vector<Place> places_;            // as of layout_seen_
+    uint64_t layout_seen_ = 0;
+    size_t next_place_ = 0;
+    Place near_at_;    // whose batches these are:
+    Bytes near_rest_;  // read and not taken
+    bool took_near_ = false;
 };
 
 }  // namespace flowstone

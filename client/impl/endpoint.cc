@@ -59,9 +59,10 @@ Result<OpenEndpoint> open_endpoint(std::string_view endpoint, const ClientOption
     if (auto directory = path_behind("dir:", endpoint)) {
         TRY(opened.held, HeldLog::open(std::move(*directory), options.log));
         opened.brokers = {opened.held->address()};
-    } else if (const auto shared = path_behind("shm:", endpoint)) {
+    } else if (auto shared = path_behind("shm:", endpoint)) {
         TRY(const HostPort address, find_holder(*shared));
         opened.brokers = {address};
+        opened.shared = std::move(*shared);
     } else {
         TRY(opened.brokers, parse_hosts(endpoint));
     }

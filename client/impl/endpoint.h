@@ -16,6 +16,7 @@ namespace flowstone {
 struct OpenEndpoint {
     std::vector<HostPort> brokers;  // to begin with; one at least
     std::unique_ptr<HeldLog> held;  // of dir:PATH
+    std::string shared{};           // PATH of shm:PATH
 };
 
 // Opens the log of dir:PATH; looks whether somebody holds that of shm:PATH. Of hosts nobody is asked.

@@ -15,6 +15,7 @@
 namespace flowstone {
 
 class NativeProducer;
+class NearLog;
 
 class HeldLog {
 public:
@@ -28,6 +29,7 @@ public:
     Log& log();
     const HostPort& address() const;                               // where its broker listens
     NativeProducer& add_producer(const ProducerOptions& options);  // stays as long as the log
+    std::unique_ptr<NearLog> near();                               // for one consumer; must not outlive the log
     // Waits for what producers sent, answers what is asked, as far as a second goes, ends the threads and closes the log. A
     // second call does nothing. Errors: as Log::close; timed_out: of the producers, too.
     Result<void> close(int64_t timeout_ns);
