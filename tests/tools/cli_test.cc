@@ -202,13 +202,21 @@ TEST_F(Cli, ABadLineStopsTheLoadAndIsNamed) {
     EXPECT_EQ(count, 2u);
 }
 
+TEST_F(Cli, ALogInADirectoryHasOneCopy) {
+    out({"topic", "create", "pay", "--partitions", "1", "--replicas", "1"});
+    const Answer refused = run({"topic", "create", "more", "--partitions", "1", "--replicas", "2"});
+    EXPECT_EQ(refused.exit, 2);
+    EXPECT_THAT(refused.complaint, HasSubstr("one copy"));
+    EXPECT_THAT(out({"topic", "list"}), testing::Not(HasSubstr("more")));
+}
+
 TEST_F(Cli, AGroupGoesOnWhereItCommitted) {
     create("pay");
     out({"produce", "pay"}, "0\n1\n2\n3\n4\n");
     EXPECT_EQ(out({"consume", "pay", "--group", "billing", "--max", "2"}), "0\n1\n");
     EXPECT_EQ(out({"consume", "pay", "--group", "billing", "--max", "2"}), "2\n3\n");
-    EXPECT_EQ(out({"group", "list"}), "group    partitions\nbilling           1\n");
-    EXPECT_EQ(out({"group", "list", "--json"}), "{\"group\":\"billing\",\"partition_count\":1}\n");
+    EXPECT_EQ(out({"group", "list"}), "group    state  partitions\nbilling  Empty           1\n");
+    EXPECT_EQ(out({"group", "list", "--json"}), "{\"group\":\"billing\",\"state\":\"Empty\",\"partition_count\":1}\n");
     EXPECT_EQ(out({"group", "describe", "billing"}),
               "topic  partition  committed  high watermark  lag\n"
               "pay            0          4               5    1\n");
@@ -216,6 +224,13 @@ TEST_F(Cli, AGroupGoesOnWhereItCommitted) {
               R"({"group":"billing","topic":"pay","partition":0,"committed_offset":4,"high_watermark":5,"lag":1,)"
               R"("metadata":""})"
               "\n");
+    EXPECT_EQ(out({"group", "describe", "billing", "--state"}),
+              "group    state  protocol  assignor  members\nbilling  Empty  -         -               0\n");
+    EXPECT_EQ(out({"group", "describe", "billing", "--state", "--json"}),
+              R"({"group":"billing","state":"Empty","protocol":null,"assignor":null,"member_count":0})"
+              "\n");
+    EXPECT_EQ(out({"group", "describe", "billing", "--members", "--json"}), "") << "nobody serves it";
+    EXPECT_EQ(run({"group", "describe", "nobody", "--state"}).exit, 3);
     EXPECT_EQ(out({"consume", "pay", "--group", "billing"}), "4\n");
     EXPECT_EQ(out({"consume", "pay", "--group", "billing"}), "");
 

@@ -156,6 +156,41 @@ TEST_F(RemoteGroupTest, AProgramSharesATopicWithTheToolUntilThatLeaves) {
     EXPECT_EQ(after.offsets_for_times({{{"payments", 4}, 0}}).error().code, Code::not_found);
 }
 
+TEST_F(RemoteGroupTest, TheToolTellsHowAGroupIsAndWhoIsInIt) {
+    ASSERT_TRUE(client_->admin().create_topic("payments", {.partitions = 2}));
+    auto consumer = value_of(client_->consumer({.group = "billing", .instance = "one"}));
+    ASSERT_TRUE(consumer.subscribe({"payments"}));
+    std::map<int, int> times;
+    ASSERT_TRUE(until(consumer, times, [&] { return consumer.assignment().size() == 2; }));
+    const auto told = [&](std::vector<std::string> more) {
+        std::vector<std::string> words{"-L", endpoint_, "group"};
+        words.insert(words.end(), more.begin(), more.end());
+        Process process(tool_path(), words);
+        EXPECT_EQ(process.wait(), 0) << process.complaint();
+        return process.out();
+    };
+    const RemoteMember member = value_of(client_->admin().group("billing")).members.at(0);
+    EXPECT_EQ(told({"list"}), "group    state   partitions\nbilling  Stable           0\n");
+    EXPECT_EQ(told({"list", "--json"}), "{\"group\":\"billing\",\"state\":\"Stable\",\"partition_count\":0}\n");
+    EXPECT_EQ(told({"describe", "billing", "--state"}),
+              "group    state   protocol  assignor  members\n"
+              "billing  Stable  consumer  range           1\n");
+    EXPECT_EQ(told({"describe", "billing", "--state", "--json"}),
+              R"({"group":"billing","state":"Stable","protocol":"consumer","assignor":"range","member_count":1})"
+              "\n");
+    EXPECT_THAT(told({"describe", "billing", "--members"}),
+                testing::AllOf(testing::StartsWith("member "), HasSubstr("\n" + member.id + "  one  "),
+                               testing::EndsWith("payments-0 payments-1\n")));
+    EXPECT_EQ(told({"describe", "billing", "--members", "--json"}),
+              R"({"group":"billing","member":")" + member.id +
+                  R"(","instance":"one","client_id":"flowstone","host":")" + member.host +
+                  R"(","assigned":[{"topic":"payments","partition":0},{"topic":"payments","partition":1}]})" + "\n");
+    EXPECT_THAT(member.host, HasSubstr("127.0.0.1"));
+    Process unknown(tool_path(), {"-L", endpoint_, "group", "describe", "nobody", "--members"});
+    EXPECT_EQ(unknown.wait(), 3);
+    EXPECT_THAT(unknown.complaint(), HasSubstr("nobody"));
+}
+
 TEST_F(RemoteGroupTest, AListenerIsToldMayCommitAndMayNotPoll) {
     ASSERT_TRUE(client_->admin().create_topic("payments", {.partitions = 2}));
     produce(0, 20);

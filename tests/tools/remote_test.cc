@@ -103,6 +103,14 @@ TEST_F(RemoteTest, TheToolMakesATopicFillsItAndShowsIt) {
     EXPECT_THAT(gone.complaint, HasSubstr("payments"));
 }
 
+TEST_F(RemoteTest, AsManyReplicasAsAreAskedForOrWhyNot) {
+    out({"topic", "create", "payments", "--partitions", "1", "--replicas", "1"});
+    const Answer refused = run({"topic", "create", "more", "--partitions", "1", "--replicas", "3"});
+    EXPECT_EQ(refused.exit, 2);
+    EXPECT_THAT(refused.complaint, HasSubstr("3 replicas are asked for, there is 1 broker"));
+    EXPECT_THAT(out({"topic", "list"}), testing::Not(HasSubstr("more")));
+}
+
 TEST_F(RemoteTest, TheToolGoesThroughWhoHoldsTheLog) {
     endpoint_ = "dir:" + path_ + "/log";
     const Answer locked = run({"produce", "payments"}, "1\n");

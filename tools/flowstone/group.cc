@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <tuple>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -23,6 +27,8 @@ struct GroupArguments {
     std::string topic;
     std::string to;
     std::optional<int32_t> partition;
+    bool state = false;
+    bool members = false;
     bool json = false;
 };
 
@@ -58,20 +64,89 @@ std::string show_places(const std::string& group, const std::vector<Place>& plac
     return out;
 }
 
+// Of a log that nobody serves every group is without members, whatever they agreed on when they were there.
+RemoteGroupDetail without_members(const std::string& group) {
+    return {.name = group, .state = "Empty", .protocol = {}, .assignor = {}, .members = {}};
+}
+
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+std::optional<std::string_view> or_null(const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+}
+
+std::string show_state(const RemoteGroupDetail& group, bool json) {
+    std::string out;
+    if (json) {
+        JsonLine(out)
+            .text("group", group.name)
+            .nullable("state", or_null(group.state))
+            .nullable("protocol", or_null(group.protocol))
+            .nullable("assignor", or_null(group.assignor))
+            .number("member_count", uint64_t{group.members.size()});
+        return out;
+    }
+    Columns columns({{"group"}, {"state"}, {"protocol"}, {"assignor"}, {"members", true}});
+    columns.row({group.name, or_dash(group.state), or_dash(group.protocol), or_dash(group.assignor),
+                 std::to_string(group.members.size())});
+    columns.append_to(out);
+    return out;
+}
+
+// "payments-0 payments-1", or a JSON list.
+std::string show_assigned(const std::vector<TopicPartition>& places, bool json) {
+    std::string out;
+    for (const TopicPartition& place : places) {
+        if (!json) {
+            out += fmt::format("{}{}-{}", out.empty() ? "" : " ", place.topic, place.partition);
+            continue;
+        }
+        out += out.empty() ? R"({"topic":)" : R"(,{"topic":)";
+        append_json_bytes(out, place.topic);
+        out += fmt::format(R"(,"partition":{}}})", place.partition);
+    }
+    return json ? fmt::format("[{}]", out) : or_dash(out);
+}
+
+std::string show_members(const RemoteGroupDetail& group, bool json) {
+    std::string out;
+    Columns columns({{"member"}, {"instance"}, {"client"}, {"host"}, {"assigned"}});
+    for (const RemoteMember& member : group.members) {
+        const std::string assigned = show_assigned(member.assigned, json);
+        if (json) {
+            JsonLine(out)
+                .text("group", group.name)
+                .text("member", member.id)
+                .nullable("instance", member.instance)
+                .text("client_id", member.client_id)
+                .text("host", member.host)
+                .raw("assigned", assigned);
+        } else {
+            columns.row(
+                {member.id, member.instance.value_or("-"), or_dash(member.client_id), or_dash(member.host), assigned});
+        }
+    }
+    if (!json) { columns.append_to(out); }
+    return out;
+}
+
 struct ListedGroup {
     std::string name;
+    std::string state;
     size_t partitions = 0;
 };
 
 std::string show_groups(std::vector<ListedGroup> groups, bool json) {
     std::string out;
-    Columns columns({{"group"}, {"partitions", true}});
+    Columns columns({{"group"}, {"state"}, {"partitions", true}});
     std::ranges::sort(groups, {}, &ListedGroup::name);
     for (const ListedGroup& group : groups) {
         if (json) {
-            JsonLine(out).text("group", group.name).number("partition_count", uint64_t{group.partitions});
+            JsonLine(out)
+                .text("group", group.name)
+                .nullable("state", or_null(group.state))
+                .number("partition_count", uint64_t{group.partitions});
         } else {
-            columns.row({group.name, std::to_string(group.partitions)});
+            columns.row({group.name, or_dash(group.state), std::to_string(group.partitions)});
         }
     }
     if (!json) { columns.append_to(out); }
@@ -106,7 +181,7 @@ Result<std::vector<ListedGroup>> list(Log& log, const GroupArguments& /*argument
     std::vector<ListedGroup> groups;
     for (const std::string& group : log.groups()) {
         TRY(const auto offsets, log.fetch_offsets(group));
-        groups.push_back({group, offsets.size()});
+        groups.push_back({group, without_members(group).state, offsets.size()});
     }
     return groups;
 }
@@ -114,6 +189,11 @@ Result<std::vector<ListedGroup>> list(Log& log, const GroupArguments& /*argument
 Result<std::vector<Place>> describe(Log& log, const GroupArguments& arguments) {
     TRY(const auto offsets, offsets_of(log, arguments.group));
     return places_of(log, offsets);
+}
+
+Result<RemoteGroupDetail> detail(Log& log, const GroupArguments& arguments) {
+    TRY_VOID(offsets_of(log, arguments.group));
+    return without_members(arguments.group);
 }
 
 Result<std::vector<Place>> reset(Log& log, const GroupArguments& arguments, const From& to) {
@@ -158,9 +238,9 @@ Result<std::vector<ListedGroup>> list(Client& client, const GroupArguments& /*ar
     for (const RemoteGroup& group : groups) { names.push_back(group.name); }
     const auto offsets = admin.offsets_of(names, broker_patience);
     std::vector<ListedGroup> out;
-    for (size_t i = 0; i < names.size(); ++i) {
+    for (size_t i = 0; i < groups.size(); ++i) {
         if (!offsets[i]) { return std::unexpected(offsets[i].error()); }
-        out.push_back({names[i], offsets[i]->size()});
+        out.push_back({groups[i].name, groups[i].state, offsets[i]->size()});
     }
     return out;
 }
@@ -170,6 +250,10 @@ Result<std::vector<Place>> describe(Client& client, const GroupArguments& argume
     TRY(const auto offsets, admin.offsets(arguments.group, broker_patience));
     if (offsets.empty()) { return nothing_committed(arguments.group); }
     return places_of(admin, offsets);
+}
+
+Result<RemoteGroupDetail> detail(Client& client, const GroupArguments& arguments) {
+    return client.admin().group(arguments.group, broker_patience);
 }
 
 Result<std::vector<Place>> reset(Client& client, const GroupArguments& arguments, const From& to) {
@@ -208,7 +292,10 @@ Exit show(const Result<std::vector<Place>>& places, const GroupArguments& argume
 
 template <class Where>
 Exit run_describe(Where& where, const GroupArguments& arguments) {
-    return show(describe(where, arguments), arguments);
+    if (!arguments.state && !arguments.members) { return show(describe(where, arguments), arguments); }
+    const auto group = detail(where, arguments);
+    if (!group) { return complain(group.error()); }
+    return print(arguments.state ? show_state(*group, arguments.json) : show_members(*group, arguments.json));
 }
 
 template <class Where>
@@ -254,7 +341,12 @@ void add_group_commands(CLI::App& app, Invocation& invocation) {
                                   {"flowstone group list --json"});
     CLI::App& describe_command =
         leaf(Access::read, {run_describe<Log>, run_describe<Client>}, "describe",
-             "What a group has committed, and how far behind it is", {"flowstone group describe billing"});
+             "What a group has committed, and how far behind it is; or how it is, or who is in it",
+             {"flowstone group describe billing", "flowstone -L broker:9092 group describe billing --members"});
+    CLI::Option* const state =
+        describe_command.add_flag("--state", arguments->state, "Its state, and what its members agreed on");
+    describe_command.add_flag("--members", arguments->members, "One line per member, with what it reads")
+        ->excludes(state);
     CLI::App& reset_command =
         leaf(Access::write, {run_reset<Log>, run_reset<Client>}, "reset",
              "Commit another place, from which the group goes on",

@@ -1,9 +1,11 @@
 // topic create, list, describe, alter, delete.
 
+#include <cstdint>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <flowstone/admin.h>
+#include <fmt/format.h>
 
 #include "storage/limits.h"
 #include "storage/try.h"
@@ -18,6 +20,7 @@ namespace {
 struct TopicArguments {
     std::string name;
     int32_t partitions = 0;  // 0: not given
+    int16_t replicas = -1;   // -1: not given
     std::string durability;
     std::vector<std::string> set;
     std::vector<std::string> unset;
@@ -27,6 +30,11 @@ struct TopicArguments {
 };
 
 Exit create(Log& log, const TopicArguments& arguments) {
+    if (arguments.replicas > 1) {
+        return complain(fail(Code::invalid, "topic.create",
+                             fmt::format("a log in a directory has one copy, not {}", arguments.replicas))
+                            .error());
+    }
     auto configs = parse_pairs(arguments.set);
     if (!configs) { return complain(configs.error()); }
     if (!arguments.durability.empty()) { configs->emplace_back("flowstone.durability", arguments.durability); }
@@ -40,10 +48,12 @@ Exit create_remotely(Client& client, const TopicArguments& arguments) {
     auto configs = parse_pairs(arguments.set);
     if (!configs) { return complain(configs.error()); }
     if (!arguments.durability.empty()) { configs->emplace_back("flowstone.durability", arguments.durability); }
-    auto created = client.admin().create_topic(
-        arguments.name,
-        {.partitions = arguments.partitions, .configs = std::move(*configs), .exists_ok = arguments.exists_ok},
-        broker_patience);
+    auto created = client.admin().create_topic(arguments.name,
+                                               {.partitions = arguments.partitions,
+                                                .configs = std::move(*configs),
+                                                .exists_ok = arguments.exists_ok,
+                                                .replicas = arguments.replicas},
+                                               broker_patience);
     return created ? Exit::done : complain(created.error());
 }
 
@@ -233,6 +243,10 @@ void add_topic_commands(CLI::App& app, Invocation& invocation) {
     create_command.add_option("--partitions", arguments->partitions, "How many")
         ->required()
         ->check(CLI::Range(1, partitions_per_topic_max))
+        ->type_name("N");
+    create_command
+        .add_option("--replicas", arguments->replicas, "How many copies; as the brokers' settings say unless given")
+        ->check(CLI::Range(1, INT16_MAX))
         ->type_name("N");
     create_command.add_option("--durability", arguments->durability, "What survives: power loss, kill -9, or nothing")
         ->check(CLI::IsMember({"durable", "written", "memory"}))
