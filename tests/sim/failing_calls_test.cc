@@ -1,6 +1,6 @@
 // Each call of the standard scenario fails, one at a time, in every way that a disk knows. Whatever fails: errors say what
 // and where, what was acknowledged stays readable and is there after reopening, what was refused is not, and every file
-// verifies. Exhaustively it is every call; else some of them, others for each way.
+// verifies. A transfer that is only interrupted, or moves less than it was asked for, nobody notices. Exhaustively it is every call; else some of them, others for each way.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -26,6 +26,7 @@ struct Fault {
     bool direct = true;       // O_DIRECT is to be had
     uint32_t threads = 0;     // of the log; then neither calls nor their order are the same each time
     uint64_t first = 0;       // call to be tried, when not all are
+    bool passes = false;      // instead: a transfer ends with os_errno, or without one moves less, and is gone on with
 };
 constexpr Fault faults[] = {
     {.name = "Eio", .os_errno = EIO, .first = 0},
@@ -37,6 +38,9 @@ constexpr Fault faults[] = {
     {.name = "EioWithoutDirect", .os_errno = EIO, .direct = false, .first = 18},
     {.name = "EioWithThreads", .os_errno = EIO, .threads = 2, .first = 21},
     {.name = "FullWithThreads", .full_calls = 40, .threads = 1, .first = 24},
+    {.name = "Eintr", .os_errno = EINTR, .first = 27, .passes = true},
+    {.name = "MovingLess", .first = 30, .passes = true},
+    {.name = "MovingLessWithoutDirect", .direct = false, .first = 33, .passes = true},
 };
 
 // One run of the scenario on a disk of its own.
@@ -46,16 +50,20 @@ public:
 
     // Without a fault. Returns what is wrong, or "".
     std::string run() {
+        if (fault_.passes) { interrupt(UINT64_MAX); }
         scenario_.run(disk_);
         if (!scenario_.fault().empty()) { return scenario_.fault(); }
-        for (const auto& trouble : scenario_.troubles()) { return trouble.what + ": " + trouble.error.message(); }
+        if (const std::string bad = check_unnoticed(); !bad.empty()) { return bad; }
         return scenario_.check(below_, Scenario::Since::close);
     }
-    uint64_t calls() const { return disk_.calls(); }
+    // That can meet the fault.
+    uint64_t calls() const { return fault_.passes ? transfers_ : disk_.calls(); }
 
     // With the fault at one call.
     std::string run(uint64_t number) {
-        if (fault_.full_calls > 0) {
+        if (fault_.passes) {
+            interrupt(number);
+        } else if (fault_.full_calls > 0) {
             disk_.full(number, number + fault_.full_calls);
         } else {
             disk_.fail_at(number, fault_.os_errno, fault_.and_after);
@@ -63,7 +71,8 @@ public:
         scenario_.run(disk_);
         disk_.heal();
         std::string bad = scenario_.fault();
-        if (bad.empty()) { bad = fault_.full_calls > 0 ? check_full(number) : check_failed(); }
+        if (bad.empty() && fault_.passes) { bad = transfers_ > number ? check_unnoticed() : "the transfer never came"; }
+        if (bad.empty() && !fault_.passes) { bad = fault_.full_calls > 0 ? check_full(number) : check_failed(); }
         if (bad.empty()) { bad = check_after(number); }
         if (bad.empty()) { return bad; }
         const auto failed = disk_.failed();
@@ -75,6 +84,18 @@ public:
     }
 
 private:
+    void interrupt(uint64_t number) {
+        disk_.kernel([this, number](Io::Kind, uint64_t bytes) -> int64_t {
+            if (transfers_++ != number) { return static_cast<int64_t>(bytes); }
+            return fault_.os_errno != 0 ? -int64_t{fault_.os_errno} : static_cast<int64_t>((bytes + 1) / 2);
+        });
+    }
+
+    std::string check_unnoticed() const {
+        for (const auto& trouble : scenario_.troubles()) { return trouble.what + ": " + trouble.error.message(); }
+        return "";
+    }
+
     // After one failed write or sync nothing more is acknowledged by that log, and what it says names the file.
     std::string check_failed() const {
         const auto failed = disk_.failed();
@@ -127,6 +148,7 @@ private:
     const Fault& fault_;
     SimDisk below_;
     FaultyDisk disk_{below_};
+    uint64_t transfers_ = 0;  // counted where one is to be interrupted
     Scenario scenario_{{.threads = fault_.threads, .calls = [this] { return disk_.calls(); }}};
 };
 

@@ -1,4 +1,5 @@
-// What the real rooms make of a kernel that moves less than asked, interrupts, cancels, refuses or answers out of order.
+// What each room makes of a kernel that moves less than asked, interrupts, cancels, refuses or answers out of order. Below
+// the simulated room it is FaultyDisk that plays the kernel.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,6 +15,8 @@
 #include "storage/impl/uring_disk.h"
 #include "storage/limits.h"
 #include "storage/try.h"
+#include "tests/sim/world/faulty_disk.h"
+#include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
 #include "tests/storage/value_of.h"
 
@@ -169,20 +172,37 @@ class DiskFaults : public testing::TestWithParam<const char*> {
 protected:
     DiskFaults() {
         script = &script_;
-        std::string name = std::filesystem::temp_directory_path() / "flowstone_faults_XXXXXX";
-        root_ = ::mkdtemp(name.data());
-        if (std::string(GetParam()) == "posix") {
-            disk_ = std::make_unique<PosixDisk>(scripted_calls);
+        const std::string room = GetParam();
+        if (room == "simulated") {
+            open_simulated();
         } else {
+            std::string name = std::filesystem::temp_directory_path() / "flowstone_faults_XXXXXX";
+            root_ = ::mkdtemp(name.data());
+        }
+        if (room == "posix") { disk_ = std::make_unique<PosixDisk>(scripted_calls); }
+        if (room == "io_uring") {
             disk_ = std::make_unique<UringDisk>([this] { return std::make_unique<ScriptedRing>(submissions_); },
                                                 scripted_calls);
         }
         file_ = open({.write = true, .create = true});
     }
     ~DiskFaults() override {
+        file_.reset();
+        beside_.reset();
         disk_.reset();
-        std::filesystem::remove_all(root_);
+        if (below_ == nullptr) { std::filesystem::remove_all(root_); }
         script = nullptr;
+    }
+    void open_simulated() {
+        root_ = "root";
+        below_ = std::make_unique<SimDisk>();
+        EXPECT_TRUE(below_->make_directory(root_));
+        auto disk = std::make_unique<FaultyDisk>(*below_);
+        disk->kernel([this](Io::Kind kind, uint64_t) {
+            ++(kind == Io::Kind::sync ? script_.sync_calls : script_.move_calls);
+            return next(kind == Io::Kind::sync ? script_.syncs : script_.moves).value_or(normal);
+        });
+        disk_ = std::move(disk);
     }
     std::unique_ptr<File> open(OpenOptions options) { return value_of(disk_->open(join_path(root_, "a"), options)); }
 
@@ -211,13 +231,20 @@ protected:
     Script script_;
     ScriptedRing::Submissions submissions_;
     std::string root_;
+    std::unique_ptr<SimDisk> below_;  // in the simulated room
     std::unique_ptr<Disk> disk_;
     std::unique_ptr<File> file_;
     std::unique_ptr<File> beside_;
     iovec pieces_[3];
 };
 
-INSTANTIATE_TEST_SUITE_P(Room, DiskFaults, testing::Values("posix", "io_uring"),
+INSTANTIATE_TEST_SUITE_P(Room, DiskFaults, testing::Values("posix", "io_uring", "simulated"),
+                         [](const auto& param) { return std::string(param.param); });
+
+// What only a kernel can do.
+class DiskFaultsOfKernels : public DiskFaults {};
+
+INSTANTIATE_TEST_SUITE_P(Room, DiskFaultsOfKernels, testing::Values("posix", "io_uring"),
                          [](const auto& param) { return std::string(param.param); });
 
 std::string letters(size_t count) {
@@ -319,7 +346,7 @@ TEST_P(DiskFaults, AWriteThatMovesNothingIsAnError) {
     EXPECT_EQ(move(Io::Kind::write, text).os_errno, EIO);
 }
 
-TEST_P(DiskFaults, DurableWritesCarryTheFlagInEveryPart) {
+TEST_P(DiskFaultsOfKernels, DurableWritesCarryTheFlagInEveryPart) {
     script_.moves = {10, -EINTR, 20, normal};
     std::string text = letters(100);
     ASSERT_EQ(move(Io::Kind::write_durable, text).os_errno, 0);
@@ -329,7 +356,7 @@ TEST_P(DiskFaults, DurableWritesCarryTheFlagInEveryPart) {
     EXPECT_EQ(script_.write_flags.back(), 0);
 }
 
-TEST_P(DiskFaults, WhereTheFlagIsRefusedEveryPartIsSyncedAfterIt) {
+TEST_P(DiskFaultsOfKernels, WhereTheFlagIsRefusedEveryPartIsSyncedAfterIt) {
     script_.dsync_refused = true;
     script_.moves = {10, 20, normal};
     std::string text = letters(100);
@@ -378,6 +405,7 @@ TEST_P(DiskFaults, ShortDirectTransfersGoOnAtABlock) {
     EXPECT_EQ(done.done, 5 * block + 700);
     EXPECT_EQ(std::string(memory.get(), done.done), text.substr(0, done.done));
 
+    if (below_ != nullptr) { return; }  // it moves whole blocks
     script_.moves.assign(2 * io_attempts_max, 512);
     EXPECT_EQ(run({.kind = Io::Kind::write, .file = direct.get(), .pieces = pieces}).os_errno, EIO)
         << "no block is ever done";

@@ -1,6 +1,10 @@
 #include "tests/sim/world/faulty_disk.h"
 
+#include <algorithm>
+#include <ranges>
+
 #include "storage/check.h"
+#include "storage/impl/transfer.h"
 #include "tests/sim/world/sim_disk.h"
 
 namespace flowstone {
@@ -21,6 +25,23 @@ constexpr const char* operations[] = {
     "disk.remove", "disk.rename",   "disk.sync_directory", "disk.lock", "disk.free_bytes",
 };
 static_assert(std::size(operations) == FaultyDisk::call_kinds);
+
+// The first `bytes` of them.
+std::vector<iovec> front(std::span<const iovec> pieces, uint64_t bytes) {
+    std::vector<iovec> some;
+    for (const iovec& piece : pieces) {
+        if (bytes == 0) { break; }
+        some.push_back({piece.iov_base, std::min<uint64_t>(piece.iov_len, bytes)});
+        bytes -= some.back().iov_len;
+    }
+    return some;
+}
+
+uint64_t total(std::span<const iovec> pieces) {
+    uint64_t bytes = 0;
+    for (const iovec& piece : pieces) { bytes += piece.iov_len; }
+    return bytes;
+}
 
 }  // namespace
 
@@ -76,11 +97,17 @@ void FaultyDisk::interrupt(Call kind, std::function<void()> other) {
     interruptions_[kind] = std::move(other);
 }
 
+void FaultyDisk::kernel(Kernel kernel) {
+    const std::lock_guard guard(mutex_);
+    kernel_ = std::move(kernel);
+}
+
 void FaultyDisk::heal() {
     const std::lock_guard guard(mutex_);
     failure_.reset();
     skips_.clear();
     full_end_ = 0;
+    kernel_ = nullptr;
     if (simulated_ != nullptr) { simulated_->set_full(false); }
 }
 
@@ -139,10 +166,43 @@ void FaultyDisk::run(std::span<Io> requests) {
         }
     }
     if (passing.empty()) { return; }
-    below_.run(passing);
+    Kernel kernel;
+    {
+        const std::lock_guard guard(mutex_);
+        kernel = kernel_;
+    }
+    if (kernel == nullptr) {
+        below_.run(passing);
+    } else {
+        for (Io& request : std::views::reverse(passing)) { transfer(kernel, request); }
+    }
     for (size_t i = 0; i < passing.size(); ++i) {
         origins[i]->done = passing[i].done;
         origins[i]->os_errno = passing[i].os_errno;
+    }
+}
+
+void FaultyDisk::transfer(const Kernel& kernel, Io& request) {
+    File& file = *request.file;
+    const uint32_t block = file.direct() ? below_.block_bytes(parent_path(file.path())).value_or(1) : 1;
+    Transfer transfer(request, block);
+    while (transfer.next() != Transfer::Next::ended) {
+        if (transfer.next() == Transfer::Next::ask_size) {
+            transfer.file_size(below_.size(file).value_or(0));
+            continue;
+        }
+        const int64_t moves = kernel(request.kind, total(transfer.remaining()));
+        if (moves < 0) {
+            transfer.result(moves);
+            continue;
+        }
+        const auto pieces = front(transfer.remaining(), align_up(static_cast<uint64_t>(moves), block));
+        Io part{.kind = request.kind,
+                .file = &file,
+                .at = BytePos{static_cast<int64_t>(transfer.position())},
+                .pieces = pieces};
+        below_.run({&part, 1});
+        transfer.result(part.os_errno != 0 ? -int64_t{part.os_errno} : static_cast<int64_t>(part.done));
     }
 }
 

@@ -4,6 +4,7 @@
 //           failing write may leave any of its sectors and a failing sync drops what it covered; elsewhere nothing happens.
 // Skipping: the N-th call, or every call of a kind, says it succeeded and does nothing; a skipped write_durable becomes
 //           a plain write. That is a mutant: some test must notice.
+// Kernel:   each transfer moves less than it was asked for, or is interrupted, and is gone on with as in the real rooms.
 //
 // Every request of a run() is one call. Safe from any thread as far as the disk below is.
 #pragma once
@@ -65,7 +66,12 @@ public:
     void only_paths_with(std::string text);
     // The next call of `kind` is preceded by a call of `other`, which may use the disk too: what somebody else does meanwhile.
     void interrupt(Call kind, std::function<void()> other);
-    // Fails and skips nothing any more. Counting goes on.
+    // What a kernel below does when it is asked to move `bytes` (of a sync 0): a negative errno, and nothing is moved; else at
+    // most so many bytes, in whole blocks of a file that is direct. The requests of a run() then end one after another, the
+    // last one first.
+    using Kernel = std::function<int64_t(Io::Kind kind, uint64_t bytes)>;
+    void kernel(Kernel kernel);
+    // Fails and skips nothing any more, and no kernel is in between. Counting goes on.
     void heal();
 
     struct Failed {
@@ -102,6 +108,7 @@ private:
         bool skip = false;
     };
     Verdict count(Call kind, const std::string& path);
+    void transfer(const Kernel& kernel, Io& request);
     template <class Pass>
     auto pass(Call kind, const std::string& path, Pass call) -> decltype(call());
 
@@ -124,6 +131,7 @@ private:
     std::map<Call, uint64_t> skips_;
     std::string only_;
     std::map<Call, std::function<void()>> interruptions_;
+    Kernel kernel_;
 };
 
 }  // namespace flowstone
