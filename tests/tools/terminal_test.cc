@@ -44,6 +44,14 @@ protected:
         return process.complaint();
     }
 
+    // What only we write goes; what is left is what Kafka leaves.
+    void forget_ours() const {
+        for (const auto& entry : std::filesystem::directory_iterator(log())) {
+            const std::string file = entry.path().filename();
+            if (file.starts_with("flowstone-")) { std::filesystem::remove(entry.path()); }
+        }
+    }
+
     std::string directory_;
     std::string out_;  // of the last run
 };
@@ -66,6 +74,27 @@ TEST_F(TerminalTest, WhatReadsSegmentsShowsHowFarItIs) {
         EXPECT_EQ(run(words), "") << words[1];
         EXPECT_EQ(out_, on_terminal) << words[1];
         std::filesystem::remove_all(directory_ + "/saved");
+    }
+}
+
+TEST_F(TerminalTest, OpeningsThatMayReadMuchShowHowFarTheyAre) {
+    if (!Process::has_terminals()) { GTEST_SKIP() << "there are no pseudo-terminals (devpts is not mounted)"; }
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"repair"}, {"repair", "--accept-loss"}, {"adopt"}}) {
+        const std::vector<std::string> all{"-L", "dir:" + log()};
+        auto command = words;
+        command.insert(command.begin(), all.begin(), all.end());
+        if (words[0] == "adopt") { forget_ours(); }
+        const std::string shown = run(command, "", Process::Complaints::terminal);
+        EXPECT_THAT(shown, AllOf(StartsWith("\r"), HasSubstr("/s"), EndsWith("\r\x1b[K"))) << words.back();
+        const std::string on_terminal = out_;
+        EXPECT_THAT(on_terminal, Not(HasSubstr("\x1b"))) << words.back();
+        if (words[0] == "adopt") {
+            EXPECT_THAT(shown, HasSubstr("% "));
+            forget_ours();
+        }
+        EXPECT_EQ(run(command), "") << words.back();
+        EXPECT_EQ(out_, on_terminal) << words.back();
     }
 }
 

@@ -13,7 +13,7 @@ namespace flowstone::tool {
 namespace {
 
 Exit adopt(const Invocation& invocation) {
-    return with_log(invocation, Access::adopt, [](const Log& log) {
+    return with_watched_log(invocation, Access::adopt, [](const Log& log) {
         int64_t partitions = 0;
         const auto topics = log.topics();
         for (const TopicInfo& topic : topics) { partitions += topic.partitions; }

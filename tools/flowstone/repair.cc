@@ -55,10 +55,10 @@ Exit repair(const Invocation& invocation, const RepairArguments& arguments) {
         return Exit::done;
     };
     const Access access = arguments.accept_loss ? Access::write : Access::read;
-    if (const Exit looked = with_log(invocation, access, look); looked != Exit::done) { return looked; }
+    if (const Exit looked = with_watched_log(invocation, access, look); looked != Exit::done) { return looked; }
     if (!arguments.accept_loss || found.empty()) { return show({}, found, arguments.json); }
-    return with_log(invocation, Access::accept,
-                    [&](const Log& log) { return show(found, log.losses(), arguments.json); });
+    return with_watched_log(invocation, Access::accept,
+                            [&](const Log& log) { return show(found, log.losses(), arguments.json); });
 }
 
 }  // namespace

@@ -5,11 +5,16 @@
 
 #include <fmt/format.h>
 
+#include "log/environment.h"
+#include "storage/clock.h"
+#include "storage/random.h"
 #include "storage/try.h"
 #include "tools/flowstone/client_settings.h"
 #include "tools/flowstone/endpoint.h"
 #include "tools/flowstone/output.h"
+#include "tools/flowstone/segment_progress.h"
 #include "tools/flowstone/standard_streams.h"
+#include "tools/flowstone/watched_disk.h"
 
 namespace flowstone::tool {
 namespace {
@@ -21,10 +26,7 @@ std::string way_out(const Invocation& invocation, const std::string& directory) 
     return fmt::format("shm:{} goes through it", directory);
 }
 
-}  // namespace
-
-Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threads) {
-    TRY(const std::string directory, log_directory(invocation.endpoint));
+Options options_for(const Invocation& invocation, Access access, uint32_t threads) {
     Options options;
     options.read_only = access == Access::read;
     options.create = access == Access::create;
@@ -34,22 +36,65 @@ Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threa
     if (invocation.verbose) {
         options.on_log = [](std::string_view line) { note(line); };
     }
-    auto log = Log::open(directory, std::move(options));
-    if (!log && log.error().code == Code::locked) {
-        return std::unexpected(
-            log.error().with_detail(fmt::format("{}; {}", log.error().detail, way_out(invocation, directory))));
-    }
-    return log;
+    return options;
 }
 
-Exit with_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work, uint32_t threads) {
-    if (auto directory = log_directory(invocation.endpoint); !directory) { return complain(directory.error()); }
-    auto log = open_log(invocation, access, threads);
+// The error of a log that another process holds says what to do about that.
+Result<Log> explained(Result<Log> log, const Invocation& invocation, const std::string& directory) {
+    if (log || log.error().code != Code::locked) { return log; }
+    return std::unexpected(
+        log.error().with_detail(fmt::format("{}; {}", log.error().detail, way_out(invocation, directory))));
+}
+
+Exit work_and_close(Result<Log>& log, const std::function<Exit(Log&)>& work) {
     // Whatever is wrong with a directory, the command line was right.
     if (!log) { return complain(log.error().message(), Exit::failed); }
     const Exit exit = work(*log);
     if (auto closed = log->close(); !closed && exit == Exit::done) { return complain(closed.error()); }
     return exit;
+}
+
+// What an opening reads of a directory: of one that Kafka wrote the segments, of ours the journal.
+uint64_t bytes_to_open(Disk& disk, const std::string& directory, Access access) {
+    const auto targets = resolve_segment_path(disk, directory);
+    if (!targets) { return 0; }
+    uint64_t bytes = 0;
+    for (const SegmentTarget& target : *targets) {
+        if (target.journal == (access != Access::adopt)) { bytes += bytes_of(disk, target).value_or(0); }
+    }
+    return bytes;
+}
+
+}  // namespace
+
+Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threads) {
+    TRY(const std::string directory, log_directory(invocation.endpoint));
+    return explained(Log::open(directory, options_for(invocation, access, threads)), invocation, directory);
+}
+
+Exit with_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work, uint32_t threads) {
+    if (auto directory = log_directory(invocation.endpoint); !directory) { return complain(directory.error()); }
+    auto log = open_log(invocation, access, threads);
+    return work_and_close(log, work);
+}
+
+Exit with_watched_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work) {
+    const auto directory = log_directory(invocation.endpoint);
+    if (!directory) { return complain(directory.error()); }
+    auto below = open_best_disk();
+    const uint64_t bytes = bytes_to_open(*below, *directory, access);
+    WatchedDisk disk(std::move(below), bytes);
+    Options options = options_for(invocation, access, 0);
+    if (options.on_log) {
+        options.on_log = [&disk](std::string_view line) {
+            disk.clear();
+            note(line);
+        };
+    }
+    const Environment environment{.disk = &disk, .clock = &system_clock(), .random = &system_random()};
+    auto log = explained(flowstone::open_log(environment, *directory, std::move(options)), invocation, *directory);
+    disk.clear();
+    return work_and_close(log, work);
 }
 
 Result<Client> open_client(const std::string& endpoint, const std::vector<std::string>& settings) {

@@ -29,6 +29,9 @@ Result<Log> open_log(const Invocation& invocation, Access access, uint32_t threa
 // Opens the log, does the work, closes the log. Complains itself when the log cannot be opened or closed.
 Exit with_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work, uint32_t threads = 0);
 
+// The same for openings that may read much: on a terminal how far it is is shown meanwhile.
+Exit with_watched_log(const Invocation& invocation, Access access, const std::function<Exit(Log&)>& work);
+
 // That brokers have to answer one question.
 constexpr std::chrono::milliseconds broker_patience{5'000};
 
