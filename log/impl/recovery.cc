@@ -539,6 +539,8 @@ Result<void> Recovery::keep_unfinished_write(Partition& partition) {
         if (!goes_on && (durable || !was_sealed(partition, segment))) { return {}; }
         segment.rolled = true;
         partition.begin_segment();
+        // No commit tells of that roll: both slots do, before one tells of what comes into the new segment.
+        if (durable) { unproven_.insert(&partition); }
     }
 }
 

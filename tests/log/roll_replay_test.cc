@@ -1,4 +1,5 @@
 // Opening again where segments rolled since the last checkpoint, with direct writes on both sides of the roll.
+#include "storage/segment_files.h"
 #include "storage/segment_verify.h"
 #include "tests/log/log_world.h"
 #include "tests/storage/value_of.h"
@@ -53,6 +54,29 @@ TEST_F(RollReplayTest, TheEndOfARolledSegmentIsTakenFromTheJournalThoughTheNextO
     });
     ASSERT_TRUE(counts);
     EXPECT_GE(counts->sealed, 2u);
+}
+
+// It was made for a direct write that never came, nor did the commit that speaks of the roll.
+TEST_F(RollReplayTest, ASegmentThatACrashLeftEmptyIsGoneOnIn) {
+    {
+        Log log = open();
+        Topic topic = make(log, "events");
+        fill(topic, 0, 3);
+        ASSERT_TRUE(log.checkpoint());
+        const std::string next = "data/events-0/" + segment_file_name(Offset{3}, SegmentFile::log);
+        ASSERT_TRUE(disk_.open(next, {.write = true, .create = true, .exclusive = true}));
+        ASSERT_TRUE(disk_.sync_directory("data/events-0"));
+    }
+    auto disk = disk_.crash({.keep = Crash::Keep::nothing});
+    for (int opening = 3; opening < 6; ++opening) {
+        {
+            Log log = open_on(*disk);
+            Topic topic = value_of(log.topic("events"));
+            EXPECT_EQ(read(topic).size(), static_cast<size_t>(opening));
+            fill(topic, opening, opening + 1);
+        }
+        disk = disk->crash({.keep = Crash::Keep::nothing});
+    }
 }
 
 // A direct write is durable by itself. What was filled before it is not, and the journal's copy gives way to the file.
