@@ -27,9 +27,11 @@ std::shared_ptr<ProducerCore> ClientEngine::add_producer(const ProducerOptions& 
 std::shared_ptr<ConsumerCore> ClientEngine::add_consumer(const ConsumerOptions& options,
                                                          std::unique_ptr<NearLog> near) {
     Network* const network = &world_.network;
+    int32_t lane = 1;
+    while (std::ranges::any_of(consumers_, [&](const auto& one) { return one->lane() == lane; })) { ++lane; }
     consumers_.push_back(std::make_shared<ConsumerCore>(
-        ConsumerCore::World{requests_, cluster_, world_.clock, [network] { network->wake(); }, request_ms_}, options,
-        std::move(near)));
+        ConsumerCore::World{requests_, cluster_, world_.clock, [network] { network->wake(); }, request_ms_, lane},
+        options, std::move(near)));
     return consumers_.back();
 }
 
@@ -52,7 +54,9 @@ void ClientEngine::remove(const ConsumerCore& consumer) {
         one.consumer = nullptr;
         one.member->abandon();
     }
-    std::erase_if(consumers_, [&](const auto& one) { return one.get() == &consumer; });
+    if (std::erase_if(consumers_, [&](const auto& one) { return one.get() == &consumer; }) > 0) {
+        requests_.hang_up_lane(consumer.lane());
+    }
 }
 
 void ClientEngine::add(std::shared_ptr<BrokerCall> call) { calls_.push_back(std::move(call)); }

@@ -400,7 +400,8 @@ void ConsumerCore::fetch(int32_t node, const std::vector<Asked>& asked) {
         [self = shared_from_this(), node, asked](const Result<Answered<kafka::FetchResponse>>& answer) {
             self->fetching_.erase(node);
             self->on_fetched(asked, answer);
-        });
+        },
+        INT16_MAX, world_.lane);
 }
 
 void ConsumerCore::on_fetched(const std::vector<Asked>& asked, const Result<Answered<kafka::FetchResponse>>& answer) {

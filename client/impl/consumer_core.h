@@ -50,6 +50,7 @@ public:
         Clock& clock;
         std::function<void()> wake;  // from any thread: turn() has something to do
         int64_t request_ms = 30'000;
+        int32_t lane = 0;  // of its fetches, which wait for records
     };
     ConsumerCore(World world, ConsumerOptions options, std::unique_ptr<NearLog> near);
 
@@ -85,6 +86,7 @@ public:
     void turn();
     int64_t next_deadline_ns() const;
     void close();
+    int32_t lane() const { return world_.lane; }
 
 private:
     struct Partition {

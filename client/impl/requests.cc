@@ -43,31 +43,32 @@ bool Requests::know(int32_t node, const HostPort& address) {
         learn(node, address);
         return true;
     }
-    const auto given = nodes_.find(-1);
-    if (given == nodes_.end() || !is_path(given->second.at_once.address)) { return false; }
-    learn(node, HostPort(given->second.at_once.address));
+    const auto given = nodes_.find({-1, 0});
+    if (given == nodes_.end() || !is_path(given->second.address)) { return false; }
+    learn(node, HostPort(given->second.address));
     return true;
 }
 
-void Requests::learn(int32_t node, const HostPort& address) {
-    Lanes& known = nodes_[node];
-    move(known.at_once, address);
-    move(known.held, address);
+void Requests::learn(int32_t id, const HostPort& address) {
+    nodes_.try_emplace({id, 0});
+    for (auto at = nodes_.find({id, 0}); at != nodes_.end() && at->first.first == id; ++at) {
+        Node& known = at->second;
+        if (known.address == address) { continue; }
+        if (known.connection) { lose(known, fail(Code::io, "client.request", "the broker moved").error()); }
+        known.address = address;
+        known.attempts = 0;
+        known.not_before_ns = 0;
+    }
 }
 
-void Requests::move(Node& node, const HostPort& address) {
-    if (node.address == address) { return; }
-    if (node.connection) { lose(node, fail(Code::io, "client.request", "the broker moved").error()); }
-    node.address = address;
-    node.attempts = 0;
-    node.not_before_ns = 0;
+void Requests::hang_up(int32_t node) {
+    if (const auto found = nodes_.find({node, 0}); found != nodes_.end()) { hang_up(found->second); }
 }
 
-void Requests::hang_up(int32_t id) {
-    const auto found = nodes_.find(id);
-    if (found == nodes_.end()) { return; }
-    hang_up(found->second.at_once);
-    hang_up(found->second.held);
+void Requests::hang_up_lane(int32_t lane) {
+    for (auto& [id, node] : nodes_) {
+        if (id.second == lane) { hang_up(node); }
+    }
 }
 
 void Requests::hang_up(Node& node) {
@@ -80,20 +81,21 @@ void Requests::hang_up(Node& node) {
 }
 
 bool Requests::failing(int32_t node) const {
-    const auto found = nodes_.find(node);
-    return found != nodes_.end() && found->second.at_once.attempts > 0;
+    const auto found = nodes_.find({node, 0});
+    return found != nodes_.end() && found->second.attempts > 0;
 }
 
-void Requests::ask_erased(int32_t node, Asked asked) {
-    const auto found = nodes_.find(node);
+void Requests::ask_erased(int32_t node, int32_t lane, Asked asked) {
+    const auto known = nodes_.find({node, 0});
     if (closed_) { return finish(asked, not_sent(fail(Code::closed, "client.request").error())); }
-    if (found == nodes_.end()) {
+    if (known == nodes_.end()) {
         const auto text = fmt::format("broker {} is not known", node);
         return finish(asked, not_sent(fail(Code::not_found, "client.request", text).error()));
     }
-    Node& lane = found->second.of(asked.key);
-    lane.waiting.push_back(std::move(asked));
-    if (lane.knows_versions) { send_waiting(lane); }
+    Node& on = nodes_[{node, lane}];
+    on.address = known->second.address;
+    on.waiting.push_back(std::move(asked));
+    if (on.knows_versions) { send_waiting(on); }
 }
 
 void Requests::finish(Asked& asked, Result<AnswerBytes> answer) {
@@ -317,11 +319,9 @@ bool Requests::turn(std::span<const NetworkEvent> events) {
         if (node.connection) { write(node); }
     }
     const int64_t now = clock_.monotonic_ns();
-    for (auto& [id, lanes] : nodes_) {
-        for (Node* const lane : {&lanes.at_once, &lanes.held}) {
-            expire(*lane, now);
-            if (!lane->connection && !lane->waiting.empty() && now >= lane->not_before_ns) { connect(*lane); }
-        }
+    for (auto& [id, node] : nodes_) {
+        expire(node, now);
+        if (!node.connection && !node.waiting.empty() && now >= node.not_before_ns) { connect(node); }
     }
     // Callbacks ask again, which may finish at once: until there is no more.
     const bool any = !finished_.empty();
@@ -334,12 +334,10 @@ bool Requests::turn(std::span<const NetworkEvent> events) {
 int64_t Requests::next_deadline_ns() const {
     if (!finished_.empty()) { return 0; }
     int64_t next = INT64_MAX;
-    for (const auto& [id, lanes] : nodes_) {
-        for (const Node* const lane : {&lanes.at_once, &lanes.held}) {
-            for (const Asked& asked : lane->waiting) { next = std::min(next, asked.deadline_ns); }
-            for (const InFlight& one : lane->in_flight) { next = std::min(next, one.asked.deadline_ns); }
-            if (!lane->connection && !lane->waiting.empty()) { next = std::min(next, lane->not_before_ns); }
-        }
+    for (const auto& [id, node] : nodes_) {
+        for (const Asked& asked : node.waiting) { next = std::min(next, asked.deadline_ns); }
+        for (const InFlight& one : node.in_flight) { next = std::min(next, one.asked.deadline_ns); }
+        if (!node.connection && !node.waiting.empty()) { next = std::min(next, node.not_before_ns); }
     }
     return next;
 }
@@ -347,12 +345,10 @@ int64_t Requests::next_deadline_ns() const {
 void Requests::close() {
     closed_ = true;
     const Error why = fail(Code::closed, "client.request").error();
-    for (auto& [id, lanes] : nodes_) {
-        for (Node* const lane : {&lanes.at_once, &lanes.held}) {
-            for (Asked& asked : lane->waiting) { finish(asked, not_sent(why)); }
-            lane->waiting.clear();
-            lose(*lane, why);
-        }
+    for (auto& [id, node] : nodes_) {
+        for (Asked& asked : node.waiting) { finish(asked, not_sent(why)); }
+        node.waiting.clear();
+        lose(node, why);
     }
     turn({});
 }

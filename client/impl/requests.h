@@ -1,5 +1,5 @@
-// Requests to brokers and their answers, over one connection to each; and one more for fetches: a broker answers the requests of
-// a connection in turn, and holds a fetch back until there is something to give.
+// Requests to brokers and their answers, over one connection to each, and one more for each lane besides: a broker answers
+// what comes over a connection in its order, so a request that it lets wait has to be in a lane of its own.
 //
 //   requests.know(node, {"10.0.0.7", 9092});
 //   requests.ask<kafka::MetadataResponse>(node, kafka::MetadataRequest{...}, deadline_ns, [](auto answer) { ... });
@@ -68,6 +68,7 @@ public:
     bool know(int32_t node, const HostPort& address);
     // Closes its connection at once; what was asked of it fails. The next request makes another.
     void hang_up(int32_t node);
+    void hang_up_lane(int32_t lane);  // with every broker
     // Whether a connection to it was lost or refused since the last answer.
     bool failing(int32_t node) const;
 
@@ -76,30 +77,32 @@ public:
     // node that is not known. Error::fate says whether the request was certainly not carried out.
     template <class Response, class Request>
     void ask(int32_t node, Request request, int64_t deadline_ns, std::function<void(Result<Answered<Response>>)> done,
-             int16_t version_max = INT16_MAX) {
-        ask_erased(node, {.key = Request::api_key,
-                          .version_max = version_max,
-                          .deadline_ns = deadline_ns,
-                          .answered = true,
-                          .frame = framing(std::move(request)),
-                          .done = [done = std::move(done)](Result<AnswerBytes> answer) {
-                              if (!answer) { return done(std::unexpected(answer.error())); }
-                              auto response = kafka::decode<Response>(answer->body, answer->version, UINT32_MAX);
-                              if (!response) { return done(std::unexpected(response.error())); }
-                              done(Answered<Response>{std::move(*response), std::move(*answer)});
-                          }});
+             int16_t version_max = INT16_MAX, int32_t lane = 0) {
+        ask_erased(node, lane,
+                   {.key = Request::api_key,
+                    .version_max = version_max,
+                    .deadline_ns = deadline_ns,
+                    .answered = true,
+                    .frame = framing(std::move(request)),
+                    .done = [done = std::move(done)](Result<AnswerBytes> answer) {
+                        if (!answer) { return done(std::unexpected(answer.error())); }
+                        auto response = kafka::decode<Response>(answer->body, answer->version, UINT32_MAX);
+                        if (!response) { return done(std::unexpected(response.error())); }
+                        done(Answered<Response>{std::move(*response), std::move(*answer)});
+                    }});
     }
     // A request that is never answered, a produce with acks 0. `done` is called when it was handed to the connection.
     template <class Request>
     void tell(int32_t node, Request request, int64_t deadline_ns, std::function<void(Result<void>)> done) {
-        ask_erased(node, {.key = Request::api_key,
-                          .version_max = INT16_MAX,
-                          .deadline_ns = deadline_ns,
-                          .answered = false,
-                          .frame = framing(std::move(request)),
-                          .done = [done = std::move(done)](Result<AnswerBytes> answer) {
-                              done(answer ? Result<void>() : std::unexpected(answer.error()));
-                          }});
+        ask_erased(node, 0,
+                   {.key = Request::api_key,
+                    .version_max = INT16_MAX,
+                    .deadline_ns = deadline_ns,
+                    .answered = false,
+                    .frame = framing(std::move(request)),
+                    .done = [done = std::move(done)](Result<AnswerBytes> answer) {
+                        done(answer ? Result<void>() : std::unexpected(answer.error()));
+                    }});
     }
 
     // Whether anything was answered, so that whoever asks may have more to ask.
@@ -149,17 +152,9 @@ private:
             kafka::frame_request(header, request, out);
         };
     }
-    // Of one broker: what is answered at once, and what may be held back.
-    struct Lanes {
-        Node at_once;
-        Node held;
-        Node& of(kafka::ApiKey key) { return key == kafka::ApiKey::fetch ? held : at_once; }
-    };
-
     void learn(int32_t node, const HostPort& address);
-    void move(Node& node, const HostPort& address);
+    void ask_erased(int32_t node, int32_t lane, Asked asked);
     void hang_up(Node& node);
-    void ask_erased(int32_t node, Asked asked);
     void connect(Node& node);
     void ask_versions(Node& node, int16_t version);
     void on_versions(Node& node, const AnswerBytes& answer);
@@ -178,7 +173,7 @@ private:
     Clock& clock_;
     Random& random_;
     Options options_;
-    std::map<int32_t, Lanes> nodes_;
+    std::map<std::pair<int32_t, int32_t>, Node> nodes_;  // by number and lane; lane 0 has every one that is known
     std::map<ConnectionId, Node*> by_connection_;
     std::vector<std::pair<std::function<void(Result<AnswerBytes>)>, Result<AnswerBytes>>> finished_;
     std::vector<std::byte> read_buffer_;

@@ -160,6 +160,24 @@ TEST_F(ConsumerCoreTest, NothingElseWaitsBehindAFetchThatIsHeldBack) {
     EXPECT_EQ(drain(*consumer), numbers(0, 1)) << "and it is told of at once";
 }
 
+TEST_F(ConsumerCoreTest, NoConsumerWaitsBehindAnothersFetchThatIsHeldBack) {
+    start_all();
+    make_topic("idle");
+    make_topic("events");
+    fill("events", 0, 1);
+    const ConsumerOptions patient{.fetch_wait = std::chrono::seconds(20)};
+    const auto idle = engine_->add_consumer(patient);
+    idle->assign({{"idle", 0}}, From::beginning());
+    EXPECT_THAT(drain(*idle), IsEmpty());
+    const auto reads = [&](ConsumerCore& consumer) {
+        consumer.assign({{"events", 0}}, From::beginning());
+        return until([&] { return value_of(consumer.take(batch_)) != nullptr; }, 5'000);
+    };
+    EXPECT_TRUE(reads(*engine_->add_consumer(patient)));
+    engine_->remove(*idle);
+    EXPECT_TRUE(reads(*engine_->add_consumer(patient)));  // in the place of the one that is gone
+}
+
 // What Kafka wrote in transactions, adopted: 0 and 1 aborted, 4 committed, markers at 2 and 5.
 TEST_F(ConsumerCoreTest, MarkersAreReadPastAndAbortedRecordsLeftOutWhereThatIsAskedFor) {
     start();
