@@ -29,7 +29,7 @@ constexpr size_t journal_entry_bytes_max =
 
 Result<std::unique_ptr<ClientStagePort>> ClientStagePort::open(Client& client, const StageOptions& options) {
     TRY(auto member, client.consumer({.group = options.name, .instance = options.instance}));
-    TRY(auto reader, client.consumer());
+    TRY(auto reader, client.consumer({.fetch_wait = 5ms}));  // it reads what is there, and then something else
     TRY(auto producer, client.producer(stage_producer_options()));
     return std::unique_ptr<ClientStagePort>(
         new ClientStagePort(client, options.name, std::move(member), std::move(reader), std::move(producer)));
