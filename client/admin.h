@@ -74,7 +74,7 @@ struct RemoteConfig {
     std::string name;
     std::optional<std::string> value;  // nothing: a secret
     Source source = Source::unknown;
-    std::optional<std::string> default_value;  // what it would be if nobody had set anything
+    std::optional<std::string> default_value;  // what it would be if nobody had set anything, where brokers tell
     bool read_only = false;
     std::string documentation;
 };

@@ -232,6 +232,10 @@ RemoteConfig config_of(const kafka::DescribeConfigsResponse::DescribeConfigsReso
     for (const auto& synonym : told.synonyms) {
         if (source_of(synonym.source) == RemoteConfig::Source::built_in) { config.default_value = synonym.value; }
     }
+    // Kafka tells of no synonyms where its broker's is in another unit, as retention.ms is log.retention.hours there.
+    if (config.source == RemoteConfig::Source::built_in && !config.default_value) {
+        config.default_value = config.value;
+    }
     return config;
 }
 

@@ -1,102 +1,17 @@
-// What the client promises, the same for every kind of endpoint: in this process, through another one on this machine, and
-// over TCP. With FLOWSTONE_KAFKA_BOOTSTRAP=HOST:PORT against a real Kafka, too (tests/interop/client_contract).
+// What the client promises of producing and consuming, the same for every kind of endpoint.
+#include "tests/client/contract.h"
+
 #include <algorithm>
-#include <chrono>
-#include <cstdlib>
 #include <map>
-#include <optional>
-#include <string>
-#include <vector>
 
-#include <gtest/gtest.h>
-
-#include <flowstone/admin.h>
-#include <flowstone/client.h>
-
-#include "storage/random.h"
 #include "storage/thread.h"
-#include "tests/client/served_log.h"
-#include "tests/storage/value_of.h"
 
 namespace flowstone {
 namespace {
 
 using namespace std::chrono_literals;
 
-enum class Way { dir, shm_of_program, shm, tcp, kafka };
-
-class Contract : public testing::TestWithParam<Way> {
-protected:
-    void SetUp() override {
-        switch (GetParam()) {
-            case Way::dir: return open("dir:" + directory_.log());
-            case Way::shm_of_program:
-                holder_.emplace(value_of(Client::open("dir:" + directory_.log(), small_log())));
-                return open("shm:" + directory_.log());
-            case Way::shm: broker_.emplace(directory_.log()); return open("shm:" + directory_.log());
-            case Way::tcp: broker_.emplace(directory_.log()); return open(broker_->address());
-            case Way::kafka: {
-                const char* const bootstrap = std::getenv("FLOWSTONE_KAFKA_BOOTSTRAP");
-                if (bootstrap == nullptr) { GTEST_SKIP() << "FLOWSTONE_KAFKA_BOOTSTRAP names no Kafka"; }
-                return open(bootstrap);
-            }
-        }
-    }
-    void open(const std::string& endpoint) { client_.emplace(value_of(Client::open(endpoint, small_log()))); }
-
-    // A topic of this test alone: a Kafka outlives it.
-    std::string make_topic(int32_t partitions = 1, ConfigMap configs = {}) {
-        std::string name = "contract-" + system_random().uuid().to_string();
-        const auto made =
-            client_->admin().create_topic(name, {.partitions = partitions, .configs = std::move(configs)});
-        EXPECT_TRUE(made) << made.error().message();
-        return name;
-    }
-    void fill(const std::string& topic, int begin, int end, int32_t partition = 0) {
-        auto producer = value_of(client_->producer());
-        auto to = value_of(producer.topic(topic));
-        for (int i = begin; i < end; ++i) {
-            const std::string value = std::to_string(i);
-            ASSERT_TRUE(to.send({.value = value}, partition));
-        }
-        ASSERT_TRUE(producer.flush());
-    }
-    using Values = std::vector<std::string>;
-    // So many of them, or what there was until nothing came.
-    static Values take(Consumer& consumer, size_t count, std::chrono::milliseconds patience = 20s) {
-        Values values;
-        while (values.size() < count) {
-            const auto batch = consumer.poll(patience);
-            EXPECT_TRUE(batch) << batch.error().message();
-            if (!batch || batch->empty()) { break; }
-            for (const RecordView& record : *batch) { values.emplace_back(record.value.value_or("(none)")); }
-        }
-        return values;
-    }
-    static Values numbers(int begin, int end) {
-        Values values;
-        for (int i = begin; i < end; ++i) { values.push_back(std::to_string(i)); }
-        return values;
-    }
-
-    TestDirectory directory_;
-    std::optional<BrokerProcess> broker_;
-    std::optional<Client> holder_;
-    std::optional<Client> client_;
-};
-
-std::string name_of(const testing::TestParamInfo<Way>& info) {
-    switch (info.param) {
-        case Way::dir: return "Dir";
-        case Way::shm_of_program: return "ShmOfProgram";
-        case Way::shm: return "Shm";
-        case Way::tcp: return "Tcp";
-        case Way::kafka: return "Kafka";
-    }
-    return {};
-}
-INSTANTIATE_TEST_SUITE_P(Every, Contract,
-                         testing::Values(Way::dir, Way::shm_of_program, Way::shm, Way::tcp, Way::kafka), name_of);
+INSTANTIATE_TEST_SUITE_P(Every, Contract, every_way(), name_of_way);
 
 // --- producing ---------------------------------------------------------------------------------------------------------
 
@@ -352,34 +267,6 @@ TEST_P(Contract, AGroupGoesOnBehindWhatItCommitted) {
     ASSERT_TRUE(member.subscribe({topic}));
     EXPECT_EQ(take(member, 5), numbers(20, 25));
     ASSERT_TRUE(member.close());
-}
-
-// --- topics ------------------------------------------------------------------------------------------------------------
-
-TEST_P(Contract, TopicsAreMadeListedAndDeleted) {
-    const std::string topic = make_topic(4);
-    const auto partitions_of = [&]() -> std::optional<int32_t> {
-        const auto topics = value_of(client_->admin().topics());
-        const auto found = std::ranges::find(topics, topic, &RemoteTopic::name);
-        return found == topics.end() ? std::nullopt : std::optional(static_cast<int32_t>(found->partitions.size()));
-    };
-    // A broker of Kafka learns of it a moment after the controller has said yes.
-    const auto becomes = [&](std::optional<int32_t> expected) {
-        std::optional<int32_t> found = partitions_of();
-        for (int asked = 0; found != expected && asked < 10'000; ++asked) { found = partitions_of(); }
-        return found == expected;
-    };
-    EXPECT_TRUE(becomes(4));
-    EXPECT_EQ(client_->admin().create_topic(topic).error().code, Code::exists);
-    EXPECT_TRUE(client_->admin().create_topic(topic, {.exists_ok = true}));
-    EXPECT_EQ(client_->admin().create_topic("no/good").error().code, Code::invalid);
-    fill(topic, 0, 7, 2);
-    const auto ends = value_of(client_->admin().ends({topic, 2}));
-    EXPECT_EQ(ends.log_start, Offset{0});
-    EXPECT_EQ(ends.high_watermark, Offset{7});
-    ASSERT_TRUE(client_->admin().delete_topic(topic));
-    EXPECT_TRUE(becomes(std::nullopt));
-    EXPECT_EQ(client_->admin().delete_topic(topic).error().code, Code::not_found);
 }
 
 }  // namespace
