@@ -208,6 +208,32 @@ bool ProducerState::truncate(Offset end) {
     return true;
 }
 
+void ProducerState::truncate(Offset end, ProducerState walked) {
+    if (producers_ == nullptr || producers_->end <= end) { return; }
+    ProducerState below;
+    const auto decoded = below.decode_window(encode_window(end));
+    CHECK(decoded.has_value());
+    *this = std::move(walked);
+    if (below.producers_ == nullptr) { return; }
+    if (producers_ == nullptr) { producers_ = std::make_unique<Producers>(); }
+    producers_->end = end;
+    for (const Producer& one : below.producers_->by_use) {
+        const auto found = producers_->by_id.find(one.id);
+        if (found != producers_->by_id.end()) {
+            Producer& known = *found->second;
+            if (one.epoch != known.epoch || one.batch_count <= known.batch_count) { continue; }
+            known.batches = one.batches;
+            known.batch_count = one.batch_count;
+            continue;
+        }
+        producers_->by_use.push_front(one);
+        Producer& added = producers_->by_use.front();
+        added.txn_first_offset = no_offset;
+        producers_->by_id.emplace(one.id, producers_->by_use.begin());
+        if (one.txn_first_offset != no_offset) { producers_->begin_transaction(added, one.txn_first_offset); }
+    }
+}
+
 size_t ProducerState::size() const { return producers_ == nullptr ? 0 : producers_->by_id.size(); }
 
 void ProducerState::end_transaction(int64_t producer_id) {

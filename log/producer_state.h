@@ -86,6 +86,10 @@ public:
     // batch from there to `end`. Trimming the front needs no call: as in Kafka, a producer's sequence still counts.
     bool truncate(Offset end);
 
+    // The same, given what applied() makes of each batch that is still there. Of each producer the longer memory counts:
+    // what was trimmed away only this one knows, what had fallen out of its window only the walk.
+    void truncate(Offset end, ProducerState walked);
+
     size_t size() const;
     // As its marker would.
     void end_transaction(int64_t producer_id);

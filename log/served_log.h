@@ -174,6 +174,17 @@ public:
                                  const AppendEffort& effort = {});
     // As Topic's.
     Result<Offset> delete_records(const ServedTopic& topic, int32_t number, Offset before);
+    // Takes back everything at and above `end`, acknowledged or not, at every level; a batch that holds `end` inside goes
+    // whole. Returns where the log ends then: at or below `end`. Durable when it returns; a crash before that leaves all of
+    // it or nothing. What this log appends next begins a later leader epoch there. Readers that stood behind the end are
+    // told (out_of_range), those before it go on; who waits for an append that went may be told either way. Producers whose
+    // batches are gone may send them again. `end` where the log ends changes nothing; above it, it is out_of_range, for
+    // whoever asks believes in records that this log never had.
+    // For a replica that gives way: slow, and all appends to the directory wait meanwhile.
+    // Errors: out_of_range (below the log start or above the end; in a batch that begins below the log start), not_found,
+    // invalid (an internal topic), corrupt, busy, read_only, closed, those of Log::checkpoint. After io or offline it may
+    // have happened.
+    Result<Offset> truncate(const ServedTopic& topic, int32_t number, Offset end);
     // Whether what is old by the wall clock may go: not for an hour after that jumped (log/retention.h).
     bool time_believed() const;
 

@@ -24,6 +24,9 @@ constexpr uint32_t seal_pieces_max = 1u << 20;  // a segment of 1 TiB
 constexpr uint32_t seal_replaced_max = 100'000;
 constexpr uint64_t seal_file_bytes_max = 32u << 20;  // both of the above, with room
 
+// Behind the name of a seal that a truncation took away, until the next one of its chain stands in for it.
+constexpr char truncated_seal_suffix[] = ".truncated";
+
 // Which bytes these are. The same bytes elsewhere have other hashes.
 struct SealPlace {
     Uuid cluster;

@@ -106,6 +106,7 @@ Result<void> Store::finish_rolled(Partition& partition) {
         const Named name[] = {{&partition, segment}};
         if (segment->names_unsynced && !mutated(Mutant::rolled_names)) { TRY_VOID(sync_names(name)); }
         TRY_VOID(write_seal(disk(), partition.identity().directory, seal));
+        if (seal.chain) { TRY_VOID(forget_truncated_seals(partition)); }
         {
             Guard guard(partition.shard().lock());
             segment->index->close();
@@ -135,7 +136,25 @@ Result<void> Store::chain_seal(Partition& partition, File& file, Seal& seal) {
         if (!before && before.error().code != Code::corrupt) { return std::unexpected(before.error()); }
         if (!before) { log(fmt::format("the chain of seals begins anew: {}", before.error().message())); }
     }
+    TRY(const auto truncated, truncated_seals(directory));
+    for (const std::string& name : truncated) {
+        TRY(const auto bytes, read_file(disk(), name, seal_file_bytes_max));
+        const auto gone = decode_seal(bytes);
+        if (!gone || !gone->chain) { continue; }
+        std::ranges::copy(gone->chain->replaced, std::back_inserter(chain.replaced));
+        chain.replaced.push_back(gone->head());
+    }
+    if (chain.replaced.size() > seal_replaced_max) {  // the oldest are forgotten
+        chain.replaced.erase(chain.replaced.begin(), chain.replaced.end() - seal_replaced_max);
+    }
     seal.chain = std::move(chain);
+    return {};
+}
+
+// A seal that is there says what they said.
+Result<void> Store::forget_truncated_seals(const Partition& partition) {
+    TRY(const auto truncated, truncated_seals(partition.identity().directory));
+    for (const std::string& name : truncated) { TRY_VOID(disk().remove(name)); }
     return {};
 }
 

@@ -21,6 +21,7 @@ Result<void> Cursor::seek(Offset offset) {
         start = partition_.log_start();
         end = partition_.visible().offset;
         active_base = partition_.segments().front()->base;
+        if (offset >= start && offset <= end) { truncations_seen_ = partition_.truncations.size(); }
     }
     if (offset > end && partition_.lost) { return std::unexpected(partition_.lost_error("reader.seek")); }
     if (offset < start || offset > end) {
@@ -43,6 +44,7 @@ Result<void> Cursor::begin_again() {
     place_ = place;
     next_offset_ = place.segment_base;
     forget_buffer();
+    epochs_.forget();
     gap_base_ = Offset{-1};
     loads_ = 0;
     if (hint && place.at > 0) {
@@ -200,11 +202,35 @@ Result<std::optional<BatchView>> Cursor::next() {
     }
 }
 
-// Under the lock: what comes next was neither trimmed away nor deleted with its topic, wherever its bytes may still be.
-Result<void> Cursor::still_there() const {
+bool Cursor::outdated() const {
+    Guard guard(partition_.shard().lock());
+    return truncations_seen_ != partition_.truncations.size();
+}
+
+// Under the lock: what was read ahead may be gone, and other records in its place.
+Result<void> Cursor::note_truncations() {
+    const auto& truncations = partition_.truncations;
+    if (truncations_seen_ == truncations.size()) { return {}; }
+    const Offset from = std::max(next_offset_, wanted_offset_);
+    for (size_t i = truncations_seen_; i < truncations.size(); ++i) {
+        if (from <= truncations[i]) { continue; }
+        return fail(Code::out_of_range, "reader.next",
+                    fmt::format("offset {} of {}-{} was truncated away, the log ended at {}", from.value,
+                                partition_.identity().topic, partition_.identity().number, truncations[i].value));
+    }
+    truncations_seen_ = truncations.size();
+    forget_buffer();
+    epochs_.forget();
+    return {};
+}
+
+// Under the lock: what comes next was neither trimmed nor truncated away nor deleted with its topic, wherever its bytes may
+// still be.
+Result<void> Cursor::still_there() {
     if (partition_.hooks.deleted) {
         return fail(Code::not_found, "reader.next", fmt::format("topic {} was deleted", partition_.identity().topic));
     }
+    TRY_VOID(note_truncations());
     const Offset from = std::max(next_offset_, wanted_offset_);
     if (from >= partition_.log_start()) { return {}; }
     return fail(Code::out_of_range, "reader.next",
@@ -216,6 +242,11 @@ Result<void> Cursor::still_there() const {
 Result<Cursor::Step> Cursor::look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end) {
     Guard guard(partition_.shard().lock());
     TRY_VOID(still_there());
+    if (partition_.truncating) {
+        if (const auto& failure = partition_.shard().failure()) { return std::unexpected(*failure); }
+        swap_seen_ = partition_.hooks.swap_word;
+        return Step::swapping;
+    }
     if (partition_.durability() == Durability::memory) { partition_.close_batch(store_.engine().pool); }
     for (const auto& segment : partition_.segments()) {
         if (segment->base != place_.segment_base) { continue; }
@@ -339,6 +370,7 @@ bool Cursor::continue_ahead() {
 // Whether the segment of the place was removed or replaced since look().
 bool Cursor::file_replaced() {
     Guard guard(partition_.shard().lock());
+    if (partition_.truncating || truncations_seen_ != partition_.truncations.size()) { return true; }
     for (const auto& segment : partition_.segments()) {
         if (segment->base == place_.segment_base) { return partition_.hooks.deleted; }
     }
@@ -381,6 +413,7 @@ std::optional<Result<BatchView>> Cursor::buffered() {
     {
         Guard guard(partition_.shard().lock());
         if (auto there = still_there(); !there) { return std::unexpected(there.error()); }
+        if (buffer_base_.value < 0) { return std::nullopt; }
     }
     const Bytes bytes(buffer_->data() + buffer_skip_ + (place_.at - buffer_at_), buffer_end_ - place_.at);
     const auto bad = [&](const char* what) -> Result<BatchView> {

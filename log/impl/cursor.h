@@ -42,12 +42,15 @@ public:
     Result<TimePlace> seek_time(int64_t timestamp_ms);
 
     // The next batch below the high watermark; empty at the end. Its place, checksum and leader epoch have been checked.
-    // Errors: corrupt, out_of_range (trimmed away), not_found (topic deleted), io, offline (a file may lack what it had).
+    // Errors: corrupt, out_of_range (trimmed or truncated away, until the next seek), not_found (topic deleted), io, offline
+    // (a file may lack what it had).
     Result<std::optional<BatchView>> next();
     const BufferRef& pin() const { return pin_; }        // what keeps the batch that next() returned last
     Offset next_offset() const { return next_offset_; }  // base offset that the next batch must reach or pass
     // To before the batch that next() returned last, as if it had not. Once after each.
     void step_back();
+    // The log was truncated since the last seek, perhaps below where this stands.
+    bool outdated() const;
 
 private:
     struct Place {
@@ -59,7 +62,8 @@ private:
     // moved: the place is in no file any more, the offset is. swapping: files are being replaced just now. gap: the file
     // ends before the offsets of its segment do.
     enum class Step : uint8_t { batch, end, again, cold, moved, swapping, gap };
-    Result<void> still_there() const;
+    Result<void> still_there();
+    Result<void> note_truncations();
     Result<Step> look(Bytes& batch, std::shared_ptr<File>& file, uint64_t& file_end);
     void take_buffer(Offset base, uint64_t end, uint64_t whole);
     Result<void> load_cold(File& file, uint64_t file_end);
@@ -85,7 +89,8 @@ private:
     Offset next_offset_before_{0};
     Offset wanted_offset_{0};  // of the last seek: what lies before it in its batch is nobody's wish
     uint32_t swap_seen_ = 0;   // swap_word when the place was looked up
-    Offset gap_base_{-1};      // the segment whose offsets rightly go on behind its records
+    size_t truncations_seen_ = 0;
+    Offset gap_base_{-1};  // the segment whose offsets rightly go on behind its records
     BufferRef pin_;
 
     // Bytes [buffer_at_, buffer_end_) of the file of place_.segment_base, in buffer_.

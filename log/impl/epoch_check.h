@@ -27,6 +27,8 @@ public:
         return span_.epoch && *span_.epoch != batch.epoch() ? span_.epoch : std::nullopt;
     }
 
+    void forget() { span_ = {}; }  // what was on record may be so no more
+
 private:
     const Partition& partition_;
     Partition::EpochSpan span_;

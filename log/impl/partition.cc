@@ -40,6 +40,23 @@ void Partition::start(Start start, std::unique_ptr<SegmentIndex> index) {
     while (!epochs_.empty() && epochs_.back().start > start.proven_end) { epochs_.pop_back(); }
 }
 
+void Partition::restart(Start start, std::unique_ptr<SegmentIndex> index) {
+    CHECK(!builder_);
+    CHECK(chunks_.empty());
+    segments_.clear();
+    commits_.clear();
+    carry_due_ = false;
+    rewritten.reset();
+    read_hints_ = {};
+    aborted_transactions.reset();
+    closed_at_checkpoint = 0;
+    hooks.loaded = false;
+    hooks.needs_epoch = true;
+    hooks.epochs_unwritten = true;
+    hooks.unfilled_bytes = 0;
+    this->start(std::move(start), std::move(index));
+}
+
 Error Partition::lost_error(const char* operation) const {
     const std::string range = fmt::format("offsets [{}, {})", lost->begin.value, lost->end.value);
     std::string text;

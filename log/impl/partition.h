@@ -56,6 +56,15 @@ struct Mark {
     Offset offset{0};
 };
 
+// What a truncation leaves: the segment that is the active one again, its bytes, and where the log ends. Cutting a file
+// writes its last block again: the journal has the bytes of that first.
+struct Truncation {
+    Offset segment_base{0};
+    BytePos position{0};
+    Offset end{0};
+    std::vector<std::byte> fragment{};
+};
+
 // Closed batches, or a change of shape, on their way to the topic's level. In the order in which they happened.
 struct Range {
     Partition* partition = nullptr;
@@ -270,6 +279,8 @@ public:
         Offset proven_end{0};  // of those that begin behind it a crash may have left nothing
     };
     void start(Start start, std::unique_ptr<SegmentIndex> index);
+    // The same in place of what there was. Requires that nothing is open, queued or under way, and that no chunk is left.
+    void restart(Start start, std::unique_ptr<SegmentIndex> index);
     // Recovery: puts bytes that the journal holds behind what is there.
     void restore(Bytes bytes, BufferPool& pool);
     // One of them, once all are there: what appended() would have noted, but for the queue.
@@ -325,8 +336,12 @@ public:
     bool swap_placed = false;            // its new file is in its place, files of the old ones may be there still
     std::optional<uint64_t> swap_sequence;  // the commit that holds a swap whose files are not in their places yet
     std::vector<Offset> replaced;           // read-only: segments that a swap made nobody's, but whose files are there
-    uint64_t closed_at_checkpoint = 0;      // where it ended at the last one
-    bool remains_removed = false;           // files that a crash left behind; only maintenance looks at this
+    Truncation truncation;                  // that is on its way to the journal
+    bool truncating =
+        false;  // it is in the journal, and the files are being cut: readers wait, or learn that it failed
+    std::vector<Offset> truncations;    // where it ended after each, since this opening
+    uint64_t closed_at_checkpoint = 0;  // where it ended at the last one
+    bool remains_removed = false;       // files that a crash left behind; only maintenance looks at this
 
 private:
     size_t room() const;

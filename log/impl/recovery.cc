@@ -307,6 +307,7 @@ Result<void> Recovery::replay_entry(const Entry& entry) {
         return store_.replay_swap(*partition, entry.payload);
     }
     if (partition->lost && !partition->lost->inside) { return put_aside(*partition, entry); }
+    if (head.kind == EntryKind::truncate) { return replay_truncation(*partition, entry); }
     if (head.kind == EntryKind::skip) { return replay_skip(*partition, entry) ? Result<void>{} : gap(); }
     if (head.segment_base < partition->active().base) { return {}; }  // in a segment that was finished since
     if (head.segment_base == partition->closed().offset && maybe_rolled_.erase(partition) > 0 &&
@@ -377,6 +378,34 @@ bool Recovery::replay_skip(Partition& partition, const Entry& entry) {
     if (!partition.fresh()) { return false; }
     partition.begin_at(entry.head.base_offset);
     return true;
+}
+
+// Both slots that it may be replayed over speak of all that was there before it, and nothing was appended behind it.
+Result<void> Recovery::replay_truncation(Partition& partition, const Entry& entry) {
+    const EntryHead& head = entry.head;
+    const auto bytes = static_cast<int64_t>(entry.payload.size());
+    const auto said = store_.persisted_.find({head.topic_id, head.partition});
+    const bool known = said != store_.persisted_.end() && head.segment_base.value >= 0 && head.position.value >= 0 &&
+                       head.segment_base <= said->second.segment_base && head.base_offset >= head.segment_base &&
+                       head.base_offset <= said->second.boundary_offset && bytes <= head.position.value &&
+                       (head.position.value - bytes) % store_.engine_.block_bytes == 0 &&
+                       bytes < store_.engine_.block_bytes;
+    if (!known) {
+        return fail(Code::corrupt, "log.open",
+                    fmt::format("the journal truncates {} to offset {}, where the checkpoint knows of nothing",
+                                partition.identity().directory, head.base_offset.value));
+    }
+    gaps_.erase(&partition);
+    maybe_rolled_.erase(&partition);
+    touched_.insert(&partition);
+    truncated_.insert(&partition);
+    loss_ = true;  // so that both slots speak of it, and neither needs the journal, before anybody appends
+    TRY_VOID(store_.apply_truncation(partition, {head.segment_base, head.position, head.base_offset}, nullptr));
+    // The file may hold the block torn.
+    partition.move_end_to(static_cast<uint64_t>(head.position.value - bytes));
+    partition.restore(entry.payload, store_.pool_);
+    partition.restored(head.base_offset);
+    return {};
 }
 
 Result<std::vector<std::byte>> Recovery::read_direct(Partition& partition, const Entry& entry) {
@@ -464,7 +493,9 @@ Result<void> Recovery::settle(Partition& partition) {
         return {};
     }
     if (accept) { TRY_VOID(accept_loss(partition)); }
-    if (!partition.lost) {  // a fenced one stays as it is
+    // A reader beside its writer cuts no file: behind the end there is what was truncated.
+    const bool uncut = store_.read_only() && truncated_.contains(&partition);
+    if (!partition.lost && !uncut) {  // a fenced one stays as it is
         TRY_VOID(keep_unfinished_write(partition));
         if (!store_.read_only() && !partition.lost) { TRY_VOID(set_aside(partition)); }
     }

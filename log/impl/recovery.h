@@ -58,6 +58,7 @@ private:
     Result<void> replay_entry(const Entry& entry);
     static void note_epochs(Partition& partition, Bytes batches);
     bool replay_skip(Partition& partition, const Entry& entry);
+    Result<void> replay_truncation(Partition& partition, const Entry& entry);
     Result<std::vector<std::byte>> read_direct(Partition& partition, const Entry& entry);
     Result<void> replay_direct(Partition& partition, const Entry& entry, uint64_t begin);
     Result<void> read_range(File& file, uint64_t at, MutableBytes into);
@@ -103,7 +104,8 @@ private:
         asides_;  // of partitions fenced in this opening: what the journal holds behind the loss
     std::set<Partition*> accepted_;
     std::set<Partition*> unproven_;  // bytes of them were kept or cut that no sync covers yet
-    bool loss_ = false;              // one was found or accepted: the journal as it is explains nothing any more
+    std::set<Partition*> truncated_;
+    bool loss_ = false;  // one was found or accepted, or wanted: the journal as it is explains nothing any more
 };
 
 }  // namespace flowstone

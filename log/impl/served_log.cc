@@ -198,6 +198,13 @@ Result<Offset> ServedLog::delete_records(const ServedTopic& topic, int32_t numbe
     });
 }
 
+Result<Offset> ServedLog::truncate(const ServedTopic& topic, int32_t number, Offset end) {
+    return in_place(topic, number, [&](Store& store, const std::shared_ptr<TopicTable>& table) -> Result<Offset> {
+        TRY_VOID(store.usable("log.truncate"));
+        return store.truncate(*table, number, end);
+    });
+}
+
 bool ServedLog::time_believed() const { return store_.guarded_time().believed; }
 
 Result<void> ServedLog::poll() {
@@ -384,7 +391,7 @@ Result<StoredBatches> ServedLog::read(ServedPartition served, Offset from, const
         }
     }
     auto cursor = cursors_->take(partition, from);
-    if (!cursor) {
+    if (!cursor || cursor->outdated()) {
         cursor = std::make_unique<Cursor>(store_of(served), partition);
         TRY_VOID(cursor->seek(from));
     }

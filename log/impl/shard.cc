@@ -328,6 +328,13 @@ Result<void> Shard::wait_for(Guard& guard, Partition& partition, Offset next, in
     const auto lost = [](const Error& error) { return std::unexpected(error.with_fate(Fate::unknown_until_reopen)); };
     const auto done = [&]() -> Result<bool> {
         if (partition.visible().offset >= next) { return true; }
+        if (next > partition.next_offset() && !partition.truncations.empty()) {
+            const Error gone = fail(Code::out_of_range, "log.wait",
+                                    fmt::format("offset {} of {}-{} was truncated away", next.value - 1,
+                                                partition.identity().topic, partition.identity().number))
+                                   .error();
+            return std::unexpected(gone.with_fate(Fate::not_appended));
+        }
         if (next > partition.next_offset()) {
             return fail(Code::invalid, "log.wait",
                         fmt::format("nothing was appended to {}-{} at offset {} yet", partition.identity().topic,

@@ -181,7 +181,8 @@ public:
 
     // --- waiting ---
     // Until the partition is visible up to `next`. Errors: offline, closed (unknown until reopen), not_found (topic
-    // deleted), invalid (nothing was appended there), timed_out (others had not done it by then).
+    // deleted), out_of_range (truncated away), invalid (nothing was appended there), timed_out (others had not done it by
+    // then).
     Result<void> wait_visible(Guard& guard, Partition& partition, Offset next, int64_t until_ns = INT64_MAX);
     // Until everything queued or open now is visible. Errors: as wait_visible, timed_out.
     Result<void> flush(Guard& guard, bool relieve = true);
@@ -222,7 +223,7 @@ public:
     // Recovery: what the journal gave back counts as appended and not yet in a file.
     void note_unfilled(Partition& partition);
 
-    // Takes away the chunks that begin at `from` or later: the files have their bytes. Recovery only.
+    // Takes away the chunks that begin at `from` or later: the files have their bytes, or nobody needs them.
     void forget_chunks(Partition& partition, uint64_t from);
     // The partition's topic was deleted: what is queued of it is forgotten, its memory given back.
     void drop(Guard& guard, Partition& partition);

@@ -19,6 +19,7 @@ size_t Shard::cost(const Run& run) const {
     if (run.range.kind != EntryKind::batches && run.range.kind != EntryKind::carry) {
         size_t said = run.range.kind == EntryKind::skip ? skip_payload_bytes : 0;
         if (run.range.kind == EntryKind::swap) { said = run.range.partition->swap_text.size(); }
+        if (run.range.kind == EntryKind::truncate) { said = run.range.partition->truncation.fragment.size(); }
         bytes += CommitWriter::entry_bytes(said);
     }
     if (run.carry) { bytes += CommitWriter::entry_bytes(run.range.begin - run.carry_begin); }
@@ -38,7 +39,8 @@ void Shard::plan_runs(Plan& out) {
         for (size_t i = taken; i < taken + count; ++i) {
             uint64_t size = queue_[i].kind == EntryKind::roll ? 0 : queue_[i].end - queue_[i].begin;
             if (queue_[i].kind == EntryKind::swap) { size = queue_[i].partition->swap_text.size(); }
-            if (queue_[i].kind == EntryKind::carry) { size = engine_.block_bytes; }
+            const bool block = queue_[i].kind == EntryKind::carry || queue_[i].kind == EntryKind::truncate;
+            if (block) { size = engine_.block_bytes; }
             if (queue_[i].kind == EntryKind::skip) { size = skip_payload_bytes; }
             bytes += CommitWriter::entry_bytes(size) +
                      (queue_[i].partition->carry_due() ? CommitWriter::entry_bytes(engine_.block_bytes) : 0);
@@ -135,6 +137,10 @@ bool Shard::plan(Plan& out) {
         run.segment_base = run.segment->base;
         run.position = run.segment->in_file(run.range.begin);
         run.missing_below = partition.compacted_end;
+        if (run.range.kind == EntryKind::truncate) {
+            run.segment_base = partition.truncation.segment_base;
+            run.position = partition.truncation.position;
+        }
         const bool durable = run.level == Durability::durable;
         plan_direct(run);
         // Bytes of a `written` topic go to its file now.
@@ -182,6 +188,7 @@ bool Shard::plan(Plan& out) {
             partition.pieces(run.range.begin, run.range.end, Partition::Cut::batches, run.pieces, out.pins);
         }
         if (run.range.kind == EntryKind::swap) { run.pieces.push_back(as_bytes(partition.swap_text)); }
+        if (run.range.kind == EntryKind::truncate) { run.pieces.emplace_back(partition.truncation.fragment); }
         if (run.carry) {
             partition.pieces(run.carry_begin, run.range.begin, Partition::Cut::batches, run.carry_pieces, out.pins);
         }
@@ -418,7 +425,7 @@ void Shard::publish(Plan& now) {
                 partition.swap_sequence = now.place->sequence;
                 note_journaled(partition);
                 break;
-            case EntryKind::truncate: break;
+            case EntryKind::truncate: break;  // who asked for it does the rest, while nobody appends
         }
     }
     trim_tail();

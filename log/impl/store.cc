@@ -416,14 +416,7 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
         partition->closed_segments_known = true;
     } else {
         const PartitionCheckpoint& checkpoint = *known;
-        start = {.segment_base = checkpoint.segment_base,
-                 .bytes = checkpoint.synced_bytes,
-                 .boundary = checkpoint.boundary,
-                 .boundary_offset = checkpoint.boundary_offset,
-                 .log_start = checkpoint.log_start,
-                 .epochs = checkpoint.epochs,
-                 .proven_end = topic.config->durability == Durability::durable ? checkpoint.producers_end
-                                                                               : checkpoint.boundary_offset};
+        start = start_of(checkpoint, topic.config->durability);
         index = std::make_unique<SegmentIndex>(directory, checkpoint.segment_base, checkpoint.index);
         partition->compacted_end = checkpoint.compacted_end;
         partition->lost = checkpoint.lost;
@@ -439,6 +432,16 @@ Result<Partition*> Store::make_partition(TopicTable& topic, int32_t number) {
     partitions_.push_back(std::move(partition));
     topic.put(number, made);
     return made;
+}
+
+Partition::Start Store::start_of(const PartitionCheckpoint& said, Durability level) {
+    return {.segment_base = said.segment_base,
+            .bytes = said.synced_bytes,
+            .boundary = said.boundary,
+            .boundary_offset = said.boundary_offset,
+            .log_start = said.log_start,
+            .epochs = said.epochs,
+            .proven_end = level == Durability::durable ? said.producers_end : said.boundary_offset};
 }
 
 Epoch Store::epoch_after(const std::vector<EpochStart>& epochs) const {

@@ -97,6 +97,8 @@ public:
     Result<void> delete_topic(std::string_view name);
     Result<void> add_partitions(std::string_view name, int32_t total, std::vector<Uuid> each_in = {});
     Result<void> alter_topic(std::string_view name, const ConfigMap& set, std::span<const std::string> unset);
+    // As ServedLog's (truncation.cc).
+    Result<Offset> truncate(TopicTable& topic, int32_t number, Offset end);
     std::vector<TopicInfo> topics();
     std::vector<Loss> losses();
     // What topics have that do not say themselves. Errors: invalid.
@@ -218,6 +220,22 @@ private:
     Result<void> read_back(Partition& partition, OpenSegment& segment, uint64_t begin, uint64_t end,
                            const std::function<void(Bytes)>& take);
 
+    // Steps of a truncation (truncation.cc). Under maintain_lock_ and checkpoint_lock_, with appends held, or by replay.
+    Result<Offset> truncate_alone(Partition& partition, Offset end);
+    Result<std::optional<Truncation>> plan_truncation(Partition& partition, Offset end,
+                                                      std::unique_ptr<SegmentIndex>& index);
+    Result<void> commit_truncation(Partition& partition, const Truncation& truncation);
+    Result<void> apply_truncation(Partition& partition, const Truncation& truncation,
+                                  std::unique_ptr<SegmentIndex> index);  // null: replayed, which makes one itself
+    Result<void> cut_segments(Partition& partition, const Truncation& truncation);
+    Result<PartitionCheckpoint> describe_truncated(Partition& partition, const Truncation& truncation, bool replayed);
+    Result<void> describe_producers(Partition& partition, const Truncation& truncation, PartitionCheckpoint& left);
+    void note_epoch_given(Partition& partition);
+    Result<void> make_anew(Partition& partition, const PartitionCheckpoint& left, std::unique_ptr<SegmentIndex> index);
+    static Partition::Start start_of(const PartitionCheckpoint& said, Durability level);
+    Result<std::vector<std::string>> truncated_seals(const std::string& directory);
+    Result<void> forget_truncated_seals(const Partition& partition);
+
     // For a Kafka broker that may be started on the closed directory (kafka_files.cc).
     Result<void> write_kafka_partition_files(Partition& partition);
     Result<void> write_kafka_root_files();
@@ -275,7 +293,7 @@ private:
     uint32_t process_token_ = 0;
     Uuid cluster_;
     Uuid directory_id_;
-    uint32_t generation_ = 0;
+    std::atomic<uint32_t> generation_{0};  // grows in a truncation, for the next slot
 
     std::mutex meta_lock_;
     // Until somebody says what topics have that say nothing themselves, nothing of theirs is deleted: who opens a

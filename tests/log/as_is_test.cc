@@ -10,7 +10,6 @@ namespace flowstone {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 class AsIsTest : public LogWorld {
 protected:
@@ -175,6 +174,33 @@ TEST_F(AsIsTest, AbortedTransactionsAreKnownAlsoAfterPowerLoss) {
     append(topic, from, 7, 8);
     ASSERT_TRUE(log.flush());
     EXPECT_EQ(aborted(log), expected) << "what was known before is not kept";
+}
+
+TEST_F(AsIsTest, ATransactionWhoseMarkerIsTruncatedAwayIsOpenAgain) {
+    ForeignLog from(5);
+    from.transactional(4000, 3);
+    from.transactional(4001, 2);
+    from.marker(4000, false);
+    from.marker(4001, false);
+    const std::vector<AbortedTransaction> both = from.aborted(4);
+    ASSERT_EQ(both.size(), 2u);
+    Log log = open();
+    Topic topic = make(log, "copied");
+    append(topic, from, 0, 4);
+    ASSERT_TRUE(log.flush());
+    EXPECT_EQ(aborted(log), both);
+    ServedLog served(log);
+    const Offset end = from.view(3).base_offset();
+    ASSERT_EQ(value_of(served.truncate(*served.topic("copied"), 0, end)), from.view(2).next_offset());
+    const auto open_again = aborted(log);
+    ASSERT_EQ(open_again.size(), 2u);
+    EXPECT_THAT(open_again, testing::Contains(both[0]));
+    EXPECT_THAT(open_again,
+                testing::Contains(testing::AllOf(testing::Field(&AbortedTransaction::first, from.view(1).base_offset()),
+                                                 testing::Field(&AbortedTransaction::last_stable_end, Offset{-1}))));
+    append(topic, from, 3, 4);
+    ASSERT_TRUE(log.flush());
+    EXPECT_EQ(aborted(log), both);
 }
 
 TEST_F(AsIsTest, AMarkerIsListedWithTheSegmentThatHoldsIt) {

@@ -251,6 +251,40 @@ TEST(ProducerState, ASnapshotGoesThereAndBack) {
     EXPECT_EQ(window[0].base_offset, Offset{100});
 }
 
+// One record a batch, sequence and offset apart by `lag`.
+void apply(ProducerState& state, int64_t id, int64_t from, int64_t to, int64_t lag, bool transactional = false) {
+    for (int64_t i = from; i < to; ++i) {
+        state.applied(
+            {.producer_id = id, .epoch = 0, .base_sequence = static_cast<int32_t>(i - lag), .record_count = 1},
+            Offset{i}, 0, transactional, 0);
+    }
+}
+
+TEST(ProducerState, OfATruncationTheLongerMemoryCounts) {
+    ProducerState state;
+    apply(state, 8, 2, 4, 0, true);  // trimmed away since
+    apply(state, 7, 10, 20, 10);
+    apply(state, 9, 20, 22, 20);
+    ProducerState walked;
+    apply(walked, 7, 12, 17, 10);
+    state.truncate(Offset{17}, std::move(walked));
+    EXPECT_EQ(state.producer_ids(), (std::vector<int64_t>{7, 8}));
+    ASSERT_EQ(state.window(7).size(), 5u) << "15 and 16 were in the window, the others only the walk knows";
+    EXPECT_EQ(state.window(7).front().base_offset, Offset{12});
+    EXPECT_EQ(state.window(7).back().base_offset, Offset{16});
+    ASSERT_EQ(state.window(8).size(), 2u) << "which only the window knew";
+    EXPECT_EQ(state.first_open_transaction(), Offset{2});
+
+    ProducerState trimmed;
+    apply(trimmed, 7, 16, 17, 10);
+    apply(state, 7, 17, 18, 10);
+    state.truncate(Offset{17}, std::move(trimmed));
+    EXPECT_EQ(state.window(7).size(), 4u) << "the walk began behind what the window has";
+    ProducerState nothing;
+    state.truncate(Offset{17}, std::move(nothing));
+    EXPECT_EQ(state.window(7).size(), 4u) << "nothing was above it";
+}
+
 TEST(ProducerState, ASnapshotOfNonsenseIsHarmless) {
     ProducerState state;
     std::vector<ProducerSnapshotEntry> entries(4);

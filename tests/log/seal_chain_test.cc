@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "log/served_log.h"
 #include "storage/seal.h"
 #include "storage/segment_files.h"
 #include "storage/segment_verify.h"
@@ -76,6 +77,28 @@ TEST_F(SealChainTest, GoesOnWhenEverythingWasTrimmed) {
     fill(topic, 0, 30);
     close(log);
     EXPECT_THAT(faults(kept), IsEmpty());
+}
+
+// Also twice, before the segment that is open again is finished.
+TEST_F(SealChainTest, AHeadIsFoundThoughItsSegmentWasTruncatedAway) {
+    Log log = open();
+    Topic topic = make(log, "ledger", configs());
+    fill(topic, 0, 40);
+    ASSERT_TRUE(log.checkpoint());
+    const auto listing = value_of(list_segments(disk_, directory));
+    ASSERT_GE(listing.segments.size(), 4u);
+    const std::vector<Offset> bases{listing.segments[0].base, listing.segments[1].base, listing.segments[2].base};
+    std::vector<Sha256> kept;
+    for (const Offset base : bases) { kept.push_back(head_of(base)); }
+    ServedLog served(log);
+    for (const int64_t end : {bases[2].value + 1, bases[1].value + 1}) {
+        ASSERT_EQ(value_of(served.truncate(*served.topic("ledger"), 0, Offset{end})), Offset{end});
+    }
+    fill(topic, static_cast<int>(bases[1].value) + 1, 40);
+    close(log);
+    EXPECT_NE(head_of(bases[1]), kept[1]);
+    for (const Sha256& head : kept) { EXPECT_THAT(faults(head), IsEmpty()); }
+    EXPECT_THAT(files(directory), testing::Each(testing::Not(testing::EndsWith(".truncated"))));
 }
 
 // What is broken stays broken, and named; what comes after it is kept all the same.

@@ -298,6 +298,9 @@ class Partition:
         if entry.kind == 4:
             self.log_start = max(self.log_start, entry.base)
             return
+        if entry.kind == 5:
+            self.truncate(entry)
+            return
         if entry.kind == 8:
             self.gaps_end = max(self.gaps_end, struct.unpack("<q", entry.payload)[0])
             if not self.started and entry.base == entry.segment:
@@ -319,13 +322,21 @@ class Partition:
             length = struct.unpack_from("<Q", entry.payload)[0]
             self.put(entry.segment, entry.position + length, entry.payload[16:])
             self.directs.append(entry)
-        elif entry.kind == 5:
-            del self.segment(entry.segment)[entry.position:]
-            self.journaled[entry.segment] = entry.position
         elif entry.kind == 6:
             self.rolled[entry.segment] = (entry.position, entry.base)
         else:
             raise Damage("an entry of kind %d" % entry.kind)
+
+    def truncate(self, entry):
+        """What comes before it in the chain the files have, but for what it takes away."""
+        self.base, self.proven, self.boundary, self.boundary_offset = (entry.segment, entry.position, entry.position,
+                                                                       entry.base)
+        self.gaps_end = min(self.gaps_end, entry.base)
+        self.files = {base: path for base, path in self.files.items() if base <= entry.segment}
+        self.segments = {base: data for base, data in self.segments.items() if base <= entry.segment}
+        del self.segment(entry.segment)[entry.position:]
+        self.rolled, self.directs, self.journaled = {}, [], {entry.segment: entry.position}
+        self.put(entry.segment, entry.position - len(entry.payload), entry.payload)
 
     def swap(self, token, first, *others):
         cleaned = self.directory / ("%020d.log.%s.cleaned" % (int(first), token))

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "log/served_log.h"
 #include "tests/sim/world/world_verify.h"
 
 namespace flowstone {
@@ -129,6 +130,8 @@ void Scenario::first_life() {
     for (const char* name : {"orders", "packed", "written", "memory", "shifting", "keyed"}) { append(name, 0, 300, 3); }
     append("coming", 0, 300, 2);
     append("coming", 1, 20'000, 1);
+    make("cut", 1, {{small_segments, "12000"}});
+    append("cut", 0, 4'000, 9);
     append("orders", 1, 20'000, 2);  // straight to the segment
     append("orders", 0, 4'000, 12);  // rolls
     append("written", 0, 4'000, 12);
@@ -154,6 +157,9 @@ void Scenario::second_life() {
     append("keyed", 0, 1'500, 8);
     maintain();  // retention
     maintain();  // compaction, which needs checkpoints behind the segments' closing
+    truncate();
+    append("cut", 0, 400, 2);
+    append("cut", 0, 20'000, 1);
     remove("coming");
     make("coming", 2, {});
     append("coming", 0, 400, 2);
@@ -190,7 +196,7 @@ void Scenario::append(std::string_view name, int32_t partition, size_t bytes, in
     auto handle = log_->topic(name);
     if (!good(handle, "topic")) { return; }
     Part& part = state_.topics[*topic].part(partition);
-    for (int i = 0; i < count; ++i) {
+    for (int i = 0; i < count && !part.uncertain; ++i) {
         step();
         const auto offset = static_cast<int64_t>(part.values.size());
         const std::string value = make_value(bytes);
@@ -306,6 +312,27 @@ void Scenario::trim() {
     Part& part = state_.topics[*topic].parts[0];
     part.trim_asked = part.here / 2;
     if (good(handle->delete_records(0, Offset{part.trim_asked}), "delete_records")) { part.trimmed = part.trim_asked; }
+}
+
+// Until the answer nothing is promised of what goes, nor that it is gone.
+void Scenario::truncate() {
+    const auto topic = live("cut");
+    if (!topic) { return; }
+    Part& part = state_.topics[*topic].parts[0];
+    if (part.uncertain) { return; }
+    step();
+    ServedLog served(*log_);
+    const auto found = served.topic("cut");
+    if (!found) { return wrong("a topic is not served"); }
+    const auto end = static_cast<int64_t>(part.values.size()) / 3;
+    for (int64_t* promised : {&part.kept, &part.written, &part.here}) { *promised = std::min(*promised, end); }
+    part.uncertain = true;
+    const auto done = served.truncate(*found, 0, Offset{end});
+    if (!good(done, "truncate")) { return; }
+    if (*done != Offset{end}) { return wrong(fmt::format("truncated to {}, {} was asked for", done->value, end)); }
+    part.uncertain = false;
+    part.values.resize(static_cast<size_t>(end));
+    part.kept = part.written = part.here = end;
 }
 
 void Scenario::remove(std::string_view name) {
@@ -466,6 +493,7 @@ bool Scenario::look(Since since) {
             }
             part.values.resize(static_cast<size_t>(found->end));
             part.here = part.end = found->end;
+            part.uncertain = false;
             part.kept = topic.level == Durability::durable ? found->end : std::min(part.kept, found->end);
             part.written = found->end;
             if (topic.level == Durability::memory) { part.written = part.kept; }

@@ -2,8 +2,8 @@
 //
 // open, topics of all three levels, appends alone and together, the direct path, rolls, trims, consumer offsets, a
 // checkpoint, death and reopening, an idempotent producer, retention, compaction, deletion and re-creation under the
-// same name, a change of level, close, reopen, read all. It goes on after every error, so that it can be run on a disk
-// whose calls fail; the errors are kept. check() then opens the disk once more and compares.
+// same name, a truncation, a change of level, close, reopen, read all. It goes on after every error, so that it can be run
+// on a disk whose calls fail; the errors are kept. check() then opens the disk once more and compares.
 //
 // Records carry texts that no other record has. A model knows by offset which may be there, and how many must be.
 #pragma once
@@ -67,6 +67,7 @@ private:
         int64_t end = 0;                  // where it was seen to end
         int64_t trimmed = 0;              // the log starts there or later
         int64_t trim_asked = 0;           // and no later than there
+        bool uncertain = false;           // a truncation failed: until the next opening nobody knows where it ends
     };
     struct TopicModel {
         std::string name;
@@ -105,6 +106,7 @@ private:
     void append_together();
     void commit_offset();
     void trim();
+    void truncate();
     void remove(std::string_view name);
     void shift();
     void checkpoint();

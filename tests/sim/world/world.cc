@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "log/served_log.h"
+
 namespace flowstone {
 namespace {
 
@@ -29,6 +31,19 @@ int64_t World::latest(const std::vector<Promise>& promises, uint64_t operation) 
     int64_t end = 0;
     for (const Promise& promise : promises) {
         if (promise.operation <= operation) { end = std::max(end, promise.end); }
+    }
+    return end;
+}
+
+int64_t World::latest(const std::vector<Promise>& promises, const std::vector<Cut>& cuts, uint64_t operation) {
+    int64_t end = 0;
+    for (const Promise& promise : promises) {
+        if (promise.operation > operation) { continue; }
+        int64_t left = promise.end;
+        for (const Cut& cut : cuts) {
+            if (cut.asked >= promise.operation && cut.asked <= operation) { left = std::min(left, cut.end); }
+        }
+        end = std::max(end, left);
     }
     return end;
 }
@@ -173,7 +188,7 @@ void World::step_on(Disk& disk, uint64_t dice) {
         dice -= now ? 0 : often;
         return now;
     };
-    if (is(20)) { return append_some(); }
+    if (is(18)) { return append_some(); }
     if (is(8)) { return append_large(); }
     if (is(11)) { return append_keyed(); }
     if (is(9)) { return append_once(); }
@@ -182,7 +197,8 @@ void World::step_on(Disk& disk, uint64_t dice) {
     if (is(4)) { return read_all(); }
     if (is(6)) { return read_on(); }
     if (is(1)) { return read_beside(disk); }
-    if (is(6)) { return trim(); }
+    if (is(5)) { return trim(); }
+    if (is(3)) { return truncate(); }
     if (is(5)) { return maintain(); }
     if (is(4)) { return replace_topic(); }
     if (is(2)) { return alter_level(); }
@@ -416,7 +432,9 @@ void World::read_on() {
             readers_.erase(readers_.begin() + static_cast<ptrdiff_t>(index));
             return;
         }
+        if (batch && std::exchange(open.cut, false)) { return wrong("a reader was not told of a truncation"); }
         if (!batch && batch.error().code == Code::out_of_range) {
+            open.cut = false;
             if (!good(open.reader.seek(From::beginning()), "seek")) { return; }
             begins_at(open.topic, open.partition, open.reader.position().value);
             continue;
@@ -480,6 +498,57 @@ void World::trim() {
     if (!good(start, "delete_records")) { return; }
     if (start->value < before) { wrong("delete_records answered with less than it was asked for"); }
     begins_at(*topic, partition, before);
+}
+
+// What is at and above an offset goes for good, acknowledged or not: no crash after it brings it back. Not where an atomic
+// append reaches, whose parts are there together.
+void World::truncate() {
+    constexpr std::pair<const char*, int32_t> places[] = {{"orders", 2},  {"orders", 2}, {once_name, 0},
+                                                          {"written", 1}, {"memory", 0}, {"shifting", 0},
+                                                          {"coming", 0},  {"coming", 1}};
+    const auto [name, partition] = places[state_.random.below(std::size(places))];
+    const auto topic = live(name);
+    if (!topic) { return; }
+    auto handle = log_->topic(name);
+    if (!good(handle, "topic")) { return; }
+    auto info = handle->partition(partition);
+    if (!good(info, "partition")) { return; }
+    const int64_t records = info->log_end - info->log_start;
+    if (records == 0) { return; }
+    // Mostly near the end, now and then everything.
+    const int64_t back = state_.random.below(4) == 0 ? records : std::min<int64_t>(records, 12);
+    const int64_t to = info->log_end.value - static_cast<int64_t>(state_.random.below(static_cast<uint64_t>(back) + 1));
+    const uint64_t asked = now();
+    ServedLog served(*log_);
+    const auto found = served.topic(name);
+    if (!found) { return wrong("a topic is not served"); }
+    const auto end = served.truncate(*found, partition, Offset{to});
+    if (!end && end.error().code == Code::out_of_range) { return; }  // inside a batch that was trimmed in part
+    if (!good(end, "truncate")) { return; }
+    if (end->value > to || *end < info->log_start) {
+        return wrong(fmt::format("{}-{} was truncated to {}, it ends at {}", name, partition, to, end->value));
+    }
+    if (end->value < info->log_end.value) { cut(*topic, partition, asked, end->value); }
+}
+
+void World::cut(size_t topic, int32_t partition, uint64_t asked, int64_t end) {
+    Part& part = part_of(topic, partition);
+    for (auto i = static_cast<size_t>(end); i < part.records.size(); ++i) {
+        part.lost.push_back({static_cast<int64_t>(i), part.records[i], now() - 1});
+    }
+    part.records.resize(static_cast<size_t>(end));
+    part.cuts.push_back({asked, end});
+    part.kept.push_back({now(), end});  // whatever the level
+    for (Open& open : readers_) {
+        const bool here = open.topic == topic && open.partition == partition;
+        open.cut = open.cut || (here && open.reader.position() > Offset{end});
+    }
+    if (state_.topics[topic].name != once_name) { return; }
+    while (!state_.sent.empty() && state_.sent.back().base + state_.sent.back().count > end) {
+        state_.unsent.push_back(state_.sent.back());
+        state_.unsent.back().until = now() - 1;
+        state_.sent.pop_back();
+    }
 }
 
 // The largest offset from which on a log still has what its retention keeps. A record takes less than 100 bytes of its own.

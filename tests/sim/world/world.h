@@ -2,7 +2,7 @@
 //
 // run() drives a log through its public API with every kind of work there is, from a seed, and notes each promise with
 // the number of disk operations at which it was made: what was acknowledged, what a reader was shown (in this process or
-// beside it), what a retrying producer was told, where a log was said to begin. After a crash at operation n, check() opens the disk again and
+// beside it), what a retrying producer was told, where a log was said to begin or to end. After a crash at operation n, check() opens the disk again and
 // compares: every promise made at n or before holds, and nothing is there that nobody appended before n. What check()
 // found becomes the new state, so that the same world goes on, and may crash again.
 //
@@ -74,11 +74,16 @@ private:
         Appended record;
         uint64_t until;
     };
+    struct Cut {
+        uint64_t asked;  // from then on a crash may find the log cut
+        int64_t end;
+    };
     struct Part {
         std::vector<Appended> records;  // by offset; those below the first trim that is certain may be anything
-        std::vector<Lost> lost;
-        std::vector<Promise> kept;     // readable up to `end` after power loss
-        std::vector<Promise> written;  // and after the death of the process
+        std::vector<Lost> lost;         // or truncated, until that was done
+        std::vector<Cut> cuts;          // what was promised before them holds below their end
+        std::vector<Promise> kept;      // readable up to `end` after power loss
+        std::vector<Promise> written;   // and after the death of the process
         std::vector<Promise> trims_asked;
         std::vector<Promise> trims_kept;
         std::vector<Promise> trims_lost;  // the log is shorter than it was trimmed to, and begins at its end
@@ -104,6 +109,7 @@ private:
         int64_t base;
         uint64_t asked;
         uint64_t kept;
+        uint64_t until = never;  // then it was truncated away
     };
     struct Group {  // parts that are there together or not at all
         struct In {
@@ -137,6 +143,8 @@ private:
     void read_on();
     void read_beside(Disk& disk);
     void trim();
+    void truncate();
+    void cut(size_t topic, int32_t partition, uint64_t asked, int64_t end);
     void maintain();
     void replace_topic();
     void replace_bulk();
@@ -167,6 +175,7 @@ private:
         return state_.topics[topic].parts[static_cast<size_t>(partition)];
     }
     static int64_t latest(const std::vector<Promise>& promises, uint64_t operation);
+    static int64_t latest(const std::vector<Promise>& promises, const std::vector<Cut>& cuts, uint64_t operation);
     static std::string check_start(const Part& part, uint64_t operation, int64_t begin, int64_t end);
     // What a record of this offset has as its key: few, so that compaction has work.
     static std::string key_at(int64_t offset);
@@ -194,6 +203,7 @@ private:
         std::vector<TopicModel> topics;
         int64_t producer_id = -1;
         std::vector<Sent> sent;
+        std::vector<Sent> unsent;  // those that were truncated away
         std::vector<Group> groups;
         Offsets offsets;
         int64_t offset_next = 1;
@@ -211,6 +221,7 @@ private:
         size_t topic;
         int32_t partition;
         Reader reader;
+        bool cut = false;  // the log was truncated below where it stands, and it has not been told
     };
     std::vector<Open> readers_;  // of log_
     std::string fault_;

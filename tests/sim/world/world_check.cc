@@ -86,7 +86,8 @@ std::string World::check_part(size_t topic, int32_t partition, uint64_t operatio
     if (!info) { return place + ": " + message_of(info.error()); }
     const int64_t begin = info->log_start.value;
     const int64_t end = info->log_end.value;
-    const int64_t kept = std::max(latest(part.kept, operation), power ? 0 : latest(part.written, operation));
+    const int64_t kept =
+        std::max(latest(part.kept, part.cuts, operation), power ? 0 : latest(part.written, part.cuts, operation));
     if (end < kept) { return fmt::format("{} ends at {}, {} was acknowledged", place, end, kept); }
     if (info->high_watermark.value != end) { return place + ": not everything is visible after opening"; }
     if (std::string bad = check_start(part, operation, begin, end); !bad.empty()) { return place + bad; }
@@ -102,6 +103,7 @@ std::string World::check_part(size_t topic, int32_t partition, uint64_t operatio
     part.records.resize(static_cast<size_t>(end));
     for (Appended& record : part.records) { record.operation = 0; }
     part.lost.clear();
+    part.cuts.clear();
     const bool durable = state_.topics[topic].level == Durability::durable;
     part.kept.assign(1, {0, durable ? end : kept});
     part.written.clear();
@@ -247,7 +249,11 @@ std::string World::check_offsets(uint64_t operation, bool power) {
 std::string World::check_producer(uint64_t operation) {
     const auto topic = live(once_name);
     if (!topic) { return ""; }
-    std::erase_if(state_.sent, [&](const Sent& sent) { return sent.asked > operation; });
+    // What was truncated later is there still.
+    std::ranges::copy(state_.unsent, std::back_inserter(state_.sent));
+    state_.unsent.clear();
+    std::erase_if(state_.sent, [&](const Sent& sent) { return sent.asked > operation || sent.until < operation; });
+    std::ranges::sort(state_.sent, {}, &Sent::sequence);
     auto handle = log_->topic(once_name);
     if (!handle) { return message_of(handle.error()); }
     Part& part = part_of(*topic, 0);
