@@ -81,4 +81,7 @@ struct AlterConfigsResponse {
     }
 };
 
+extern template const FieldTable& table_of<AlterConfigsRequest>();
+extern template const FieldTable& table_of<AlterConfigsResponse>();
+
 }  // namespace flowstone::kafka

@@ -97,4 +97,7 @@ struct ApiVersionsResponse {
     }
 };
 
+extern template const FieldTable& table_of<ApiVersionsRequest>();
+extern template const FieldTable& table_of<ApiVersionsResponse>();
+
 }  // namespace flowstone::kafka

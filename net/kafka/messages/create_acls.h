@@ -72,4 +72,7 @@ struct CreateAclsResponse {
     }
 };
 
+extern template const FieldTable& table_of<CreateAclsRequest>();
+extern template const FieldTable& table_of<CreateAclsResponse>();
+
 }  // namespace flowstone::kafka

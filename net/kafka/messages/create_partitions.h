@@ -79,4 +79,7 @@ struct CreatePartitionsResponse {
     }
 };
 
+extern template const FieldTable& table_of<CreatePartitionsRequest>();
+extern template const FieldTable& table_of<CreatePartitionsResponse>();
+
 }  // namespace flowstone::kafka

@@ -130,4 +130,7 @@ struct CreateTopicsResponse {
     }
 };
 
+extern template const FieldTable& table_of<CreateTopicsRequest>();
+extern template const FieldTable& table_of<CreateTopicsResponse>();
+
 }  // namespace flowstone::kafka

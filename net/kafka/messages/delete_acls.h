@@ -99,4 +99,7 @@ struct DeleteAclsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DeleteAclsRequest>();
+extern template const FieldTable& table_of<DeleteAclsResponse>();
+
 }  // namespace flowstone::kafka

@@ -50,4 +50,7 @@ struct DeleteGroupsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DeleteGroupsRequest>();
+extern template const FieldTable& table_of<DeleteGroupsResponse>();
+
 }  // namespace flowstone::kafka

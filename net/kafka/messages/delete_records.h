@@ -87,4 +87,7 @@ struct DeleteRecordsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DeleteRecordsRequest>();
+extern template const FieldTable& table_of<DeleteRecordsResponse>();
+
 }  // namespace flowstone::kafka

@@ -73,4 +73,7 @@ struct DeleteTopicsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DeleteTopicsRequest>();
+extern template const FieldTable& table_of<DeleteTopicsResponse>();
+
 }  // namespace flowstone::kafka

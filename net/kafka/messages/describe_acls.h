@@ -86,4 +86,7 @@ struct DescribeAclsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeAclsRequest>();
+extern template const FieldTable& table_of<DescribeAclsResponse>();
+
 }  // namespace flowstone::kafka

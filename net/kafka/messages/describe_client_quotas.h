@@ -92,4 +92,7 @@ struct DescribeClientQuotasResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeClientQuotasRequest>();
+extern template const FieldTable& table_of<DescribeClientQuotasResponse>();
+
 }  // namespace flowstone::kafka

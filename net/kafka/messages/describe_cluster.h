@@ -76,4 +76,7 @@ struct DescribeClusterResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeClusterRequest>();
+extern template const FieldTable& table_of<DescribeClusterResponse>();
+
 }  // namespace flowstone::kafka

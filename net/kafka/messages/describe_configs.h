@@ -113,4 +113,7 @@ struct DescribeConfigsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeConfigsRequest>();
+extern template const FieldTable& table_of<DescribeConfigsResponse>();
+
 }  // namespace flowstone::kafka

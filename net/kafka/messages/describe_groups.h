@@ -90,4 +90,7 @@ struct DescribeGroupsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeGroupsRequest>();
+extern template const FieldTable& table_of<DescribeGroupsResponse>();
+
 }  // namespace flowstone::kafka

@@ -101,4 +101,7 @@ struct DescribeLogDirsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeLogDirsRequest>();
+extern template const FieldTable& table_of<DescribeLogDirsResponse>();
+
 }  // namespace flowstone::kafka

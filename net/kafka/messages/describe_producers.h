@@ -96,4 +96,7 @@ struct DescribeProducersResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeProducersRequest>();
+extern template const FieldTable& table_of<DescribeProducersResponse>();
+
 }  // namespace flowstone::kafka

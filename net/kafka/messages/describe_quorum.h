@@ -145,4 +145,7 @@ struct DescribeQuorumResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeQuorumRequest>();
+extern template const FieldTable& table_of<DescribeQuorumResponse>();
+
 }  // namespace flowstone::kafka

@@ -128,4 +128,7 @@ struct DescribeTopicPartitionsResponse {
     }
 };
 
+extern template const FieldTable& table_of<DescribeTopicPartitionsRequest>();
+extern template const FieldTable& table_of<DescribeTopicPartitionsResponse>();
+
 }  // namespace flowstone::kafka

@@ -81,4 +81,7 @@ struct ElectLeadersResponse {
     }
 };
 
+extern template const FieldTable& table_of<ElectLeadersRequest>();
+extern template const FieldTable& table_of<ElectLeadersResponse>();
+
 }  // namespace flowstone::kafka

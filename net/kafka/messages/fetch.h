@@ -238,4 +238,7 @@ struct FetchResponse {
     }
 };
 
+extern template const FieldTable& table_of<FetchRequest>();
+extern template const FieldTable& table_of<FetchResponse>();
+
 }  // namespace flowstone::kafka

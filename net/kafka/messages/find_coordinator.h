@@ -76,4 +76,7 @@ struct FindCoordinatorResponse {
     }
 };
 
+extern template const FieldTable& table_of<FindCoordinatorRequest>();
+extern template const FieldTable& table_of<FindCoordinatorResponse>();
+
 }  // namespace flowstone::kafka

@@ -47,4 +47,7 @@ struct HeartbeatResponse {
     }
 };
 
+extern template const FieldTable& table_of<HeartbeatRequest>();
+extern template const FieldTable& table_of<HeartbeatResponse>();
+
 }  // namespace flowstone::kafka

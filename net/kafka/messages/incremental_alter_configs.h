@@ -83,4 +83,7 @@ struct IncrementalAlterConfigsResponse {
     }
 };
 
+extern template const FieldTable& table_of<IncrementalAlterConfigsRequest>();
+extern template const FieldTable& table_of<IncrementalAlterConfigsResponse>();
+
 }  // namespace flowstone::kafka

@@ -49,4 +49,7 @@ struct InitProducerIdResponse {
     }
 };
 
+extern template const FieldTable& table_of<InitProducerIdRequest>();
+extern template const FieldTable& table_of<InitProducerIdResponse>();
+
 }  // namespace flowstone::kafka

@@ -99,4 +99,7 @@ struct JoinGroupResponse {
     }
 };
 
+extern template const FieldTable& table_of<JoinGroupRequest>();
+extern template const FieldTable& table_of<JoinGroupResponse>();
+
 }  // namespace flowstone::kafka

@@ -76,4 +76,7 @@ struct LeaveGroupResponse {
     }
 };
 
+extern template const FieldTable& table_of<LeaveGroupRequest>();
+extern template const FieldTable& table_of<LeaveGroupResponse>();
+
 }  // namespace flowstone::kafka

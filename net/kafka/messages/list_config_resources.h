@@ -52,4 +52,7 @@ struct ListConfigResourcesResponse {
     }
 };
 
+extern template const FieldTable& table_of<ListConfigResourcesRequest>();
+extern template const FieldTable& table_of<ListConfigResourcesResponse>();
+
 }  // namespace flowstone::kafka

@@ -59,4 +59,7 @@ struct ListGroupsResponse {
     }
 };
 
+extern template const FieldTable& table_of<ListGroupsRequest>();
+extern template const FieldTable& table_of<ListGroupsResponse>();
+
 }  // namespace flowstone::kafka

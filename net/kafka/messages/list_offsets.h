@@ -99,4 +99,7 @@ struct ListOffsetsResponse {
     }
 };
 
+extern template const FieldTable& table_of<ListOffsetsRequest>();
+extern template const FieldTable& table_of<ListOffsetsResponse>();
+
 }  // namespace flowstone::kafka

@@ -83,4 +83,7 @@ struct ListPartitionReassignmentsResponse {
     }
 };
 
+extern template const FieldTable& table_of<ListPartitionReassignmentsRequest>();
+extern template const FieldTable& table_of<ListPartitionReassignmentsResponse>();
+
 }  // namespace flowstone::kafka

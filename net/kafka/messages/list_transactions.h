@@ -64,4 +64,7 @@ struct ListTransactionsResponse {
     }
 };
 
+extern template const FieldTable& table_of<ListTransactionsRequest>();
+extern template const FieldTable& table_of<ListTransactionsResponse>();
+
 }  // namespace flowstone::kafka

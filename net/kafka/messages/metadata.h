@@ -135,4 +135,7 @@ struct MetadataResponse {
     }
 };
 
+extern template const FieldTable& table_of<MetadataRequest>();
+extern template const FieldTable& table_of<MetadataResponse>();
+
 }  // namespace flowstone::kafka

@@ -109,4 +109,7 @@ struct OffsetCommitResponse {
     }
 };
 
+extern template const FieldTable& table_of<OffsetCommitRequest>();
+extern template const FieldTable& table_of<OffsetCommitResponse>();
+
 }  // namespace flowstone::kafka

@@ -85,4 +85,7 @@ struct OffsetDeleteResponse {
     }
 };
 
+extern template const FieldTable& table_of<OffsetDeleteRequest>();
+extern template const FieldTable& table_of<OffsetDeleteResponse>();
+
 }  // namespace flowstone::kafka

@@ -169,4 +169,7 @@ struct OffsetFetchResponse {
     }
 };
 
+extern template const FieldTable& table_of<OffsetFetchRequest>();
+extern template const FieldTable& table_of<OffsetFetchResponse>();
+
 }  // namespace flowstone::kafka

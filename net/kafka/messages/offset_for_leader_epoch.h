@@ -92,4 +92,7 @@ struct OffsetForLeaderEpochResponse {
     }
 };
 
+extern template const FieldTable& table_of<OffsetForLeaderEpochRequest>();
+extern template const FieldTable& table_of<OffsetForLeaderEpochResponse>();
+
 }  // namespace flowstone::kafka

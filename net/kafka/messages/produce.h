@@ -152,4 +152,7 @@ struct ProduceResponse {
     }
 };
 
+extern template const FieldTable& table_of<ProduceRequest>();
+extern template const FieldTable& table_of<ProduceResponse>();
+
 }  // namespace flowstone::kafka

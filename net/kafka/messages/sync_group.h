@@ -76,4 +76,7 @@ struct SyncGroupResponse {
     }
 };
 
+extern template const FieldTable& table_of<SyncGroupRequest>();
+extern template const FieldTable& table_of<SyncGroupResponse>();
+
 }  // namespace flowstone::kafka
