@@ -104,7 +104,7 @@ Result<void> append_paced(Log& log, Topic& topic, const Pace& pace, uint64_t rec
     while (next < records) {
         const uint64_t due = std::min(records, pace.due(system_clock().monotonic_ns()));
         if (due == next) {
-            sleep_until_ns(pace.intended_ns(next + 1));
+            sleep_until_ns(pace.intended_ns(next));
             continue;
         }
         // No more at once than a commit takes: the rest is late, and its latency says so.

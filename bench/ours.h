@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <flowstone/log.h>
@@ -13,42 +14,23 @@
 #include "bench/source.h"
 #include "bench/workload.h"
 #include "storage/disk.h"
+#include "storage/passing_disk.h"
 
 namespace flowstone::bench {
 
-// Passes everything on to the machine's disk and counts. With `drop_data` writes to segment files are not made: what
+// The machine's disk, which counts what goes into the journal. With `drop_data` writes to segment files are not made: what
 // is left is the processor's part.
-class CountingDisk final : public Disk {
+class CountingDisk final : public PassingDisk {
 public:
-    explicit CountingDisk(bool drop_data = false) : disk_(open_best_disk()), drop_data_(drop_data) {}
+    explicit CountingDisk(bool drop_data = false) : CountingDisk(open_best_disk(), drop_data) {}
     uint64_t journal_bytes() const { return journal_bytes_; }
 
-    const char* room() const override { return disk_->room(); }
-    Result<uint32_t> block_bytes(const std::string& directory) override { return disk_->block_bytes(directory); }
-    Result<std::unique_ptr<File>> open(const std::string& path, OpenOptions options) override {
-        return disk_->open(path, options);
-    }
     void run(std::span<Io> requests) override;
-    std::unique_ptr<BackgroundRead> begin_read(const std::shared_ptr<File>& file, BytePos at,
-                                               MutableBytes into) override {
-        return disk_->begin_read(file, at, into);
-    }
-    Result<uint64_t> size(File& file) override { return disk_->size(file); }
-    Result<void> truncate(File& file, uint64_t bytes) override { return disk_->truncate(file, bytes); }
-    Result<void> allocate(File& file, BytePos begin, BytePos end, bool keep_size) override {
-        return disk_->allocate(file, begin, end, keep_size);
-    }
-    Result<FileInfo> info(const std::string& path) override { return disk_->info(path); }
-    Result<std::vector<DirectoryEntry>> list(const std::string& path) override { return disk_->list(path); }
-    Result<void> make_directory(const std::string& path) override { return disk_->make_directory(path); }
-    Result<void> remove(const std::string& path) override { return disk_->remove(path); }
-    Result<void> rename(const std::string& from, const std::string& to) override { return disk_->rename(from, to); }
-    Result<void> sync_directory(const std::string& path) override { return disk_->sync_directory(path); }
-    Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) override { return disk_->lock(path); }
-    void drop_cache(File& file) override { disk_->drop_cache(file); }
-    Result<uint64_t> free_bytes(const std::string& directory) override { return disk_->free_bytes(directory); }
 
 private:
+    CountingDisk(std::unique_ptr<Disk> disk, bool drop_data)
+        : PassingDisk(*disk), disk_(std::move(disk)), drop_data_(drop_data) {}
+
     std::unique_ptr<Disk> disk_;
     bool drop_data_;
     std::atomic<uint64_t> journal_bytes_{0};

@@ -6,9 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "log/environment.h"
+#include "storage/passing_disk.h"
 #include "tests/sim/world/sim_clock.h"
 #include "tests/sim/world/sim_disk.h"
 #include "tests/sim/world/sim_random.h"
@@ -18,35 +21,31 @@ namespace flowstone {
 namespace {
 
 // Passes reads on; anything else is a broken promise.
-class ReadingDisk final : public Disk {
+class ReadingDisk final : public PassingDisk {
 public:
-    explicit ReadingDisk(Disk& below) : below_(below) {}
-    const char* room() const override { return below_.room(); }
-    Result<uint32_t> block_bytes(const std::string& directory) override { return below_.block_bytes(directory); }
+    using PassingDisk::PassingDisk;
     Result<std::unique_ptr<File>> open(const std::string& path, OpenOptions options) override {
         EXPECT_FALSE(options.write || options.create) << path << " was opened for writing";
         if (before_open) { before_open(path); }
-        return below_.open(path, options);
+        return PassingDisk::open(path, options);
     }
     void run(std::span<Io> requests) override {
         for (const Io& request : requests) { EXPECT_EQ(request.kind, Io::Kind::read) << request.file->path(); }
-        below_.run(requests);
+        PassingDisk::run(requests);
     }
-    Result<uint64_t> size(File& file) override { return below_.size(file); }
     Result<void> truncate(File& file, uint64_t) override { return change("truncate", file.path()); }
     Result<void> allocate(File& file, BytePos, BytePos, bool) override { return change("allocate", file.path()); }
-    Result<FileInfo> info(const std::string& path) override { return below_.info(path); }
-    Result<std::vector<DirectoryEntry>> list(const std::string& path) override { return below_.list(path); }
     Result<void> make_directory(const std::string& path) override { return change("make_directory", path); }
     Result<void> remove(const std::string& path) override { return change("remove", path); }
     Result<void> rename(const std::string& path, const std::string&) override { return change("rename", path); }
     Result<void> sync_directory(const std::string& path) override { return change("sync_directory", path); }
+    Result<void> sync_directories(std::span<const std::string> paths) override {
+        return change("sync_directories", paths.front());
+    }
     Result<std::unique_ptr<DirectoryLock>> lock(const std::string& path) override {
         ADD_FAILURE() << path << " was locked";
-        return below_.lock(path);
+        return PassingDisk::lock(path);
     }
-    void drop_cache(File& file) override { below_.drop_cache(file); }
-    Result<uint64_t> free_bytes(const std::string& path) override { return below_.free_bytes(path); }
 
     std::function<void(const std::string& path)> before_open;
 
@@ -55,7 +54,6 @@ private:
         ADD_FAILURE() << what << " of " << path;
         return fail(Code::read_only, "test.disk", path);
     }
-    Disk& below_;
 };
 
 class BesideTest : public testing::Test {

@@ -8,7 +8,7 @@
 namespace flowstone::tool {
 
 WatchedDisk::WatchedDisk(std::unique_ptr<Disk> below, uint64_t work_total)
-    : below_(std::move(below)), progress_(system_clock(), false) {
+    : PassingDisk(*below), owned_(std::move(below)), progress_(system_clock(), false) {
     state_.work_total = work_total;
 }
 
@@ -18,7 +18,7 @@ void WatchedDisk::clear() {
 }
 
 void WatchedDisk::run(std::span<Io> requests) {
-    below_->run(requests);
+    PassingDisk::run(requests);
     uint64_t bytes = 0;
     for (const Io& request : requests) { bytes += request.kind == Io::Kind::read ? request.done : 0; }
     if (bytes == 0) { return; }
