@@ -246,7 +246,7 @@ public:
                 fill();
             }
             const bool more = load_.batches_per_s > 0 && sent_ < load_.batches;
-            TRY_VOID(wire_.turn(more ? pace.intended_ns(sent_ + 1) : now + second_ns, on_frame));
+            TRY_VOID(wire_.turn(more ? pace.intended_ns(sent_) : now + second_ns, on_frame));
             if (answered_ > answered_before) { heard_ns = now_ns(); }
             if (now_ns() - heard_ns > silence_ns_max) {
                 return fail(Code::timed_out, "bench.produce", "no answer for a minute");

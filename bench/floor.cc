@@ -295,7 +295,7 @@ Result<Outcome> floor_paced(const std::string& directory, const FloorPaced& want
         const uint64_t first = next;
         const uint64_t due = std::min(outcome.records, pace.due(now_ns()));
         if (due == next) {
-            sleep_until_ns(pace.intended_ns(next + 1));
+            sleep_until_ns(pace.intended_ns(next));
             continue;
         }
         const size_t used = framer.fill(queue.buffer(0), next, due);

@@ -160,7 +160,7 @@ Result<Outcome> produce_to_visible(const Setting& setting, const std::string& di
     const Stopwatch watch;
     const Pace pace{watch.began_ns(), per_second};
     for (uint64_t i = 0; i < outcome.records; ++i) {
-        const int64_t intended = pace.intended_ns(i + 1);
+        const int64_t intended = pace.intended_ns(i);
         if (system_clock().monotonic_ns() < intended) { sleep_until_ns(intended); }
         std::memcpy(value.data(), &intended, sizeof intended);
         TRY_VOID(to.send({.value = value}, 0));

@@ -42,11 +42,11 @@ struct Pace {
     int64_t intended_ns(uint64_t index) const {
         return began_ns + static_cast<int64_t>(static_cast<double>(index) * 1e9 / static_cast<double>(per_second));
     }
-    // How many records should have started by now.
+    // How many records should have started by now: the first at began_ns.
     uint64_t due(int64_t now_ns) const {
-        return now_ns <= began_ns ? 0
-                                  : static_cast<uint64_t>(static_cast<double>(now_ns - began_ns) *
-                                                          static_cast<double>(per_second) / 1e9);
+        if (now_ns < began_ns) { return 0; }
+        return 1 +
+               static_cast<uint64_t>(static_cast<double>(now_ns - began_ns) * static_cast<double>(per_second) / 1e9);
     }
 };
 

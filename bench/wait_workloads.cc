@@ -78,7 +78,7 @@ Result<void> append_stamped(Log& log, Topic& topic, const Pace& pace, uint64_t r
     while (next < records) {
         const uint64_t due = std::min(records, pace.due(system_clock().monotonic_ns()));
         if (due == next) {
-            sleep_until_ns(pace.intended_ns(next + 1));
+            sleep_until_ns(pace.intended_ns(next));
             continue;
         }
         const uint64_t first = next;
