@@ -94,7 +94,7 @@ Workload encode_only_100() {
 }
 
 Workload disk_bound_1k() {
-    constexpr uint64_t full = 4 * gib / 1024;
+    constexpr uint64_t full = 13 * gib / 1024;  // three laps of the smallest ring by the direct path
     const auto limit = [](FileKind kind, bool durable, size_t in_flight) {
         return [=](const Setting& setting, const std::string& directory) {
             return floor_append(directory, {.records = setting.amount(full),
