@@ -112,6 +112,7 @@ Result<void> serve(const BrokerConfig& config, bool adopt) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    end_at_once_when_asked();
     CLI::App app("flowstoned: serves Kafka's protocol from a Flowstone log", "flowstoned");
     std::vector<std::string> data;
     std::vector<std::string> listen;

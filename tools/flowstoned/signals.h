@@ -5,6 +5,10 @@
 
 namespace flowstone {
 
+// While nothing is served there is nothing to bring to an end: a signal ends the program at once, with exit code 0. What it
+// was opening is left as a crash would leave it.
+void end_at_once_when_asked();
+
 class StopSignals {
 public:
     // `wake` is called in the handler: async-signal-safe things only.
