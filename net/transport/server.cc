@@ -15,7 +15,8 @@ constexpr size_t read_buffer_bytes = 64u << 10;
 constexpr size_t direct_read_bytes_min = 16u << 10;    // less is read together with what follows it
 constexpr size_t bytes_per_turn_max = 1u << 20;        // of one connection, then it is another's turn
 constexpr size_t bytes_sent_at_once_max = 256u << 10;  // the same: a peer that fetches fast takes all there is
-constexpr size_t accepts_per_turn_max = 64;            // the same: a crowd at the door
+constexpr size_t accepts_per_turn_max = 16;            // the same: a crowd at the door
+constexpr size_t newcomers_per_turn_max = 16;          // the same: one that is in, talks nonsense or leaves
 constexpr int64_t look_every_ms = 1'000;
 
 void add_once(std::vector<ListenerId>& listeners, ListenerId listener) {
@@ -73,7 +74,7 @@ bool Server::idle() const {
 // --- a round -----------------------------------------------------------------------------------------------------------
 
 int64_t Server::quiet_ns() const {
-    if (!touched_.empty() || !listeners_ready_.empty() || a_waiter_has_memory()) { return 0; }
+    if (!touched_.empty() || !newcomers_.empty() || !listeners_ready_.empty() || a_waiter_has_memory()) { return 0; }
     return connections_.empty() && listeners_waiting_.empty() ? -1 : look_every_ms * 1'000'000;
 }
 
@@ -93,6 +94,10 @@ void Server::turn(std::span<const NetworkEvent> events) {
     // Those that have more for us afterwards are touched again, for the next round.
     std::vector<ConnectionId> turn;
     turn.swap(touched_);
+    for (size_t i = 0; i < newcomers_per_turn_max && !newcomers_.empty(); ++i) {
+        turn.push_back(newcomers_.front());
+        newcomers_.pop_front();
+    }
     for (const ConnectionId id : turn) {
         if (Connection* connection = find(id)) {
             connection->touched = false;
@@ -164,7 +169,11 @@ Server::Connection* Server::find(ConnectionId id) {
 void Server::touch(Connection& connection) {
     if (connection.touched) { return; }
     connection.touched = true;
-    touched_.push_back(connection.peer.connection);
+    if (connection.known) {
+        touched_.push_back(connection.peer.connection);
+    } else {
+        newcomers_.push_back(connection.peer.connection);
+    }
 }
 
 // --- what arrives ------------------------------------------------------------------------------------------------------
@@ -331,6 +340,7 @@ bool Server::a_waiter_has_memory() const {
 
 void Server::end_frame(Connection& connection) {
     ++counts_.frames;
+    connection.known = true;
     const AnswerSlot slot{connection.peer.connection, connection.first_slot + connection.slots.size()};
     connection.slots.emplace_back();
     connection.length_bytes = 0;

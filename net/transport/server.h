@@ -179,7 +179,8 @@ private:
         uint32_t pauses = 0;
         bool dropped = false;  // closed; forgotten at the end of the round
         bool waits_for_memory = false;
-        bool touched = false;  // among touched_
+        bool touched = false;  // among touched_ or newcomers_
+        bool known = false;    // a whole frame of it has come
         // Arriving: first the length, then the frame.
         std::array<std::byte, 4> length{};
         size_t length_bytes = 0;
@@ -243,7 +244,8 @@ private:
     Lane large_frames_;
     std::unordered_map<ConnectionId, std::unique_ptr<Connection>> connections_;
     std::unordered_map<std::string, size_t> connections_of_;  // by the peer's host; no entry without a connection
-    std::vector<ConnectionId> touched_;
+    std::vector<ConnectionId> touched_;                       // known ones that have something for this round
+    std::deque<ConnectionId> newcomers_;  // the others: a few in each round, so that crowds keep nobody waiting
     std::vector<ConnectionId> dropped_;
     std::vector<std::byte> read_buffer_;
     int64_t times_looked_ms_ = 0;

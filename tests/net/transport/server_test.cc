@@ -406,8 +406,33 @@ TEST_F(ServerTest, ACrowdAtTheDoorLeavesTheOthersTheirTurn) {
     round(0);
     EXPECT_THAT(keeper_.texts(), ElementsAre("served"));
     EXPECT_LT(server_->connection_count(), 300u);
-    settle();
+    for (int i = 0; i < 1'000 && server_->connection_count() < 1'001; ++i) { round(0); }
     EXPECT_EQ(server_->connection_count(), 1'001u) << "and everybody comes in";
+}
+
+TEST_F(ServerTest, ACrowdThatLeavesOrTalksNonsenseLeavesTheOthersTheirTurn) {
+    start();
+    const SocketId guest = connect();
+    send(guest, frame_of("known"));
+    std::vector<SocketId> crowd;
+    for (int i = 0; i < 1'000; ++i) { crowd.push_back(value_of(network_->dial(address_))); }
+    for (int i = 0; i < 1'000 && server_->connection_count() < 1'001; ++i) { round(0); }
+    settle();
+    for (size_t i = 0; i < crowd.size(); ++i) {
+        if (i % 2 == 0) {
+            network_->reset(crowd[i]);
+        } else {
+            network_->send(crowd[i], length_only(-1));
+        }
+    }
+    network_->send(guest, frame_of("served"));
+    round(0);
+    EXPECT_THAT(keeper_.texts(), ElementsAre("known", "served"));
+    EXPECT_GT(server_->connection_count(), 900u);
+    EXPECT_EQ(server_->quiet_ns(), 0) << "nobody sleeps while some have not had their turn";
+    for (int i = 0; i < 1'000 && server_->connection_count() > 1; ++i) { round(0); }
+    EXPECT_EQ(server_->connection_count(), 1u) << "and all are let go";
+    EXPECT_EQ(closed(CloseReason::frame_length), 500u);
 }
 
 TEST_F(ServerTest, WithoutDescriptorsPeersWaitUntilThereAreSome) {
