@@ -30,7 +30,7 @@ namespace flowstone {
 
 constexpr size_t shared_page_bytes = 4096;
 constexpr uint64_t shared_tail_bytes_min = 64u << 10;
-constexpr size_t shared_run_bytes = 64u << 10;  // batches of one partition are joined up to it
+constexpr size_t shared_run_bytes = 256u << 10;  // batches of one partition are joined up to it
 
 // Of the memory that a log directory of that id shares.
 std::string shared_tail_name(const Uuid& directory);
@@ -89,6 +89,10 @@ public:
     void remove(Page page);  // to be used for another partition
     // Wakes those who sleep. After publish(), once for as many as there were.
     void ring_the_bell();
+    // Whether somebody may sleep. Who falls asleep just now is seen by the next look, or not: whoever has published rings.
+    bool awaited() const { return bell_.sleepers.load(std::memory_order_relaxed) != 0; }
+    // Of batches that are published together.
+    size_t run_bytes_max() const { return run_bytes_max_; }
     void close();
 
 private:
@@ -99,6 +103,7 @@ private:
     SharedPage* pages_;
     std::atomic<uint64_t>* ring_;
     uint64_t ring_bytes_;
+    size_t run_bytes_max_;
     uint32_t page_count_;
     Lock lock_;         // guards the rest, and all that is written
     uint64_t end_ = 0;  // of the ring, counted from its first publication

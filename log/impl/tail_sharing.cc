@@ -51,9 +51,9 @@ void TailSharing::publish(Partition& partition, SharedTailWriter::Page page, con
         const uint64_t limit = std::min({chunk->end, end.at, segment.end.value_or(end.at)});
         uint64_t taken = at;
         Offset next = base;
-        while (taken < limit && (taken == at || taken - at < shared_run_bytes)) {
+        while (taken < limit) {
             const auto batch = BatchView::parse(Bytes(chunk->at(taken), limit - taken));
-            if (!batch) { break; }
+            if (!batch || (taken > at && taken - at + batch->size() > writer_.run_bytes_max())) { break; }
             taken += batch->size();
             next = batch->next_offset();
         }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "storage/check.h"
+#include "storage/limits.h"
 
 namespace flowstone {
 namespace {
@@ -17,6 +18,17 @@ constexpr size_t pages_in_front = 2;
 constexpr uint64_t word_bytes = sizeof(uint64_t);
 constexpr int64_t stalled_ns = 10'000'000;
 constexpr auto relaxed = std::memory_order_relaxed;
+// So that ThreadSanitizer sees them.
+#if defined(__SANITIZE_THREAD__)
+constexpr bool copied_by_word = true;
+#elif defined(__has_feature)
+constexpr bool copied_by_word = __has_feature(thread_sanitizer);
+#else
+constexpr bool copied_by_word = false;
+#endif
+// Of two runs behind one another one is more than half full, or could not be joined.
+static_assert(SharedPage::runs_kept * shared_run_bytes / 2 >= shared_tail_bytes / 8 * 7,
+              "a page speaks of all that the ring has of a partition that is alone in it");
 
 struct Sizes {
     uint32_t pages;
@@ -38,6 +50,18 @@ std::array<uint64_t, 2> words_of(const Uuid& id) {
 template <class T>
 T* at(const std::byte* memory, uint64_t page) {
     return reinterpret_cast<T*>(const_cast<std::byte*>(memory) + page * shared_page_bytes);
+}
+
+// Of memory that a writer may go over meanwhile: whoever copies looks afterwards whether he did. Word by word through a
+// register costs half of the bandwidth; what one instruction moves is no access that the language knows of.
+void copy_words(uint64_t* to, const std::atomic<uint64_t>* from, uint64_t words) {
+    constexpr uint64_t few = 64;  // an instruction of its own costs more than these
+    if (words <= few || copied_by_word) {
+        for (uint64_t i = 0; i < words; ++i) { to[i] = from[i].load(relaxed); }
+        return;
+    }
+    uint64_t bytes = words * word_bytes;
+    asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 }
 
 // Changes a page so that whoever reads meanwhile notices.
@@ -72,6 +96,7 @@ SharedTailWriter::SharedTailWriter(MutableBytes memory, const Uuid& log)
       pages_(at<SharedPage>(memory.data(), pages_in_front)),
       ring_(nullptr),
       ring_bytes_(sizes_for(memory.size()).ring_bytes),
+      run_bytes_max_(std::min<size_t>(shared_run_bytes, ring_bytes_ / 8)),
       page_count_(sizes_for(memory.size()).pages) {
     CHECK(memory.size() >= shared_tail_bytes_min);
     ring_ = at<std::atomic<uint64_t>>(memory.data(), pages_in_front + page_count_);
@@ -144,7 +169,7 @@ void SharedTailWriter::publish(Page number, Bytes batches, Offset base, Offset n
     SharedRun* const last = runs == 0 ? nullptr : &page.run[(runs - 1) % SharedPage::runs_kept];
     const bool joined = kept && last != nullptr && last->next.load(relaxed) == base.value &&
                         last->at.load(relaxed) + last->bytes.load(relaxed) == end_ &&
-                        last->bytes.load(relaxed) + batches.size() <= shared_run_bytes &&
+                        last->bytes.load(relaxed) + batches.size() <= run_bytes_max_ &&
                         end_ % ring_bytes_ + batches.size() <= ring_bytes_ && end_ % ring_bytes_ != 0;
     if (kept && !joined) {
         end_ = align_up(end_, word_bytes);
@@ -300,7 +325,7 @@ bool SharedTailReader::copy(uint64_t begin, uint64_t bytes, Copy& into) const {
     const uint64_t words = align_up(skip + bytes, word_bytes) / word_bytes;
     if (into.memory.size() < words) { into.memory.resize(words); }
     const std::atomic<uint64_t>* const from = ring_ + in_ring / word_bytes;
-    for (uint64_t i = 0; i < words; ++i) { into.memory[i] = from[i].load(relaxed); }
+    copy_words(into.memory.data(), from, words);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (head_->floor.load(relaxed) > begin - skip) { return false; }
     into.batches = std::as_bytes(std::span(into.memory)).subspan(skip, bytes);
