@@ -213,15 +213,21 @@ Result<ConsumedBatch> Consumer::poll(Timeout timeout) {
     return batch;
 }
 
+// A ticket is for who is about to sleep: appending takes pains for sleepers, which one who reads on without a pause is not.
 Result<ConsumedBatch> Consumer::next(int64_t until) {
+    std::optional<ConsumerCore::Ticket> ticket;
     for (;;) {
-        const ConsumerCore::Ticket ticket = impl_->core->ticket();
         TRY(const auto turn, impl_->take_up(*this));
         FetchedBatch* batch = nullptr;
         if (turn == Impl::Turn::give) { TRY(batch, impl_->core->take(impl_->batch)); }
         const int64_t left = until - now_ns();
         if (batch != nullptr || turn == Impl::Turn::told || left <= 0) { return ConsumedBatch(batch); }
-        impl_->core->sleep(ticket, left);
+        if (ticket) {
+            impl_->core->sleep(*ticket, left);
+            ticket.reset();
+        } else {
+            ticket = impl_->core->ticket();
+        }
     }
 }
 

@@ -146,7 +146,8 @@ std::vector<GroupOffset> ConsumerCore::positions() const {
 Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
     // One of what is near and one of what was fetched, as far as there is both.
     std::optional<Error> error;
-    if (near_ && !took_near_ && take_near(into, error)) {
+    const bool near_first = near_ && !took_near_;
+    if (near_first && take_near(into, error)) {
         took_near_ = true;
         if (error) { return std::unexpected(*error); }
         return checked(into);
@@ -173,7 +174,7 @@ Result<FetchedBatch*> ConsumerCore::take(FetchedBatch& into) {
     }
     if (wake && starved_.exchange(false)) { world_.wake(); }
     if (!none) { return checked(into); }
-    if (!near_ || !take_near(into, error)) { return nullptr; }
+    if (!near_ || near_first || !take_near(into, error)) { return nullptr; }
     took_near_ = true;
     if (error) { return std::unexpected(*error); }
     return checked(into);

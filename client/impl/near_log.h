@@ -32,7 +32,8 @@ public:
     virtual Result<Answer> read(const TopicPartition& place, const Uuid& topic, Offset from) = 0;
     virtual bool checked() const = 0;  // whether what it gives needs no look at its checksum
 
-    // To sleep until there may be more: ticket(), then look, then sleep, which ends when `own` changes, too.
+    // To sleep until there may be more: ticket(), then look, then sleep, which ends when `own` changes, too. Whoever appends
+    // is quick for those who hold a ticket, at the cost of small batches: only who is about to sleep takes one.
     virtual uint32_t ticket() = 0;
     virtual void sleep(const WordToWatch& own, uint32_t ticket, int64_t timeout_ns) = 0;
 };

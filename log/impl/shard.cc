@@ -302,8 +302,25 @@ void Shard::call_readers(Partition& partition) {
     partition.wake_readers();
 }
 
+// Who sleeps until something is visible is woken by whoever appends it: through the committer it would be two wake-ups.
+// Batches are of one record then, but only while somebody sleeps: the next ones gather while he is on his way.
+void Shard::show_sleepers(Partition& partition) {
+    if (partition.builder() == nullptr || partition.durability() != Durability::memory) { return; }
+    const TailSharing* const sharing = engine_.sharing.load(std::memory_order_acquire);
+    const bool awaited = partition.hooks.watched || engine_.bell_wanted.load(std::memory_order_relaxed) ||
+                         (sharing != nullptr && sharing->awaited());
+    if (!awaited) { return; }
+    partition.close_batch(engine_.pool);
+    // Else the committer finds it there, and nothing to close.
+    if (!open_.empty() && open_.back() == &partition) {
+        open_.pop_back();
+        partition.hooks.in_open_list = false;
+    }
+}
+
 void Shard::work_behind_append(Guard& guard, Partition& partition) {
     call_readers(partition);
+    show_sleepers(partition);
     if (has_committer_) {
         if (commit_due()) { wake_committer(); }
         if (fill_wanted()) { wake_filler(); }

@@ -170,8 +170,8 @@ public:
     }
     // To be called after each append: what the calling thread owes (`threads = 0`), or a wake-up.
     void appended(Guard& guard, Partition& partition) {
-        if (partition.hooks.readers_waiting > 0 || has_committer_ || queued_bytes_ >= commit_bytes_max || fill_wanted())
-            [[unlikely]] {
+        if (partition.hooks.readers_waiting > 0 || has_committer_ || queued_bytes_ >= commit_bytes_max ||
+            fill_wanted() || engine_.sharing.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
             work_behind_append(guard, partition);
         }
     }
@@ -258,6 +258,7 @@ private:
     }
     Result<void> wait_for_room(Guard& guard, const Partition* partition);
     void work_behind_append(Guard& guard, Partition& partition);
+    void show_sleepers(Partition& partition);
 
     // Ranges of one partition that lie behind one another in one segment: one entry of the commit.
     struct Run {

@@ -26,6 +26,8 @@ public:
     TailSharing(const TailSharing&) = delete;
     TailSharing& operator=(const TailSharing&) = delete;
 
+    // Whether a reader may be asleep. Any thread.
+    bool awaited() const { return writer_.awaited(); }
     // Under the lock of the partition's shard: what is visible ended at `before` until now; it starts elsewhere; it is gone.
     void moved(Partition& partition, const Mark& before);
     void trimmed(Partition& partition);

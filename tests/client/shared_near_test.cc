@@ -5,9 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -111,6 +113,36 @@ TEST_F(SharedNearTest, WhoeverSleepsIsWokenByAnAppendAndByTheEnd) {
     std::thread closing([&] { EXPECT_TRUE(log_->close()); });
     sleep_until(Offset{2}, Found::elsewhere, topic_id);
     closing.join();
+}
+
+// Who reads on without a pause does not make the batches small that it reads.
+TEST_F(SharedNearTest, OnlyWhoIsAboutToSleepAnnouncesIt) {
+    Client holder = value_of(Client::open("dir:" + directory_.log(), small_log()));
+    Topic topic = value_of(holder.log()->create_topic("events", {}));
+    ServedLog served(*holder.log());
+    ASSERT_TRUE(served.share_tails(tail_bytes));
+    ASSERT_TRUE(topic.append({.value = "a page"}));
+    const auto name =
+        shared_tail_name(value_of(read_meta_properties(*open_posix_disk(), directory_.log())).directory_id);
+    const auto memory = value_of(SharedMemory::open(name, directory_.log(), shared_page_bytes, shared_page_bytes));
+    auto& bell = *reinterpret_cast<SharedBell*>(memory.writable().data());
+    Client client = value_of(Client::open("shm:" + directory_.log()));
+    Consumer consumer = value_of(client.consumer());
+    ASSERT_TRUE(consumer.assign({place}, From::end()));
+    std::thread appending([&] {
+        while (bell.sleepers == 0) { std::this_thread::yield(); }  // hangs when the reader never comes over
+        EXPECT_TRUE(topic.append({.value = "wakes it"}));
+    });
+    ASSERT_FALSE(value_of(consumer.poll(std::chrono::hours(1))).empty());
+    appending.join();
+    EXPECT_EQ(bell.sleepers, 0u);
+    for (int i = 0; i < 10; ++i) { ASSERT_TRUE(topic.append({.value = "next"})); }
+    for (int i = 0; i < 10; ++i) { ASSERT_FALSE(value_of(consumer.poll(std::chrono::hours(1))).empty()); }
+    EXPECT_EQ(bell.sleepers, 0u);
+    EXPECT_TRUE(value_of(consumer.poll(std::chrono::milliseconds(0))).empty());
+    EXPECT_EQ(bell.sleepers, 0u);
+    ASSERT_TRUE(client.close());
+    ASSERT_TRUE(holder.close());
 }
 
 // --- processes ---------------------------------------------------------------------------------------------------------

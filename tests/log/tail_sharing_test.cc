@@ -27,14 +27,23 @@ protected:
     static constexpr uint64_t bytes = 4u << 20;
 
     TailSharingTest() { open(); }
-    void open() {
-        log_.emplace(value_of(Log::open(directory_.log(), small_log().log)));
+    void open(uint32_t threads = 1) {
+        Options options = small_log().log;
+        options.threads = threads;
+        log_.emplace(value_of(Log::open(directory_.log(), std::move(options))));
         served_.emplace(*log_);
+    }
+    // Nothing happens but in the calls of a test.
+    void open_without_threads() {
+        ASSERT_TRUE(log_->close());
+        served_.reset();
+        log_.reset();
+        open(0);
     }
     Topic make(const char* name, ConfigMap configs = {}, int32_t partitions = 1) {
         return value_of(log_->create_topic(name, {.partitions = partitions, .configs = std::move(configs)}));
     }
-    void share() { ASSERT_TRUE(served_->share_tails(bytes)); }
+    void share(uint64_t its_bytes = bytes) { ASSERT_TRUE(served_->share_tails(its_bytes)); }
     std::string tail_name() {
         return shared_tail_name(value_of(read_meta_properties(*disk_, directory_.log())).directory_id);
     }
@@ -210,6 +219,75 @@ TEST_F(TailSharingTest, RecordsOfMemoryTopicsAreSoonThere) {
         ASSERT_EQ(found.back().first, next);
         ASSERT_TRUE(topic.append_async({.value = "another"}));
     }
+}
+
+TEST_F(TailSharingTest, WhoAppendsToAMemoryTopicShowsTheRecordToThoseWhoSleep) {
+    open_without_threads();
+    Topic topic = make("events", {{"flowstone.durability", "memory"}});
+    ASSERT_TRUE(topic.append_async({.value = "there is a page"}));
+    share();
+    map();
+    for (int64_t next = 1; next < 100; next += 10) {
+        for (int64_t i = 1; i < 10; ++i) { ASSERT_TRUE(topic.append_async({.value = "gathers"})); }
+        ASSERT_TRUE(shared("events", next).empty());
+        const uint32_t ticket = reader_->ticket();
+        ASSERT_TRUE(reader_->announce());
+        ASSERT_TRUE(topic.append_async({.value = "shown"}));
+        EXPECT_NE(reader_->ticket(), ticket);
+        const Records shown = shared("events", next);
+        ASSERT_EQ(shown.size(), 10u);
+        EXPECT_EQ(shown.back().second, "shown");
+    }
+    // In batches as large as the appends between two sleeps make them.
+    auto reader = value_of(topic.read({.from = Offset{1}}));
+    EXPECT_EQ(value_of(reader.next()).next_offset(), Offset{11});
+}
+
+TEST_F(TailSharingTest, WhatSeveralAppendAtOnceIsShownToThoseWhoSleep) {
+    open_without_threads();
+    Topic topic = make("events", {{"flowstone.durability", "memory"}});
+    ASSERT_TRUE(topic.append_async({.value = "there is a page"}));
+    share();
+    map();
+    const std::vector<Record> three(3, Record{.value = "v"});
+    ASSERT_TRUE(topic.append(three));
+    ASSERT_TRUE(shared("events", 1).empty());
+    ASSERT_TRUE(reader_->announce());
+    ASSERT_TRUE(topic.append(three));
+    EXPECT_EQ(shared("events", 1).size(), 6u);
+}
+
+TEST_F(TailSharingTest, WhatIsNotYetDurableIsShownToNobody) {
+    open_without_threads();
+    for (const char* level : {"durable", "written"}) {
+        SCOPED_TRACE(level);
+        Topic topic = make(level, {{"flowstone.durability", level}});
+        share();
+        ASSERT_TRUE(topic.append({.value = "there is a page"}));
+        map();
+        ASSERT_TRUE(reader_->announce());
+        ASSERT_TRUE(topic.append_async({.value = "on its way"}));
+        EXPECT_TRUE(shared(level, 1).empty());
+        ASSERT_TRUE(log_->flush());
+        EXPECT_EQ(shared(level, 1).size(), 1u);
+    }
+}
+
+// Batches of any size follow one another: the page speaks of everything that the ring has.
+TEST_F(TailSharingTest, WhatTheRingHasIsThereHoweverItWasAppended) {
+    Topic topic = make("events", {{"flowstone.durability", "memory"}});
+    ASSERT_TRUE(topic.append_async({.value = "there is a page"}));
+    share(16u << 20);
+    map();
+    constexpr int count = 12'000;  // of 1 KiB, of a ring of 14 MiB
+    const std::string value(1'024, 'v');
+    for (int i = 0; i < count; ++i) {
+        if (i % 3 == 0) { ASSERT_TRUE(reader_->announce()); }
+        ASSERT_TRUE(topic.append_async({.value = value}));
+    }
+    ASSERT_TRUE(reader_->announce());
+    ASSERT_TRUE(topic.append_async({.value = "last"}));
+    EXPECT_EQ(shared("events", 1).size(), count + 1u);
 }
 
 TEST_F(TailSharingTest, WhoWatchesAMemoryTopicIsTold) {
