@@ -90,8 +90,10 @@ struct ProducerOptions {
     Acks acks = Acks::all;
     bool idempotent = true;  // no record twice, and in order, whatever is sent again; needs Acks::all
     Compression compression = Compression::none;
-    std::chrono::milliseconds linger{5};                  // a batch that is not full waits so long for more
-    size_t batch_bytes_max = 64u << 10;                   // a larger record is a batch of its own
+    std::chrono::milliseconds linger{5};  // a batch that is not full waits so long for more
+    // A larger record is a batch of its own; one that has to wait behind others grows meanwhile, to 16 times that or 1 MB.
+    // What a broker finds too large is sent again in smaller ones.
+    size_t batch_bytes_max = 64u << 10;
     size_t buffer_bytes_max = 32u << 20;                  // of all that is not acknowledged
     std::chrono::milliseconds full_wait_max{60'000};      // that send() waits for room there; 0: busy at once
     std::chrono::milliseconds delivery_timeout{120'000};  // from send() to the verdict

@@ -92,10 +92,12 @@ void ClientEngine::turn(std::span<const NetworkEvent> events) {
         for (const auto& consumer : consumers_) { consumer->turn(); }
         more = requests_.turn({});
     }
+    more_to_do_ = more;
     forget_members();
 }
 
 int64_t ClientEngine::quiet_ns() const {
+    if (more_to_do_) { return 0; }
     int64_t next = std::min(requests_.next_deadline_ns(), cluster_.next_deadline_ns());
     for (const auto& producer : producers_) { next = std::min(next, producer->next_deadline_ns()); }
     for (const auto& consumer : consumers_) { next = std::min(next, consumer->next_deadline_ns()); }

@@ -48,6 +48,7 @@ private:
 
     World world_;
     int64_t request_ms_;
+    bool more_to_do_ = false;  // the last turn ended before everything was done
     Requests requests_;
     ClusterView cluster_;
     std::vector<std::shared_ptr<ProducerCore>> producers_;  // owners: here and each handle

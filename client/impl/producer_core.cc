@@ -17,14 +17,12 @@ constexpr int64_t ms_ns = 1'000'000;
 constexpr size_t in_flight_max = 5;             // of a partition: as many batches as a broker remembers of a producer
 constexpr size_t requests_per_node_max = 5;     // produce requests under way to one broker
 constexpr size_t request_bytes_max = 1u << 20;  // of the batches in one; a larger batch goes alone
+constexpr size_t growth = 4;                    // from one size of the pool to the next
+constexpr size_t grown_bytes_max = 1'000'000;   // brokers take 1,048,588 unless told otherwise, older ones 1,000,012
+constexpr size_t room_share = 8;                // of buffer_bytes_max is free when who waits for room is woken
 constexpr int64_t retry_ms_min = 50;
 constexpr int64_t retry_ms_max = 1'000;
 constexpr const char* operation = "producer.send";
-
-// Sequences count records and wrap behind 2^31 - 1.
-int32_t sequence_after(int32_t sequence, uint32_t records) {
-    return static_cast<int32_t>((int64_t{sequence} + records) & INT32_MAX);
-}
 
 // After these the batch may be in the log all the same.
 bool leaves_doubt(kafka::ErrorCode code) {
@@ -36,14 +34,30 @@ std::string place(const ProducerPartition& partition) {
     return fmt::format("{}-{}", partition.topic->name, partition.number);
 }
 
+// Announces who may sleep, before it looks a last time.
+class Waiting {
+public:
+    explicit Waiting(std::atomic<uint32_t>& waiters) : waiters_(waiters) { ++waiters_; }
+    ~Waiting() { --waiters_; }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+private:
+    std::atomic<uint32_t>& waiters_;
+};
+
 }  // namespace
 
 // --- batches -----------------------------------------------------------------------------------------------------------
 
 Result<Position> ProducerBatch::verdict(int32_t index) const {
-    if (error_) { return std::unexpected(*error_); }
-    const Offset offset = base_offset_.value < 0 ? Offset{-1} : base_offset_ + index;
-    return Position{partition_, offset};
+    const auto said = [&](const std::optional<Error>& error, Offset base, int32_t behind) -> Result<Position> {
+        if (error) { return std::unexpected(*error); }
+        return Position{partition_, base.value < 0 ? Offset{-1} : base + behind};
+    };
+    if (pieces_.empty()) { return said(error_, base_offset_, index); }
+    const auto piece = std::prev(std::ranges::upper_bound(pieces_, index, {}, &Piece::first));
+    return said(piece->error, piece->base_offset, index - piece->first);
 }
 
 Result<Position> ProducerBatch::wait(int32_t index, int64_t timeout_ns) const {
@@ -51,12 +65,18 @@ Result<Position> ProducerBatch::wait(int32_t index, int64_t timeout_ns) const {
     while (!done()) {
         const int64_t left = until - system_clock().monotonic_ns();
         if (left <= 0) { return fail(Code::timed_out, "delivery.wait", "it is still under way"); }
-        sleep_while(done_, 0, left);
+        uint32_t expected = under_way;
+        state_.compare_exchange_strong(expected, awaited);
+        sleep_while(state_, awaited, left);
     }
     return verdict(index);
 }
 
-ProducerCore::ProducerCore(World world, ProducerOptions options) : world_(std::move(world)), options_(options) {}
+ProducerCore::ProducerCore(World world, ProducerOptions options)
+    : world_(std::move(world)),
+      options_(options),
+      grown_bytes_max_(std::max(options.batch_bytes_max, std::min({options.batch_bytes_max * growth * growth,
+                                                                   options.buffer_bytes_max / 16, grown_bytes_max}))) {}
 
 // --- callers' threads --------------------------------------------------------------------------------------------------
 
@@ -84,9 +104,24 @@ int32_t ProducerCore::choose(ProducerTopicQueue& queue, const Record& record, st
     return queue.sticky;
 }
 
+// Under the lock: of a new batch. What has to wait behind others may as well grow, for a large batch costs less a record; but
+// no larger than what it waits for, so that what is never filled is no more memory than what is.
+size_t ProducerCore::batch_room(const ProducerPartition& partition) const {
+    size_t before = 0;
+    for (auto batch = partition.waiting.rbegin(); batch != partition.waiting.rend() && before < grown_bytes_max_;
+         ++batch) {
+        before += (*batch)->builder_.size();
+    }
+    size_t room = options_.batch_bytes_max;
+    while (std::min(room * growth, grown_bytes_max_) <= before && room < grown_bytes_max_) {
+        room = std::min(room * growth, grown_bytes_max_);
+    }
+    return std::min(room, partition.topic->batch_bytes_max);
+}
+
 // Under the lock. Null: there is no room.
 ProducerBatchPtr ProducerCore::open_batch(ProducerPartition& partition, size_t record_bytes) {
-    const size_t bytes = std::max(options_.batch_bytes_max, batch_header_bytes + record_bytes);
+    const size_t bytes = std::max(batch_room(partition), batch_header_bytes + record_bytes);
     const size_t used = used_bytes_.load(std::memory_order_relaxed);
     if (used > 0 && used + bytes > options_.buffer_bytes_max) { return nullptr; }
     auto batch = std::make_shared<ProducerBatch>();
@@ -100,7 +135,10 @@ ProducerBatchPtr ProducerCore::open_batch(ProducerPartition& partition, size_t r
     used_bytes_.fetch_add(batch->space_->capacity(), std::memory_order_relaxed);
     unfinished_.insert(batch->id_);
     partition.waiting.push_back(batch);
-    if (!std::exchange(partition.active, true)) { became_active_.push_back(&partition); }
+    if (!std::exchange(partition.active, true)) {
+        partition.window_full = false;
+        became_active_.push_back(&partition);
+    }
     return batch;
 }
 
@@ -133,34 +171,39 @@ Result<ProducerBatchPtr> ProducerCore::batch_for(ProducerTopicQueue& queue, cons
         ProducerPartition& partition = queue.partitions[static_cast<size_t>(chosen)];
         auto& waiting = partition.waiting;
         if (!waiting.empty() && !waiting.back()->full_) {
-            if (waiting.back()->builder_.append(record, timestamp_ms)) { return waiting.back(); }
+            BatchBuilder& builder = waiting.back()->builder_;
+            const bool enough = builder.size() >= options_.batch_bytes_max;
+            if (builder.append(record, timestamp_ms)) {
+                wake = wake || (!enough && builder.size() >= options_.batch_bytes_max && !partition.window_full);
+                return waiting.back();
+            }
             waiting.back()->full_ = true;
-            wake = true;
+            wake = wake || !partition.window_full;
             if (!number && !record.key && count > 1 && !another) { continue; }
         }
         const size_t bytes = BatchBuilder::record_bytes_max(record);
         if (batch_header_bytes + bytes > options_.buffer_bytes_max / 2) {
             return fail(Code::too_large, operation, fmt::format("{}: a record of {} bytes", queue.name, bytes));
         }
-        wake = true;
         ProducerBatchPtr batch = open_batch(partition, bytes);
+        wake = wake || !partition.window_full;
         if (batch == nullptr) { return fail(Code::busy, operation, "too much is under way"); }
         CHECK(batch->builder_.append(record, timestamp_ms));
         return batch;
     }
 }
 
-Result<ProducerCore::Sent> ProducerCore::send_waiting(ProducerTopicQueue& queue, const Record& record,
-                                                      std::optional<int32_t> partition, DeliveryCallback done) {
-    int64_t until = -1;
+Result<ProducerCore::Sent> ProducerCore::wait_and_send(ProducerTopicQueue& queue, const Record& record,
+                                                       std::optional<int32_t> partition, DeliveryCallback& done) {
+    const Waiting waiting(room_waiters_);
+    const int64_t until = world_.clock.monotonic_ns() + options_.full_wait_max.count() * ms_ns;
     for (;;) {
-        const uint32_t seen = room_word_.load(std::memory_order_acquire);
+        const uint32_t seen = done_word_.load();
         auto sent = send(queue, record, partition, done);
-        if (sent || sent.error().code != Code::busy || options_.full_wait_max.count() <= 0) { return sent; }
+        if (sent || sent.error().code != Code::busy) { return sent; }
         const int64_t now = world_.clock.monotonic_ns();
-        if (until < 0) { until = now + options_.full_wait_max.count() * ms_ns; }
         if (now >= until) { return sent; }
-        sleep_while(room_word_, seen, until - now);
+        sleep_while(done_word_, seen, until - now);
     }
 }
 
@@ -181,13 +224,14 @@ bool ProducerCore::flushed(uint64_t mark) const {
 }
 
 bool ProducerCore::wait_flushed(uint64_t mark, int64_t timeout_ns) {
+    const Waiting waiting(flush_waiters_);
     const int64_t until = world_.clock.monotonic_ns() + timeout_ns;
     for (;;) {
-        const uint32_t seen = room_word_.load(std::memory_order_acquire);
+        const uint32_t seen = done_word_.load();
         if (flushed(mark)) { return true; }
         const int64_t left = until - world_.clock.monotonic_ns();
         if (left <= 0) { return false; }
-        sleep_while(room_word_, seen, left);
+        sleep_while(done_word_, seen, left);
     }
 }
 
@@ -334,8 +378,8 @@ void ProducerCore::number(ProducerPartition& partition, const ProducerId& id) {
 }
 
 bool ProducerCore::ready(const ProducerBatch& batch, int64_t now_ns) const {
-    return batch.full_ || batch.id_ < flush_before_ || now_ns >= batch.send_by_ns_ ||
-           used_bytes_.load(std::memory_order_relaxed) > options_.buffer_bytes_max / 2;
+    return batch.full_ || batch.builder_.size() >= options_.batch_bytes_max || batch.id_ < flush_before_ ||
+           now_ns >= batch.send_by_ns_ || used_bytes_.load(std::memory_order_relaxed) > options_.buffer_bytes_max / 2;
 }
 
 void ProducerCore::take_ready(ProducerPartition& partition, int64_t now_ns, std::map<int32_t, Lines>& by_node) {
@@ -345,24 +389,26 @@ void ProducerCore::take_ready(ProducerPartition& partition, int64_t now_ns, std:
     if (now_ns < partition.not_before_ns) { return look_again(partition, partition.not_before_ns); }
     const PartitionView* const view = world_.cluster.partition(partition.topic->name, partition.number);
     if (view == nullptr || view->leader < 0) { return world_.cluster.suspect(); }
-    if (requests_at_[view->leader] >= requests_per_node_max) { return; }
+    if (requests_at_[view->leader] >= requests_per_node_max) { return note_window_full(partition); }
     Lines& lines = by_node[view->leader];
     const auto take = [&](ProducerBatchPtr batch) {
         ++partition.unanswered;
         lines.emplace_back(&partition, std::move(batch));
     };
+    const size_t limit = options_.idempotent ? in_flight_max : 1;
     if (again) {
-        for (const ProducerBatchPtr& batch : partition.sent) {
-            batch->again_ = false;
-            take(batch);
+        // All of them wait for it. Pieces of one that was split may be more than may be under way.
+        for (size_t i = 0; i < std::min(partition.sent.size(), limit); ++i) {
+            partition.sent[i]->again_ = false;
+            take(partition.sent[i]);
         }
         return;
     }
-    const size_t limit = options_.idempotent ? in_flight_max : 1;
     while (partition.sent.size() < limit) {
         ProducerBatchPtr batch;
         {
             const std::lock_guard guard(lock_);
+            partition.window_full = false;
             if (partition.waiting.empty()) { return; }
             if (!ready(*partition.waiting.front(), now_ns)) {
                 return look_again(partition, partition.waiting.front()->send_by_ns_);
@@ -374,6 +420,13 @@ void ProducerCore::take_ready(ProducerPartition& partition, int64_t now_ns, std:
         partition.sent.push_back(batch);
         take(std::move(batch));
     }
+    note_window_full(partition);
+}
+
+// The answer that opens it brings us back here.
+void ProducerCore::note_window_full(ProducerPartition& partition) {
+    const std::lock_guard guard(lock_);
+    partition.window_full = true;
 }
 
 void ProducerCore::close_batch(ProducerPartition& partition, ProducerBatch& batch) {
@@ -383,8 +436,13 @@ void ProducerCore::close_batch(ProducerPartition& partition, ProducerBatch& batc
         partition.next_sequence = sequence_after(partition.next_sequence, batch.records_);
         batch.builder_.set_producer(partition.producer_id, partition.producer_epoch, batch.sequence_);
     }
+    seal(batch);
+}
+
+void ProducerCore::seal(ProducerBatch& batch) {
     const BatchView view = batch.builder_.close();
     batch.bytes_ = MutableBytes(batch.space_->data(), view.size());
+    batch.plain_ = batch.bytes_;
     if (options_.compression == Compression::none) { return; }
     const auto codec = static_cast<Codec>(options_.compression);
     const auto compressed = recompress(view, codec, batch.compressed_);
@@ -495,6 +553,7 @@ void ProducerCore::on_verdict(ProducerPartition& partition, const ProducerBatchP
         partition.renumber = true;
         return back_off(partition);
     }
+    if (code == message_too_large && split(partition, batch)) { return; }
     if (!kafka::is_retriable(code)) {
         batch->maybe_appended_ |= leaves_doubt(code);
         return fail_sent(partition, batch, error);
@@ -535,21 +594,32 @@ void ProducerCore::finish_failed(const ProducerBatchPtr& batch, const Error& err
 }
 
 void ProducerCore::finish(const ProducerBatchPtr& batch) {
+    const bool piece = batch->whole_ != nullptr;
     std::vector<std::pair<int32_t, DeliveryCallback>> callbacks;
+    size_t used = 0;
     {
         const std::lock_guard guard(lock_);
-        unfinished_.erase(batch->id_);
+        if (!piece) { unfinished_.erase(batch->id_); }
         callbacks = std::move(batch->callbacks_);
-        used_bytes_.fetch_sub(batch->space_->capacity(), std::memory_order_relaxed);
-        batch->space_ = BufferRef();
-        batch->bytes_ = {};
-        batch->compressed_ = {};
+        used = let_go(*batch);
     }
-    batch->done_.store(1, std::memory_order_release);
-    wake_all(batch->done_);
+    if (batch->state_.exchange(ProducerBatch::ended) == ProducerBatch::awaited) { wake_all(batch->state_); }
     for (const auto& [index, done] : callbacks) { done(batch->verdict(index)); }
-    room_word_.fetch_add(1, std::memory_order_release);
-    wake_all(room_word_);
+    ++done_word_;
+    // Who waits for room gets some: woken for each batch he would fill that one, and wait again.
+    const bool room = room_waiters_ > 0 && used <= options_.buffer_bytes_max - options_.buffer_bytes_max / room_share;
+    if (room || flush_waiters_ > 0) { wake_all(done_word_); }
+    if (piece) { end_piece(*batch); }
+}
+
+// Under the lock. What is used then.
+size_t ProducerCore::let_go(ProducerBatch& batch) {
+    const size_t bytes = batch.space_ ? batch.space_->capacity() : 0;
+    batch.space_ = BufferRef();
+    batch.bytes_ = {};
+    batch.plain_ = {};
+    batch.compressed_ = {};
+    return used_bytes_.fetch_sub(bytes, std::memory_order_relaxed) - bytes;
 }
 
 int64_t ProducerCore::next_deadline_ns() const {

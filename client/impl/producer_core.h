@@ -38,9 +38,14 @@ namespace flowstone {
 
 struct ProducerPartition;
 
+// Sequences count records and wrap behind 2^31 - 1.
+constexpr int32_t sequence_after(int32_t sequence, uint32_t records) {
+    return static_cast<int32_t>((int64_t{sequence} + records) & INT32_MAX);
+}
+
 class ProducerBatch {
 public:
-    bool done() const { return done_.load(std::memory_order_acquire) != 0; }
+    bool done() const { return state_.load(std::memory_order_acquire) == ended; }
     // Errors: timed_out, of the wait.
     Result<Position> wait(int32_t index, int64_t timeout_ns) const;
     Result<Position> verdict(int32_t index) const;  // requires done()
@@ -58,15 +63,27 @@ private:
     int64_t deadline_ns_ = 0;
     // The client's thread's, once taken.
     MutableBytes bytes_;  // whole; empty until then
+    Bytes plain_;         // before its codec
     std::vector<std::byte> compressed_;
     uint32_t records_ = 0;
     int32_t sequence_ = -1;
     bool again_ = false;           // answered, and to be sent again
     bool maybe_appended_ = false;  // an answer is missing that would say no
-    // Set once, before done_.
+    // Of one that was too large for its broker and went in pieces: what became of each.
+    struct Piece {
+        int32_t first = 0;  // of its records, in the whole
+        Offset base_offset;
+        std::optional<Error> error;
+    };
+    std::vector<Piece> pieces_;
+    size_t pieces_left_ = 0;
+    std::shared_ptr<ProducerBatch> whole_;  // of a piece, until it ends; owners: its pieces and deliveries
+    int32_t first_ = 0;
+    // Set once, before the state says so.
     Offset base_offset_{-1};
     std::optional<Error> error_;
-    std::atomic<uint32_t> done_ = 0;
+    enum State : uint32_t { under_way, awaited, ended };
+    mutable std::atomic<uint32_t> state_ = under_way;  // awaited: somebody may sleep on it
 };
 using ProducerBatchPtr = std::shared_ptr<ProducerBatch>;  // owners: the partition's queue, and deliveries
 
@@ -76,6 +93,7 @@ struct ProducerPartition {
     // Guarded by the core's lock.
     std::deque<ProducerBatchPtr> waiting;  // the last may still be added to
     bool active = false;                   // known to the client's thread
+    bool window_full = false;  // nothing of it can be sent before an answer comes: that thread need not be woken
     // The client's thread's.
     std::deque<ProducerBatchPtr> sent;  // in sequence; not finished
     size_t unanswered = 0;              // of these
@@ -94,6 +112,7 @@ struct ProducerTopicQueue {
     std::string name;
     std::atomic<int32_t> partition_count = 0;
     // Guarded by the core's lock.
+    size_t batch_bytes_max = SIZE_MAX;         // a broker refused a larger one
     std::deque<ProducerPartition> partitions;  // never shorter than partition_count was
     int32_t sticky = 0;
 };
@@ -121,7 +140,11 @@ public:
                       DeliveryCallback& done);  // `done` is moved from when the record was taken
     // As send(), and waits for room.
     Result<Sent> send_waiting(ProducerTopicQueue& queue, const Record& record, std::optional<int32_t> partition,
-                              DeliveryCallback done);
+                              DeliveryCallback done) {
+        auto sent = send(queue, record, partition, done);
+        if (sent || sent.error().code != Code::busy || options_.full_wait_max.count() <= 0) [[likely]] { return sent; }
+        return wait_and_send(queue, record, partition, done);
+    }
     uint64_t flush_begin();             // what was sent before is no longer waited for; returns a mark
     bool flushed(uint64_t mark) const;  // everything before the mark is done
     bool wait_flushed(uint64_t mark, int64_t timeout_ns);
@@ -133,16 +156,25 @@ public:
 
 private:
     using Lines = std::vector<std::pair<ProducerPartition*, ProducerBatchPtr>>;
+    Result<Sent> wait_and_send(ProducerTopicQueue& queue, const Record& record, std::optional<int32_t> partition,
+                               DeliveryCallback& done);
     int32_t choose(ProducerTopicQueue& queue, const Record& record, std::optional<int32_t> number, bool another);
     Result<ProducerBatchPtr> batch_for(ProducerTopicQueue& queue, const Record& record, std::optional<int32_t> number,
                                        int64_t timestamp_ms, bool& wake);
+    size_t batch_room(const ProducerPartition& partition) const;
     ProducerBatchPtr open_batch(ProducerPartition& partition, size_t record_bytes);
     void learn_partitions(ProducerTopicQueue& queue);
     void settle(ProducerPartition& partition, int64_t now_ns);
     void expire(ProducerPartition& partition, int64_t now_ns);
     void take_ready(ProducerPartition& partition, int64_t now_ns, std::map<int32_t, Lines>& by_node);
+    void note_window_full(ProducerPartition& partition);
     bool ready(const ProducerBatch& batch, int64_t now_ns) const;
     void close_batch(ProducerPartition& partition, ProducerBatch& batch);
+    void seal(ProducerBatch& batch);
+    bool split(ProducerPartition& partition, const ProducerBatchPtr& batch);
+    ProducerBatchPtr piece_of(const ProducerBatchPtr& batch, int32_t first);
+    size_t let_go(ProducerBatch& batch);
+    void end_piece(ProducerBatch& piece);
     void send_to(int32_t node, Lines lines);
     void on_answer(int32_t node, const Lines& lines, const Result<Answered<kafka::ProduceResponse>>& answer);
     void on_verdict(ProducerPartition& partition, const ProducerBatchPtr& batch, kafka::ErrorCode code, Offset base,
@@ -163,6 +195,7 @@ private:
 
     World world_;
     const ProducerOptions options_;
+    const size_t grown_bytes_max_;  // of a batch that waits behind others
     BufferPool pool_;
     mutable Lock lock_;  // guards the six below, and what says so
     std::map<std::string, std::unique_ptr<ProducerTopicQueue>, std::less<>> queues_;
@@ -172,7 +205,9 @@ private:
     uint64_t flush_before_ = 0;  // batches below it do not linger
     bool learn_again_ = false;   // a queue was made: the cluster may have told of its topic already
     std::atomic<size_t> used_bytes_ = 0;
-    std::atomic<uint32_t> room_word_ = 0;  // changes with used_bytes_ going down, and with batches done
+    std::atomic<uint32_t> done_word_ = 0;      // changes with each batch that ends, when used_bytes_ has gone down
+    std::atomic<uint32_t> room_waiters_ = 0;   // who may sleep on it: until there is room again,
+    std::atomic<uint32_t> flush_waiters_ = 0;  // or until what they sent has ended
     std::atomic<bool> closed_ = false;
     std::atomic<bool> woken_ = false;
     // The client's thread's.

@@ -14,7 +14,7 @@ using kafka::ErrorCode;
 
 class ProducerOrderTest : public testing::Test {
 protected:
-    // Sends numbers, a batch each, to a broker that fails them as `fate` says; returns which were acknowledged.
+    // Sends numbers, a batch each unless they wait, to a broker that fails them as `fate` says; returns which were acknowledged.
     std::vector<std::string> send(int count, uint64_t seed, const std::function<ModelBroker::Fate(BatchView)>& fate) {
         SimClock clock;
         SimRandom random(seed);
@@ -75,18 +75,45 @@ TEST_F(ProducerOrderTest, FailuresThatPassLoseNothingRepeatNothingAndKeepTheOrde
 }
 
 TEST_F(ProducerOrderTest, WhatIsGivenUpLeavesAGapAndNothingBehindItIsLostOrThereTwice) {
+    size_t refused_in_all = 0;
     for (uint64_t seed = 1; seed <= 20; ++seed) {
         SimRandom random(seed);
         size_t refused = 0;
-        const auto acknowledged = send(200, seed, [&](BatchView) -> ModelBroker::Fate {
+        const auto acknowledged = send(200, seed, [&](BatchView batch) -> ModelBroker::Fate {
             switch (random.below(12)) {
-                case 0: ++refused; return {.taken = false, .told = ErrorCode::invalid_record};
+                case 0:
+                    refused += static_cast<size_t>(batch.record_count());
+                    return {.taken = false, .told = ErrorCode::invalid_record};
                 case 1: return {.taken = false, .told = ErrorCode::not_leader_or_follower};
                 default: return {};
             }
         });
-        EXPECT_GT(refused, 0u);
         EXPECT_EQ(acknowledged.size() + refused, 200u) << "seed " << seed;
+        EXPECT_EQ(log_, acknowledged) << "seed " << seed;
+        refused_in_all += refused;
+    }
+    EXPECT_GT(refused_in_all, 0u);
+}
+
+TEST_F(ProducerOrderTest, WhatIsTooLargeGoesInPiecesThatAreThereOnceAndInOrder) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        SimRandom random(seed);
+        size_t too_large = 0;
+        const auto acknowledged = send(400, seed, [&](BatchView batch) -> ModelBroker::Fate {
+            switch (random.below(8)) {
+                case 0: return {.taken = false, .told = ErrorCode::not_leader_or_follower};
+                case 1: return {.taken = true, .told = ErrorCode::request_timed_out};
+                case 2:
+                case 3:
+                case 4: break;
+                default: return {};
+            }
+            if (batch.record_count() == 1) { return {}; }
+            ++too_large;
+            return {.taken = false, .told = ErrorCode::message_too_large};
+        });
+        EXPECT_GT(too_large, 0u);
+        EXPECT_EQ(acknowledged.size(), 400u) << "seed " << seed;
         EXPECT_EQ(log_, acknowledged) << "seed " << seed;
     }
 }
