@@ -9,5 +9,6 @@ namespace flowstone {
 std::string source_path(const std::string& below);  // of a file in the source tree
 std::string tool_path();                            // of the built `flowstone`
 std::string flowstoned_path();                      // of the built `flowstoned`
+std::string fintech_path();                         // of the built `flowstone-fintech`
 
 }  // namespace flowstone

@@ -99,6 +99,7 @@ def run_guide(compiler, page, env):
 def check_flags(source, env):
     manual = run(["flowstone", "manual"], source, env).replace("\\-", "-")  # as roff has it
     known = FLAGS_OF_OTHERS | set(re.findall(FLAG, manual + run(["flowstoned", "--help"], source, env) +
+                                             run(["flowstone-fintech", "--help-all"], source, env) +
                                              run(["./dev", "--help"], source)))
     pages = [path for path in sorted(source.glob("docs/**/*.md")) if path.name != "PERFORMANCE.md"]  # the benchmarks'
     for page in [source / "README.md", *pages]:
