@@ -597,19 +597,19 @@ TEST_F(ServerTest, OneConnectionHoldsAQuarterAndTheOthersGoOnMeanwhile) {
 }
 
 TEST_F(ServerTest, AFrameAboveAQuarterComesInWhenItsConnectionHoldsNothingElse) {
-    start({.frame_bytes_max = 10'000'000, .frames_bytes_max = 16'000'000});
+    start({.frame_bytes_max = 8'000'000, .frames_bytes_max = 12'800'000});
     const SocketId large = connect();
     const SocketId other = connect();
-    const auto frame = frame_of(std::string(10'000'000, 'x'));
-    send(large, Bytes(frame).first(5'000'000));
-    EXPECT_EQ(server_->frames_bytes(), 10'000'000u) << "reserved whole";
+    const auto frame = frame_of(std::string(8'000'000, 'x'));
+    send(large, Bytes(frame).first(4'000'000));
+    EXPECT_EQ(server_->frames_bytes(), 8'000'000u) << "reserved whole";
     for (int i = 0; i < 20; ++i) {
         send(other, frame_of("small"));
         ASSERT_THAT(keeper_.frames, SizeIs(1));
         answer_first("done");
         EXPECT_THAT(received(other), SizeIs(1));
     }
-    send(large, Bytes(frame).subspan(5'000'000));
+    send(large, Bytes(frame).subspan(4'000'000));
     EXPECT_THAT(keeper_.frames, SizeIs(1));
 }
 
