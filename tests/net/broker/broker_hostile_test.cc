@@ -279,34 +279,36 @@ TEST_F(BrokerHostileTest, WhatTheWorkerAnswersToWhoFetchesNoAnswerIsBounded) {
 }
 
 TEST_F(BrokerHostileTest, FramesThatWaitForTheWorkerCountAgainstTheMemoryOfAll) {
-    constexpr size_t clients_count = 20;
+    constexpr size_t clients_count = 16;
     BrokerConfig config;
-    config.request_memory_bytes_max = 256 << 10;
+    config.request_memory_bytes_max = 32 << 10;
     start(config);
     Client other(*this);
     make(other, "t");
     kafka::ListOffsetsRequest search;
     search.topics.emplace_back().name = "t";
-    search.topics[0].partitions.assign(2'500, {.partition_index = 0, .timestamp = 0});
+    search.topics[0].partitions.assign(300, {.partition_index = 0, .timestamp = 0});
     kafka::Gather frame;
     kafka::frame_request({.api_version = 7, .correlation_id = 1, .client_id = "test"}, search, frame);
     const size_t frame_bytes = frame.size();
-    ASSERT_GT(frame_bytes * clients_count, 2 * config.request_memory_bytes_max);
+    ASSERT_GT(frame_bytes * clients_count, config.request_memory_bytes_max);
     std::vector<std::unique_ptr<Client>> clients;
-    for (size_t i = 0; i < clients_count; ++i) { clients.push_back(std::make_unique<Client>(*this)); }
-    settle();
-    for (auto& client : clients) { client->send(search, 7); }
-    // In one turn of the loop, which comes to the worker's results at its end.
-    const uint64_t before = broker_->server().counts().frames;
-    uint64_t taken = 0;
-    for (int i = 0; i < 100 && taken == 0; ++i) {
-        ASSERT_TRUE(broker_->run(0));
-        taken = broker_->server().counts().frames - before;
+    for (size_t i = 0; i < clients_count; ++i) {
+        clients.push_back(std::make_unique<Client>(*this));
+        clients.back()->ask<kafka::ApiVersionsResponse>(kafka::ApiVersionsRequest{}, 2);
     }
-    EXPECT_GT(taken, 0u);
-    EXPECT_LE(taken, config.request_memory_bytes_max / frame_bytes);
+    for (auto& client : clients) { client->send(search, 7); }
+    // Within a turn of the loop nothing comes back from the worker: its results have their turn at the end.
+    uint64_t most = 0;
+    for (int i = 0; i < 100; ++i) {
+        const uint64_t before = broker_->server().counts().frames;
+        ASSERT_TRUE(broker_->run(0));
+        most = std::max(most, broker_->server().counts().frames - before);
+    }
+    EXPECT_GT(most, 1u);
+    EXPECT_LE(most, config.request_memory_bytes_max / frame_bytes);
     for (auto& client : clients) {
-        EXPECT_EQ(client->answer<kafka::ListOffsetsResponse>(7).topics.at(0).partitions.size(), 2'500u);
+        EXPECT_EQ(client->answer<kafka::ListOffsetsResponse>(7).topics.at(0).partitions.size(), 300u);
         client->hang_up();
     }
     other.hang_up();
