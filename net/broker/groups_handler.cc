@@ -129,7 +129,17 @@ void GroupsHandler::moved(ServedPartition place) {
     const auto found = part_of_.find(place.token());
     if (found == part_of_.end()) { return; }
     Part& part = parts_[found->second];
+    look_at_ends(part, found->second);
+    while (!part.late.empty() && !lacks(part, part.late.front().known_to)) {
+        LateFetch next = std::move(part.late.front());
+        part.late.pop_front();
+        fetch(std::move(next.fetch), next.group + 1);
+    }
+}
+
+void GroupsHandler::look_at_ends(Part& part, int32_t number) {
     if (!part.loaded || part.reading) { return; }
+    const ServedPartition place = *part.place;
     if (part.in_flight.empty() && context_.served.failure(place)) { return; }
     context_.served.watch(place);  // before looking
     const PartitionEnds ends = context_.served.ends(place);
@@ -137,17 +147,17 @@ void GroupsHandler::moved(ServedPartition place) {
     for (;;) {
         const Offset ours = part.in_flight.empty() ? ends.high_watermark : part.in_flight.front().base_offset;
         const Offset others_end = std::min(ours, ends.high_watermark);
-        if (part.known_to < others_end && !ends.deleted) { return read_on(found->second, others_end); }
+        if (part.known_to < others_end && !ends.deleted) { return read_on(number, others_end); }
         if (part.in_flight.empty()) { return; }
         const InFlight next = part.in_flight.front();
         if (ends.high_watermark >= next.next_offset) {
             part.in_flight.pop_front();
             part.known_to = next.next_offset;
-            step(Persisted{found->second, next.append});
+            step(Persisted{number, next.append});
         } else if (failure || ends.deleted) {
             part.in_flight.pop_front();
             const Error error = failure ? *failure : fail(Code::not_found, "group.append", "the topic is gone").error();
-            step(AppendFailed{found->second, next.append, error});
+            step(AppendFailed{number, next.append, error});
         } else {
             return;
         }
@@ -237,7 +247,8 @@ void GroupsHandler::end_reading(int32_t number, Offset next, const std::optional
                             error->message()));
         part.loaded = false;
         part.in_flight.clear();
-        return step(Unload{number});
+        step(Unload{number});
+        return moved(*part.place);
     }
     part.known_to = next;
     const PartitionEnds ends = context_.served.ends(*part.place);
@@ -247,6 +258,30 @@ void GroupsHandler::end_reading(int32_t number, Offset next, const std::optional
         step(LoadEnd{number});
     }
     moved(*part.place);
+}
+
+// Whether it will know more: what is visible up to there was written by others and is not read yet.
+bool GroupsHandler::lacks(const Part& part, Offset known_to) const {
+    if (!part.loaded || part.known_to >= known_to) { return false; }
+    return part.reading || (!context_.served.failure(*part.place) && !context_.served.ends(*part.place).deleted);
+}
+
+// A commit that somebody has seen to be done, by the log and past the broker, is in the answer. Groups before `first` have
+// been looked at.
+void GroupsHandler::fetch(FetchOffsets fetch, size_t first) {
+    for (size_t i = first; topic_ && i < fetch.groups.size(); ++i) {
+        const int32_t number = partition_for_group(fetch.groups[i].group, topic_->partitions());
+        const auto found = parts_.find(number);
+        if (found == parts_.end() || !found->second.loaded) { continue; }
+        Part& part = found->second;
+        const Offset visible = context_.served.ends(*part.place).high_watermark;
+        look_at_ends(part, number);
+        if (lacks(part, visible)) {
+            part.late.push_back({std::move(fetch), i, visible});
+            return;
+        }
+    }
+    step(std::move(fetch));
 }
 
 // --- members -----------------------------------------------------------------------------------------------------------
@@ -431,11 +466,11 @@ void GroupsHandler::on(Request request, const kafka::OffsetCommitRequest& asked)
 
 void GroupsHandler::on(Request request, const kafka::OffsetFetchRequest& asked) {
     ready();
-    FetchOffsets fetch;
-    fetch.require_stable = asked.require_stable;
+    FetchOffsets wanted;
+    wanted.require_stable = asked.require_stable;
     const int16_t version = request.version();
     if (version < many_groups_since) {
-        FetchOffsets::Of& of = fetch.groups.emplace_back();
+        FetchOffsets::Of& of = wanted.groups.emplace_back();
         of.group = asked.group_id;
         if (asked.topics) {
             of.partitions.emplace();
@@ -449,7 +484,7 @@ void GroupsHandler::on(Request request, const kafka::OffsetFetchRequest& asked) 
     // Ids that nobody knows are answered from here.
     std::vector<std::vector<kafka::OffsetFetchResponse::OffsetFetchResponseTopics>> unknown;
     for (const auto& group : asked.groups) {
-        FetchOffsets::Of& of = fetch.groups.emplace_back();
+        FetchOffsets::Of& of = wanted.groups.emplace_back();
         auto& not_there = unknown.emplace_back();
         of.group = group.group_id;
         if (!group.topics) { continue; }
@@ -472,7 +507,7 @@ void GroupsHandler::on(Request request, const kafka::OffsetFetchRequest& asked) 
         }
     }
     request.frame = nullptr;
-    fetch.token = expect<FetchedOffsets>(
+    wanted.token = expect<FetchedOffsets>(
         [this, request = std::move(request), unknown = std::move(unknown)](const FetchedOffsets& fetched) mutable {
             kafka::OffsetFetchResponse response;
             if (request.version() < many_groups_since) {
@@ -504,7 +539,7 @@ void GroupsHandler::on(Request request, const kafka::OffsetFetchRequest& asked) 
             }
             context_.answer(request, response);
         });
-    step(std::move(fetch));
+    fetch(std::move(wanted), 0);
 }
 
 void GroupsHandler::on(Request request, const kafka::OffsetDeleteRequest& asked) {

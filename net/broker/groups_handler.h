@@ -63,12 +63,18 @@ private:
         Offset base_offset;
         Offset next_offset;
     };
+    struct LateFetch {
+        FetchOffsets fetch;
+        size_t group;     // the one of its groups that waits
+        Offset known_to;  // until the coordinator knows all below this
+    };
     struct Part {
         std::optional<ServedPartition> place{};
         std::deque<InFlight> in_flight{};
         Offset known_to{0};    // the coordinator knows all records below it
         bool loaded = false;   // all that were there in the beginning
         bool reading = false;  // the worker is at it
+        std::deque<LateFetch> late{};
     };
 
     template <class Answer, class F>
@@ -79,6 +85,9 @@ private:
     void perform(AppendRecords& append);
     void load(int32_t partition);
     void read_on(int32_t partition, Offset end);
+    void look_at_ends(Part& part, int32_t number);
+    void fetch(FetchOffsets fetch, size_t first);
+    bool lacks(const Part& part, Offset known_to) const;
     void end_reading(int32_t partition, Offset next, const std::optional<Error>& error);
     bool ready();
 

@@ -114,7 +114,6 @@ TEST_F(BrokerTest, OffsetsThatTheLogCommitsAreServedAndThoseOfBothAreInTheirOrde
     ASSERT_EQ(client.ask<kafka::FindCoordinatorResponse>(find, 6).coordinators.at(0).error_code, ErrorCode::none);
     settle();
     const auto fetch = [&](int32_t partition) {
-        settle();
         kafka::OffsetFetchRequest fetching;
         fetching.groups.push_back({.group_id = "g"});
         fetching.groups[0].topics->push_back({"t", {}, {partition}});
