@@ -63,6 +63,8 @@ public:
     // order. Who begins somewhere in the middle shows it some thousand records from before there first, or restores.
     // Errors: corrupt (the header); busy (more sources than it keeps).
     Result<bool> fresh(const TopicPartition& place, const RecordView& record);
+    // The same, for who may yet stop in front of the record: it has not been seen until fresh() is asked.
+    Result<bool> would_be_fresh(const TopicPartition& place, const RecordView& record) const;
     uint64_t dropped() const;
 
     // What is known of a place, as sources: to be kept with the offset up to which that was read.

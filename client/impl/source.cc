@@ -75,9 +75,12 @@ struct [[gnu::visibility("hidden")]] SourceFilter::Impl {
         if (is_new && ++size > sources_max) {
             --size;
             of_place.erase(at);
-            return fail(Code::busy, "source.filter", fmt::format("more than {} sources", sources_max));
+            return too_many();
         }
         return &at->second;
+    }
+    std::unexpected<Error> too_many() const {
+        return fail(Code::busy, "source.filter", fmt::format("more than {} sources", sources_max));
     }
 
     size_t sources_max;
@@ -101,6 +104,18 @@ Result<bool> SourceFilter::fresh(const TopicPartition& place, const RecordView& 
         return false;
     }
     *last = point;
+    return true;
+}
+
+Result<bool> SourceFilter::would_be_fresh(const TopicPartition& place, const RecordView& record) const {
+    TRY(const auto source, source_of(record));
+    if (!source) { return true; }
+    const auto of_place = impl_->places.find(place);
+    if (of_place != impl_->places.end()) {
+        const auto last = of_place->second.find({source->stage, source->topic, source->partition});
+        if (last != of_place->second.end()) { return SourcePoint{source->offset, source->output} > last->second; }
+    }
+    if (impl_->size >= impl_->sources_max) { return impl_->too_many(); }
     return true;
 }
 

@@ -284,7 +284,8 @@ Result<void> StageCore::process(const TopicPartition& place, Place& state, const
     begin_outputs();
     std::optional<Error> error;
     int32_t tries = 1;
-    const auto fresh = filter_.fresh(place, view);
+    // What is stored in front of the record, below, must not say that it has been seen.
+    const auto fresh = filter_.would_be_fresh(place, view);
     if (!fresh) {
         error = fresh.error();
     } else if (!*fresh) {
@@ -309,6 +310,7 @@ Result<void> StageCore::process(const TopicPartition& place, Place& state, const
     }
     TRY_VOID(add_made(!error, stop));
     if (!state.resumed) { return {}; }  // what came before it was another's
+    if (fresh) { TRY_VOID(filter_.fresh(place, view)); }
     if (sink_ != nullptr && !error && fresh && *fresh) {
         StageRecord& kept = pending_.sunk[place].emplace_back(record);
         kept.key = keep_optional(record.key);

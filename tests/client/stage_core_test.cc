@@ -237,6 +237,46 @@ TEST_F(StageCoreTest, WithoutADeadLetterTopicItEndsInFrontOfTheRecord) {
     EXPECT_EQ(values("out"), (Values{"0", "1", "2", "3", "4"}));
 }
 
+TEST_F(StageCoreTest, WhatIsStoredInFrontOfARecordDoesNotSayThatItWasSeen) {
+    const std::string large(15'000, 'x');
+    for (int i = 0; i < 5; ++i) {
+        const std::string source = "first raw 0 " + std::to_string(i) + " 0";
+        const std::array<Header, 1> headers{{{"flowstone.source", source}}};
+        world_.append({"in", 0}, {.key = std::to_string(i), .value = large, .headers = headers});
+    }
+    // Where it ends for want of a dead letter topic, and where the next record's outputs are too many for the step.
+    auto options = standard();
+    options.dead_letters.clear();
+    options.step_bytes_max = 100u << 20;
+    open(
+        [](const StageRecord& record, StageOutput& out) -> Result<void> {
+            if (record.key == "1") { return fail(Code::invalid, "test", "poison"); }
+            return out.send("out", {.key = record.key});
+        },
+        options);
+    ASSERT_FALSE(core_->run(stop_));
+    EXPECT_EQ(committed(), Offset{1});
+    const auto twice = [](const StageRecord& record, StageOutput& out) -> Result<void> {
+        TRY_VOID(out.send("out", {.key = record.key, .value = record.value}));
+        return out.send("out", {.key = record.key, .value = record.value});
+    };
+    open(twice, options);
+    ASSERT_LT(port_->step_bytes_max(), 2 * 4 * large.size());
+    const auto in_the_middle = [&] { return committed() > Offset{1} && committed() < Offset{5}; };
+    world_.meanwhile = [&](ModelPort& port) {
+        if (in_the_middle()) { port.die(); }
+    };
+    (void)step();
+    ASSERT_TRUE(port_->dead());
+    ASSERT_TRUE(in_the_middle());
+    world_.meanwhile = [](ModelPort&) {};
+    open(twice, options);
+    drain();
+    Values keys;
+    for (const auto& record : world_.logs.at({"out", 0})) { keys.push_back(record.key.value_or("")); }
+    EXPECT_EQ(keys, (Values{"0", "1", "1", "2", "2", "3", "3", "4", "4"}));
+}
+
 TEST_F(StageCoreTest, AnErrorWorthAnotherTryEndsItTooWhenNobodyTakesTheLetter) {
     make(0, 1);
     auto options = standard();
